@@ -1,0 +1,165 @@
+package griffin.backend.cpu;
+
+import griffin.backend.AttentionShape;
+import griffin.backend.Buffer;
+import griffin.backend.DeviceInfo;
+import griffin.backend.RecurrenceWeights;
+import griffin.backend.RgLruWeights;
+import griffin.backend.Rows;
+import griffin.backend.Step;
+import griffin.backend.Weight;
+import griffin.backend.host.HostBackend;
+import griffin.backend.host.HostBuffer;
+import griffin.backend.host.HostRows;
+import griffin.backend.host.HostStep;
+import griffin.backend.host.HostWeight;
+
+/**
+ * The CPU: bfloat16 weights read in place from the mapped file, float32 arithmetic and states, all cores. Its results are the same
+ * bits for any number of threads, batch, chunk and vector width ({@link Kernels} says how).
+ */
+public final class CpuBackend extends HostBackend {
+
+    final Workers workers;
+    /** Changes once, from the scalar to the vector kernels, when those are compiled. */
+    volatile Kernels kernels;
+    private final String width;
+
+    /** All cores, the widest vectors. */
+    public CpuBackend() {
+        this(Runtime.getRuntime().availableProcessors());
+    }
+
+    /** @param threads how many threads work, the caller's included */
+    public CpuBackend(int threads) {
+        this(threads, KernelChoice.choose());
+    }
+
+    CpuBackend(int threads, KernelChoice choice) {
+        workers = new Workers(threads);
+        kernels = choice.first();
+        width = choice.description();
+        choice.whenReady(fast -> kernels = fast);
+    }
+
+    @Override
+    public DeviceInfo device() {
+        return new DeviceInfo("cpu", workers.size() + (workers.size() == 1 ? " thread, " : " threads, ") + width,
+                Runtime.getRuntime().maxMemory());
+    }
+
+    /** Runs a loop on all threads, or on this one where that is cheaper. */
+    void run(int tasks, boolean inline, Workers.Task body) {
+        if (inline) {
+            workers.runHere(tasks, body);
+        } else {
+            workers.run(tasks, body);
+        }
+    }
+
+    /** A loop over live rows; {@code work} operations each. */
+    private void perRow(HostRows rows, long work, Workers.Task body) {
+        emit(() -> {
+            int count = rows.count();
+            run(count, count * work < 1 << 14, body);
+        });
+    }
+
+    @Override
+    public void embed(Step step, Weight table, float scale, Buffer x) {
+        HostStep s = HostStep.of(step);
+        HostWeight w = HostWeight.of(table);
+        HostBuffer out = HostBuffer.of(x);
+        perRow(HostRows.of(step.rows()), out.columns(), (m, scratch) -> {
+            int at = out.at(m);
+            HostWeight.widen(w.parts()[0], (long) s.tokens[m] * out.columns(), out.columns(), out.floats(), at);
+            for (int d = at; d < at + out.columns(); d++) {
+                out.floats()[d] *= scale;
+            }
+        });
+    }
+
+    @Override
+    public void addRmsNorm(Rows rows, Buffer residual, Buffer delta, Weight scale, float eps, Buffer out) {
+        HostBuffer x = HostBuffer.of(residual);
+        HostBuffer add = HostBuffer.of(delta); // null: nothing to add
+        HostBuffer y = HostBuffer.of(out);
+        float[] factor = HostWeight.of(scale).values();
+        perRow(HostRows.of(rows), 4L * x.columns(), (m, scratch) -> {
+            int at = x.at(m);
+            int n = x.columns();
+            if (add != null) {
+                kernels.add(x.floats(), at, add.floats(), add.at(m), n);
+            }
+            float squares = kernels.dot(x.floats(), at, x.floats(), at, n, scratch.lanes);
+            float norm = (float) (1 / Math.sqrt(squares / n + eps));
+            kernels.scale(x.floats(), at, norm, factor, n, y.floats(), y.at(m));
+        });
+    }
+
+    @Override
+    public void linear(Rows rows, Buffer in, Weight w, Weight bias, Buffer out) {
+        float[] b = bias == null ? null : HostWeight.of(bias).values();
+        emit(new CpuLinear(this, HostRows.of(rows), HostBuffer.of(in), HostWeight.of(w), b, 0, HostBuffer.of(out)));
+    }
+
+    @Override
+    public void gatedGelu(Rows rows, Buffer gate, Buffer up, Buffer out) {
+        HostBuffer g = HostBuffer.of(gate);
+        HostBuffer u = HostBuffer.of(up);
+        HostBuffer y = HostBuffer.of(out);
+        perRow(HostRows.of(rows), 2L * y.columns(),
+                (m, scratch) -> kernels.gatedGelu(g.floats(), g.at(m), u.floats(), u.at(m), y.floats(), y.at(m), y.columns()));
+    }
+
+    @Override
+    public void causalConv(Step step, Buffer x, Weight taps, Weight bias, Buffer state, Buffer out) {
+        emit(new CpuConv(this, HostStep.of(step), HostBuffer.of(x), HostWeight.of(taps).values(), HostWeight.of(bias).values(),
+                HostBuffer.of(state), HostBuffer.of(out)));
+    }
+
+    @Override
+    public void rgLru(Step step, Buffer x, RgLruWeights weights, Buffer state, Buffer out) {
+        emit(new CpuRgLru(this, HostStep.of(step), HostBuffer.of(x), weights, HostBuffer.of(state), null, HostBuffer.of(out)));
+    }
+
+    @Override
+    public void recurrence(Step step, Buffer xy, RecurrenceWeights weights, Buffer convState, Buffer state, Buffer conv, Buffer out) {
+        int width = xy.columns() / 2;
+        causalConv(step, xy.columns(0, width), weights.taps(), weights.convBias(), convState, conv);
+        emit(new CpuRgLru(this, HostStep.of(step), HostBuffer.of(conv), weights.rgLru(), HostBuffer.of(state),
+                HostBuffer.of(xy.columns(width, width)), HostBuffer.of(out)));
+    }
+
+    @Override
+    public void rotate(Step step, AttentionShape shape, Buffer qkv) {
+        HostStep s = HostStep.of(step);
+        HostBuffer x = HostBuffer.of(qkv);
+        float[] frequencies = new float[shape.rotaryDims() / 2];
+        for (int i = 0; i < frequencies.length; i++) {
+            frequencies[i] = shape.frequency(i);
+        }
+        perRow(HostRows.of(step.rows()), 64L * frequencies.length, (m, scratch) -> CpuAttention.rotate(s, shape, frequencies, x, m));
+    }
+
+    @Override
+    public void windowAttention(Step step, AttentionShape shape, Buffer qkv, Buffer keys, Buffer values, Buffer out) {
+        emit(new CpuAttention(this, HostStep.of(step), shape, HostBuffer.of(qkv), HostBuffer.of(keys), HostBuffer.of(values),
+                HostBuffer.of(out)));
+    }
+
+    @Override
+    public void logits(Rows rows, Buffer x, Weight table, float cap, Buffer out) {
+        emit(new CpuLinear(this, HostRows.of(rows), HostBuffer.of(x), HostWeight.of(table), null, cap, HostBuffer.of(out)));
+    }
+
+    @Override
+    public void sample(Step step, Buffer logits, Buffer seen) {
+        emit(new CpuSampling(HostStep.of(step), HostBuffer.of(logits), HostBuffer.of(seen)));
+    }
+
+    @Override
+    public void close() {
+        workers.close();
+    }
+}

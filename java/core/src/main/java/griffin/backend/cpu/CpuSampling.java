@@ -1,0 +1,219 @@
+package griffin.backend.cpu;
+
+import griffin.backend.StepResult;
+import griffin.backend.host.HostBuffer;
+import griffin.backend.host.HostStep;
+import griffin.sampling.Gumbel;
+import griffin.sampling.SamplingParams;
+
+/**
+ * Sampling without allocation and without sorting the vocabulary: a heap by falling logit is built once (linear time) and only as
+ * much of it is taken off as the filters keep.
+ */
+final class CpuSampling implements Runnable {
+
+    private final HostStep step;
+    private final HostBuffer logits;
+    private final HostBuffer seen;
+    private final int vocabulary;
+    /** The logits after the repetition penalty. */
+    private final float[] z;
+    private final int[] heap;
+    private int heapSize;
+    /** Kept tokens, most likely first, and their weights exp((z - max) / temperature). */
+    private final int[] kept;
+    private final double[] weight;
+
+    CpuSampling(HostStep step, HostBuffer logits, HostBuffer seen) {
+        this.step = step;
+        this.logits = logits;
+        this.seen = seen;
+        vocabulary = logits.columns();
+        z = new float[vocabulary];
+        heap = new int[vocabulary];
+        kept = new int[vocabulary];
+        weight = new double[vocabulary];
+    }
+
+    @Override
+    public void run() {
+        for (int m = 0; m < step.rowCount; m++) {
+            int slot = step.slots[step.rowSequence[m]];
+            seen.ints()[seen.at(slot) + (step.tokens[m] >>> 5)] |= 1 << step.tokens[m];
+        }
+        for (int q = 0; q < step.sequenceCount; q++) {
+            StepResult result = step.result;
+            result.ids[q] = -1;
+            result.logProbabilities[q] = Float.NaN;
+            int output = step.sampledOutputs[q];
+            if (output >= 0) {
+                System.arraycopy(logits.floats(), logits.at(output), z, 0, vocabulary);
+                result.ids[q] = choose(q);
+                if (step.sampling[q].logProbabilities() >= 0) {
+                    System.arraycopy(logits.floats(), logits.at(output), z, 0, vocabulary);
+                    logProbabilities(q, step.sampling[q].logProbabilities());
+                }
+            }
+        }
+    }
+
+    private int choose(int q) {
+        SamplingParams p = step.sampling[q];
+        if (p.repetitionPenalty() != 1) {
+            penalise(seen.at(step.slots[q]), p.repetitionPenalty());
+        }
+        int position = step.positions[step.rowStarts[q + 1] - 1] + 1;
+        if (p.greedy()) {
+            return largest();
+        }
+        if (p.topK() == 0 && p.topP() == 1) {
+            return drawFromAll(p, position);
+        }
+        return drawFrom(keep(p), p, position);
+    }
+
+    private void penalise(int seenAt, float penalty) {
+        for (int word = 0; word < seen.columns(); word++) {
+            int bits = seen.ints()[seenAt + word];
+            while (bits != 0) {
+                int id = word * 32 + Integer.numberOfTrailingZeros(bits);
+                z[id] = z[id] > 0 ? z[id] / penalty : z[id] * penalty;
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    private int largest() {
+        int best = 0;
+        for (int id = 1; id < vocabulary; id++) {
+            if (z[id] > z[best]) {
+                best = id;
+            }
+        }
+        return best;
+    }
+
+    /** Only min-p may filter: one pass, in which a token that no Gumbel number could lift to the top costs no random number. */
+    private int drawFromAll(SamplingParams p, int position) {
+        float max = z[largest()];
+        float least = max / p.temperature() + Gumbel.LOWEST - Gumbel.HIGHEST;
+        float highest = Float.NEGATIVE_INFINITY;
+        int best = -1;
+        for (int id = 0; id < vocabulary; id++) {
+            float scaled = z[id] / p.temperature();
+            if (scaled >= least && (p.minP() == 0 || Math.exp((double) (z[id] - max) / p.temperature()) >= p.minP())) {
+                float score = scaled + Gumbel.at(p.seed(), position, id);
+                if (score > highest) {
+                    highest = score;
+                    best = id;
+                }
+            }
+        }
+        return best;
+    }
+
+    /** Fills {@code kept} with the tokens that top-k and top-p leave, most likely first, and returns how many. */
+    private int keep(SamplingParams p) {
+        heapify();
+        float max = z[heap[0]];
+        int count = p.topK() == 0 ? vocabulary : Math.min(p.topK(), vocabulary);
+        double total = 0;
+        if (p.topK() == 0) {
+            for (int id = 0; id < vocabulary; id++) {
+                total += Math.exp((double) (z[id] - max) / p.temperature());
+            }
+        } else {
+            for (int i = 0; i < count; i++) {
+                take(i, max, p.temperature());
+                total += weight[i];
+            }
+        }
+        double mass = 0;
+        for (int i = 0; i < count; i++) {
+            if (i > 0 && mass >= p.topP() * total) {
+                return i;
+            }
+            if (p.topK() == 0) {
+                take(i, max, p.temperature());
+            }
+            mass += weight[i];
+        }
+        return count;
+    }
+
+    private void take(int i, float max, float temperature) {
+        kept[i] = pop();
+        weight[i] = Math.exp((double) (z[kept[i]] - max) / temperature);
+    }
+
+    private int drawFrom(int count, SamplingParams p, int position) {
+        float highest = Float.NEGATIVE_INFINITY;
+        int best = -1;
+        for (int i = 0; i < count && weight[i] >= p.minP(); i++) {
+            float score = z[kept[i]] / p.temperature() + Gumbel.at(p.seed(), position, kept[i]);
+            if (score > highest || score == highest && kept[i] < best) {
+                highest = score;
+                best = kept[i];
+            }
+        }
+        return best;
+    }
+
+    private void logProbabilities(int q, int alternatives) {
+        StepResult result = step.result;
+        float max = z[largest()];
+        double sum = 0;
+        for (int id = 0; id < vocabulary; id++) {
+            sum += Math.exp((double) z[id] - max);
+        }
+        double log = max + Math.log(sum);
+        result.logProbabilities[q] = (float) (z[result.ids[q]] - log);
+        if (alternatives > 0) {
+            heapify();
+        }
+        for (int i = 0; i < alternatives; i++) {
+            int at = q * StepResult.MAX_ALTERNATIVES + i;
+            int id = heapSize > 0 ? pop() : -1;
+            result.alternativeIds[at] = id;
+            result.alternativeLogProbabilities[at] = id < 0 ? Float.NEGATIVE_INFINITY : (float) (z[id] - log);
+        }
+    }
+
+    // ---- a heap of token ids by falling logit, the lower id first among equals
+
+    private boolean before(int a, int b) {
+        return z[a] > z[b] || z[a] == z[b] && a < b;
+    }
+
+    private void heapify() {
+        heapSize = vocabulary;
+        for (int i = 0; i < vocabulary; i++) {
+            heap[i] = i;
+        }
+        for (int i = vocabulary / 2 - 1; i >= 0; i--) {
+            sink(i);
+        }
+    }
+
+    private int pop() {
+        int top = heap[0];
+        heap[0] = heap[--heapSize];
+        sink(0);
+        return top;
+    }
+
+    private void sink(int i) {
+        int id = heap[i];
+        for (int child = 2 * i + 1; child < heapSize; child = 2 * i + 1) {
+            if (child + 1 < heapSize && before(heap[child + 1], heap[child])) {
+                child++;
+            }
+            if (!before(heap[child], id)) {
+                break;
+            }
+            heap[i] = heap[child];
+            i = child;
+        }
+        heap[i] = id;
+    }
+}

@@ -1,0 +1,92 @@
+package griffin.backend.cpu;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The inner loops of the CPU backend, in a scalar form and in one per vector width. All forms give the same bits on every
+ * machine, so a thread, a batch or a compiler tier can change the form at any time:
+ * <ul>
+ * <li>A dot product has {@link #LANES} partial sums; element k goes to sum k mod 16 by a fused multiply-add, in order of k. The sums
+ * are then added in halves: 8 and 8, 4 and 4, 2 and 2, 1 and 1. That is one 512-bit register, two of 256 or four of 128.
+ * <li>Everything else is elementwise or sequential in its reduced index.
+ * <li>exp and its kin are {@link Elementary}'s, never the platform's.
+ * </ul>
+ */
+interface Kernels {
+
+    /** Partial sums of a dot product. */
+    int LANES = 16;
+
+    /** sum_k a[aAt + k] b[bAt + k], k in [0, n). */
+    float dot(float[] a, int aAt, float[] b, int bAt, int n, float[] lanes);
+
+    /**
+     * out[outAt + r] = w[r] . x for {@code rows} rows of bfloat16 weights, row r beginning at element wAt + r n of {@code w}.
+     */
+    void matvecBf16(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes);
+
+    /** The same for float32 weights. */
+    void matvecF32(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes);
+
+    /**
+     * out[outAt + i outStride + r] = x[i] . w[r] for m rows of x and {@code rows} rows of w, all in arrays with their strides.
+     */
+    void matmul(float[] x, int xAt, int xStride, int m, float[] w, int wAt, int wStride, int rows, int n, float[] out, int outAt,
+            int outStride, float[] lanes);
+
+    /** Elements [at, at + n) of bfloat16 data as float32. */
+    void widenBf16(MemorySegment w, long at, int n, float[] out, int outAt);
+
+    /** x += delta. */
+    void add(float[] x, int xAt, float[] delta, int deltaAt, int n);
+
+    /** out = (x * s) * factor. */
+    void scale(float[] x, int xAt, float s, float[] factor, int n, float[] out, int outAt);
+
+    /** out = gelu(gate) * up. */
+    void gatedGelu(float[] gate, int gateAt, float[] up, int upAt, float[] out, int outAt, int n);
+
+    /** z = cap tanh(z / cap). */
+    void softCap(float[] z, int at, int n, float cap);
+
+    /** out = bias, then fused multiply-add of each tap's row: rows[k][at[k] + e] taps[k width + e0 + e], k in order. */
+    void conv(float[][] rows, int[] at, int tapCount, float[] taps, int width, float[] bias, int e0, int n, float[] out, int outAt);
+
+    /**
+     * Gate pre-activations of columns [j0, j0 + n) of one block: z[j] = bias[biasAt + j] + sum_i x[xAt + i] w[(wAt + i block) + j], i in
+     * order; w is [in, out] in bfloat16.
+     */
+    void gateBf16(float[] x, int xAt, MemorySegment w, long wAt, int block, int j0, int n, float[] bias, int biasAt, float[] z, int zAt);
+
+    /** The same with the weights in an array. */
+    void gateF32(float[] x, int xAt, float[] w, int wAt, int block, int j0, int n, float[] bias, int biasAt, float[] z, int zAt);
+
+    /**
+     * One row of the RG-LRU for n channels: h = a h + g i x with i = sigmoid(zi), r = sigmoid(zr), log a = decay r,
+     * g = sqrt(-expm1(2 log a)); at a reset h = i x. Writes h to {@code out}, too.
+     */
+    void lru(float[] zi, int ziAt, float[] zr, int zrAt, float[] decay, int decayAt, float[] x, int xAt, boolean reset, float[] h, int hAt,
+            float[] out, int outAt, int n);
+
+    /** s = exp((s - max) * scale). */
+    void expScaled(float[] s, int at, int n, float max, float scale);
+
+    /** out[d] = sum over j in order of p[pAt + j] v[vAt + j vStride + d], added to what {@code out} holds. */
+    void weightedSum(float[] p, int pAt, float[] v, int vAt, int vStride, int count, float[] out, int outAt, int n);
+
+    /** Largest element. */
+    float max(float[] s, int at, int n);
+
+    /** The halving sum of 16 lanes. */
+    static float reduce(float[] lanes, int at) {
+        float a0 = lanes[at] + lanes[at + 8];
+        float a1 = lanes[at + 1] + lanes[at + 9];
+        float a2 = lanes[at + 2] + lanes[at + 10];
+        float a3 = lanes[at + 3] + lanes[at + 11];
+        float a4 = lanes[at + 4] + lanes[at + 12];
+        float a5 = lanes[at + 5] + lanes[at + 13];
+        float a6 = lanes[at + 6] + lanes[at + 14];
+        float a7 = lanes[at + 7] + lanes[at + 15];
+        return ((a0 + a4) + (a2 + a6)) + ((a1 + a5) + (a3 + a7));
+    }
+}

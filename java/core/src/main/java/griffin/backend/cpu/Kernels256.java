@@ -1,0 +1,210 @@
+package griffin.backend.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/** Products on 256-bit vectors: two registers hold a dot product's 16 partial sums; two rows at once, since there are only 16 registers. */
+final class Kernels256 extends VectorKernels {
+
+    private static final VectorSpecies<Float> F = FloatVector.SPECIES_256;
+    private static final VectorSpecies<Integer> I = IntVector.SPECIES_256;
+    private static final VectorSpecies<Short> S = ShortVector.SPECIES_128;
+    private static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
+
+    private static FloatVector bf16(MemorySegment w, long byteAt) {
+        IntVector bits = (IntVector) ShortVector.fromMemorySegment(S, w, byteAt, LITTLE).convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
+        return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+    }
+
+    private static FloatVector f32(MemorySegment w, long byteAt) {
+        return FloatVector.fromMemorySegment(F, w, byteAt, LITTLE);
+    }
+
+    @Override
+    public float dot(float[] a, int aAt, float[] b, int bAt, int n, float[] lanes) {
+        FloatVector s0 = FloatVector.zero(F);
+        FloatVector s1 = FloatVector.zero(F);
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            s0 = FloatVector.fromArray(F, a, aAt + k).fma(FloatVector.fromArray(F, b, bAt + k), s0);
+            s1 = FloatVector.fromArray(F, a, aAt + k + 8).fma(FloatVector.fromArray(F, b, bAt + k + 8), s1);
+        }
+        s0.intoArray(lanes, 0);
+        s1.intoArray(lanes, 8);
+        return finish(a, aAt + k, b, bAt + k, n - k, lanes, 0);
+    }
+
+    @Override
+    public void matvecBf16(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        int r = 0;
+        for (; r + 2 <= rows; r += 2) {
+            rowsBf16(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        }
+        for (; r < rows; r++) {
+            rowBf16(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        }
+    }
+
+    private static void rowsBf16(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        FloatVector s00 = FloatVector.zero(F);
+        FloatVector s01 = FloatVector.zero(F);
+        FloatVector s10 = FloatVector.zero(F);
+        FloatVector s11 = FloatVector.zero(F);
+        long at0 = wAt * 2;
+        long at1 = (wAt + 1L * n) * 2;
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
+            FloatVector x1 = FloatVector.fromArray(F, x, xAt + k + 8);
+            s00 = bf16(w, at0 + 2L * k).fma(x0, s00);
+            s01 = bf16(w, at0 + 2L * k + 16).fma(x1, s01);
+            s10 = bf16(w, at1 + 2L * k).fma(x0, s10);
+            s11 = bf16(w, at1 + 2L * k + 16).fma(x1, s11);
+        }
+        s00.intoArray(lanes, 0);
+        s01.intoArray(lanes, 8);
+        s10.intoArray(lanes, 16);
+        s11.intoArray(lanes, 24);
+        out[outAt] = finishBf16(w, wAt + k, x, xAt + k, n - k, lanes, 0);
+        out[outAt + 1] = finishBf16(w, wAt + 1L * n + k, x, xAt + k, n - k, lanes, 16);
+    }
+
+    private static void rowBf16(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        FloatVector s00 = FloatVector.zero(F);
+        FloatVector s01 = FloatVector.zero(F);
+        long at0 = wAt * 2;
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
+            FloatVector x1 = FloatVector.fromArray(F, x, xAt + k + 8);
+            s00 = bf16(w, at0 + 2L * k).fma(x0, s00);
+            s01 = bf16(w, at0 + 2L * k + 16).fma(x1, s01);
+        }
+        s00.intoArray(lanes, 0);
+        s01.intoArray(lanes, 8);
+        out[outAt] = finishBf16(w, wAt + k, x, xAt + k, n - k, lanes, 0);
+    }
+
+    @Override
+    public void matvecF32(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        int r = 0;
+        for (; r + 2 <= rows; r += 2) {
+            rowsF32(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        }
+        for (; r < rows; r++) {
+            rowF32(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        }
+    }
+
+    private static void rowsF32(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        FloatVector s00 = FloatVector.zero(F);
+        FloatVector s01 = FloatVector.zero(F);
+        FloatVector s10 = FloatVector.zero(F);
+        FloatVector s11 = FloatVector.zero(F);
+        long at0 = wAt * 4;
+        long at1 = (wAt + 1L * n) * 4;
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
+            FloatVector x1 = FloatVector.fromArray(F, x, xAt + k + 8);
+            s00 = f32(w, at0 + 4L * k).fma(x0, s00);
+            s01 = f32(w, at0 + 4L * k + 32).fma(x1, s01);
+            s10 = f32(w, at1 + 4L * k).fma(x0, s10);
+            s11 = f32(w, at1 + 4L * k + 32).fma(x1, s11);
+        }
+        s00.intoArray(lanes, 0);
+        s01.intoArray(lanes, 8);
+        s10.intoArray(lanes, 16);
+        s11.intoArray(lanes, 24);
+        out[outAt] = finishF32(w, wAt + k, x, xAt + k, n - k, lanes, 0);
+        out[outAt + 1] = finishF32(w, wAt + 1L * n + k, x, xAt + k, n - k, lanes, 16);
+    }
+
+    private static void rowF32(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        FloatVector s00 = FloatVector.zero(F);
+        FloatVector s01 = FloatVector.zero(F);
+        long at0 = wAt * 4;
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
+            FloatVector x1 = FloatVector.fromArray(F, x, xAt + k + 8);
+            s00 = f32(w, at0 + 4L * k).fma(x0, s00);
+            s01 = f32(w, at0 + 4L * k + 32).fma(x1, s01);
+        }
+        s00.intoArray(lanes, 0);
+        s01.intoArray(lanes, 8);
+        out[outAt] = finishF32(w, wAt + k, x, xAt + k, n - k, lanes, 0);
+    }
+
+    @Override
+    public void matmul(float[] x, int xAt, int xStride, int m, float[] w, int wAt, int wStride, int rows, int n, float[] out, int outAt,
+            int outStride, float[] lanes) {
+        int i = 0;
+        for (; i + 2 <= m; i += 2) {
+            int r = 0;
+            for (; r + 2 <= rows; r += 2) {
+                tile(x, xAt + i * xStride, xStride, w, wAt + r * wStride, wStride, n, out, outAt + i * outStride + r, outStride, lanes);
+            }
+            for (; r < rows; r++) {
+                for (int t = i; t < i + 2; t++) {
+                    out[outAt + t * outStride + r] = dot(w, wAt + r * wStride, x, xAt + t * xStride, n, lanes);
+                }
+            }
+        }
+        for (; i < m; i++) {
+            for (int r = 0; r < rows; r++) {
+                out[outAt + i * outStride + r] = dot(w, wAt + r * wStride, x, xAt + i * xStride, n, lanes);
+            }
+        }
+    }
+
+    /** 2 rows of x by 2 rows of w, all partial sums in registers. */
+    private static void tile(float[] x, int xAt, int xStride, float[] w, int wAt, int wStride, int n, float[] out, int outAt, int outStride,
+            float[] lanes) {
+        FloatVector s000 = FloatVector.zero(F);
+        FloatVector s001 = FloatVector.zero(F);
+        FloatVector s010 = FloatVector.zero(F);
+        FloatVector s011 = FloatVector.zero(F);
+        FloatVector s100 = FloatVector.zero(F);
+        FloatVector s101 = FloatVector.zero(F);
+        FloatVector s110 = FloatVector.zero(F);
+        FloatVector s111 = FloatVector.zero(F);
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            FloatVector w00 = FloatVector.fromArray(F, w, wAt + k);
+            FloatVector w10 = FloatVector.fromArray(F, w, wAt + wStride + k);
+            FloatVector x00 = FloatVector.fromArray(F, x, xAt + k);
+            s000 = w00.fma(x00, s000);
+            s010 = w10.fma(x00, s010);
+            FloatVector x10 = FloatVector.fromArray(F, x, xAt + xStride + k);
+            s100 = w00.fma(x10, s100);
+            s110 = w10.fma(x10, s110);
+            FloatVector w01 = FloatVector.fromArray(F, w, wAt + k + 8);
+            FloatVector w11 = FloatVector.fromArray(F, w, wAt + wStride + k + 8);
+            FloatVector x01 = FloatVector.fromArray(F, x, xAt + k + 8);
+            s001 = w01.fma(x01, s001);
+            s011 = w11.fma(x01, s011);
+            FloatVector x11 = FloatVector.fromArray(F, x, xAt + xStride + k + 8);
+            s101 = w01.fma(x11, s101);
+            s111 = w11.fma(x11, s111);
+        }
+        s000.intoArray(lanes, 0);
+        s001.intoArray(lanes, 8);
+        s010.intoArray(lanes, 16);
+        s011.intoArray(lanes, 24);
+        s100.intoArray(lanes, 32);
+        s101.intoArray(lanes, 40);
+        s110.intoArray(lanes, 48);
+        s111.intoArray(lanes, 56);
+        for (int t = 0; t < 2; t++) {
+            for (int r = 0; r < 2; r++) {
+                out[outAt + t * outStride + r] = finish(w, wAt + r * wStride + k, x, xAt + t * xStride + k, n - k, lanes, (2 * t + r) * LANES);
+            }
+        }
+    }
+}

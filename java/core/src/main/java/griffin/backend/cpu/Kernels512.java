@@ -1,0 +1,229 @@
+package griffin.backend.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/** Products on 512-bit vectors: one register holds a dot product's 16 partial sums; four rows at once hide the latency. */
+final class Kernels512 extends VectorKernels {
+
+    private static final VectorSpecies<Float> F = FloatVector.SPECIES_512;
+    private static final VectorSpecies<Integer> I = IntVector.SPECIES_512;
+    private static final VectorSpecies<Short> S = ShortVector.SPECIES_256;
+    private static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
+
+    private static FloatVector bf16(MemorySegment w, long byteAt) {
+        IntVector bits = (IntVector) ShortVector.fromMemorySegment(S, w, byteAt, LITTLE).convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
+        return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+    }
+
+    private static FloatVector f32(MemorySegment w, long byteAt) {
+        return FloatVector.fromMemorySegment(F, w, byteAt, LITTLE);
+    }
+
+    @Override
+    public float dot(float[] a, int aAt, float[] b, int bAt, int n, float[] lanes) {
+        FloatVector s0 = FloatVector.zero(F);
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            s0 = FloatVector.fromArray(F, a, aAt + k).fma(FloatVector.fromArray(F, b, bAt + k), s0);
+        }
+        s0.intoArray(lanes, 0);
+        return finish(a, aAt + k, b, bAt + k, n - k, lanes, 0);
+    }
+
+    @Override
+    public void matvecBf16(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        int r = 0;
+        for (; r + 4 <= rows; r += 4) {
+            rowsBf16(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        }
+        for (; r < rows; r++) {
+            rowBf16(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        }
+    }
+
+    private static void rowsBf16(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        FloatVector s00 = FloatVector.zero(F);
+        FloatVector s10 = FloatVector.zero(F);
+        FloatVector s20 = FloatVector.zero(F);
+        FloatVector s30 = FloatVector.zero(F);
+        long at0 = wAt * 2;
+        long at1 = (wAt + 1L * n) * 2;
+        long at2 = (wAt + 2L * n) * 2;
+        long at3 = (wAt + 3L * n) * 2;
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
+            s00 = bf16(w, at0 + 2L * k).fma(x0, s00);
+            s10 = bf16(w, at1 + 2L * k).fma(x0, s10);
+            s20 = bf16(w, at2 + 2L * k).fma(x0, s20);
+            s30 = bf16(w, at3 + 2L * k).fma(x0, s30);
+        }
+        s00.intoArray(lanes, 0);
+        s10.intoArray(lanes, 16);
+        s20.intoArray(lanes, 32);
+        s30.intoArray(lanes, 48);
+        out[outAt] = finishBf16(w, wAt + k, x, xAt + k, n - k, lanes, 0);
+        out[outAt + 1] = finishBf16(w, wAt + 1L * n + k, x, xAt + k, n - k, lanes, 16);
+        out[outAt + 2] = finishBf16(w, wAt + 2L * n + k, x, xAt + k, n - k, lanes, 32);
+        out[outAt + 3] = finishBf16(w, wAt + 3L * n + k, x, xAt + k, n - k, lanes, 48);
+    }
+
+    private static void rowBf16(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        FloatVector s00 = FloatVector.zero(F);
+        long at0 = wAt * 2;
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
+            s00 = bf16(w, at0 + 2L * k).fma(x0, s00);
+        }
+        s00.intoArray(lanes, 0);
+        out[outAt] = finishBf16(w, wAt + k, x, xAt + k, n - k, lanes, 0);
+    }
+
+    @Override
+    public void matvecF32(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        int r = 0;
+        for (; r + 4 <= rows; r += 4) {
+            rowsF32(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        }
+        for (; r < rows; r++) {
+            rowF32(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        }
+    }
+
+    private static void rowsF32(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        FloatVector s00 = FloatVector.zero(F);
+        FloatVector s10 = FloatVector.zero(F);
+        FloatVector s20 = FloatVector.zero(F);
+        FloatVector s30 = FloatVector.zero(F);
+        long at0 = wAt * 4;
+        long at1 = (wAt + 1L * n) * 4;
+        long at2 = (wAt + 2L * n) * 4;
+        long at3 = (wAt + 3L * n) * 4;
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
+            s00 = f32(w, at0 + 4L * k).fma(x0, s00);
+            s10 = f32(w, at1 + 4L * k).fma(x0, s10);
+            s20 = f32(w, at2 + 4L * k).fma(x0, s20);
+            s30 = f32(w, at3 + 4L * k).fma(x0, s30);
+        }
+        s00.intoArray(lanes, 0);
+        s10.intoArray(lanes, 16);
+        s20.intoArray(lanes, 32);
+        s30.intoArray(lanes, 48);
+        out[outAt] = finishF32(w, wAt + k, x, xAt + k, n - k, lanes, 0);
+        out[outAt + 1] = finishF32(w, wAt + 1L * n + k, x, xAt + k, n - k, lanes, 16);
+        out[outAt + 2] = finishF32(w, wAt + 2L * n + k, x, xAt + k, n - k, lanes, 32);
+        out[outAt + 3] = finishF32(w, wAt + 3L * n + k, x, xAt + k, n - k, lanes, 48);
+    }
+
+    private static void rowF32(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        FloatVector s00 = FloatVector.zero(F);
+        long at0 = wAt * 4;
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
+            s00 = f32(w, at0 + 4L * k).fma(x0, s00);
+        }
+        s00.intoArray(lanes, 0);
+        out[outAt] = finishF32(w, wAt + k, x, xAt + k, n - k, lanes, 0);
+    }
+
+    @Override
+    public void matmul(float[] x, int xAt, int xStride, int m, float[] w, int wAt, int wStride, int rows, int n, float[] out, int outAt,
+            int outStride, float[] lanes) {
+        int i = 0;
+        for (; i + 4 <= m; i += 4) {
+            int r = 0;
+            for (; r + 4 <= rows; r += 4) {
+                tile(x, xAt + i * xStride, xStride, w, wAt + r * wStride, wStride, n, out, outAt + i * outStride + r, outStride, lanes);
+            }
+            for (; r < rows; r++) {
+                for (int t = i; t < i + 4; t++) {
+                    out[outAt + t * outStride + r] = dot(w, wAt + r * wStride, x, xAt + t * xStride, n, lanes);
+                }
+            }
+        }
+        for (; i < m; i++) {
+            for (int r = 0; r < rows; r++) {
+                out[outAt + i * outStride + r] = dot(w, wAt + r * wStride, x, xAt + i * xStride, n, lanes);
+            }
+        }
+    }
+
+    /** 4 rows of x by 4 rows of w, all partial sums in registers. */
+    private static void tile(float[] x, int xAt, int xStride, float[] w, int wAt, int wStride, int n, float[] out, int outAt, int outStride,
+            float[] lanes) {
+        FloatVector s00 = FloatVector.zero(F);
+        FloatVector s01 = FloatVector.zero(F);
+        FloatVector s02 = FloatVector.zero(F);
+        FloatVector s03 = FloatVector.zero(F);
+        FloatVector s10 = FloatVector.zero(F);
+        FloatVector s11 = FloatVector.zero(F);
+        FloatVector s12 = FloatVector.zero(F);
+        FloatVector s13 = FloatVector.zero(F);
+        FloatVector s20 = FloatVector.zero(F);
+        FloatVector s21 = FloatVector.zero(F);
+        FloatVector s22 = FloatVector.zero(F);
+        FloatVector s23 = FloatVector.zero(F);
+        FloatVector s30 = FloatVector.zero(F);
+        FloatVector s31 = FloatVector.zero(F);
+        FloatVector s32 = FloatVector.zero(F);
+        FloatVector s33 = FloatVector.zero(F);
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            FloatVector w0 = FloatVector.fromArray(F, w, wAt + k);
+            FloatVector w1 = FloatVector.fromArray(F, w, wAt + wStride + k);
+            FloatVector w2 = FloatVector.fromArray(F, w, wAt + 2 * wStride + k);
+            FloatVector w3 = FloatVector.fromArray(F, w, wAt + 3 * wStride + k);
+            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
+            s00 = w0.fma(x0, s00);
+            s01 = w1.fma(x0, s01);
+            s02 = w2.fma(x0, s02);
+            s03 = w3.fma(x0, s03);
+            FloatVector x1 = FloatVector.fromArray(F, x, xAt + xStride + k);
+            s10 = w0.fma(x1, s10);
+            s11 = w1.fma(x1, s11);
+            s12 = w2.fma(x1, s12);
+            s13 = w3.fma(x1, s13);
+            FloatVector x2 = FloatVector.fromArray(F, x, xAt + 2 * xStride + k);
+            s20 = w0.fma(x2, s20);
+            s21 = w1.fma(x2, s21);
+            s22 = w2.fma(x2, s22);
+            s23 = w3.fma(x2, s23);
+            FloatVector x3 = FloatVector.fromArray(F, x, xAt + 3 * xStride + k);
+            s30 = w0.fma(x3, s30);
+            s31 = w1.fma(x3, s31);
+            s32 = w2.fma(x3, s32);
+            s33 = w3.fma(x3, s33);
+        }
+        s00.intoArray(lanes, 0);
+        s01.intoArray(lanes, 16);
+        s02.intoArray(lanes, 32);
+        s03.intoArray(lanes, 48);
+        s10.intoArray(lanes, 64);
+        s11.intoArray(lanes, 80);
+        s12.intoArray(lanes, 96);
+        s13.intoArray(lanes, 112);
+        s20.intoArray(lanes, 128);
+        s21.intoArray(lanes, 144);
+        s22.intoArray(lanes, 160);
+        s23.intoArray(lanes, 176);
+        s30.intoArray(lanes, 192);
+        s31.intoArray(lanes, 208);
+        s32.intoArray(lanes, 224);
+        s33.intoArray(lanes, 240);
+        for (int t = 0; t < 4; t++) {
+            for (int r = 0; r < 4; r++) {
+                out[outAt + t * outStride + r] = finish(w, wAt + r * wStride + k, x, xAt + t * xStride + k, n - k, lanes, (4 * t + r) * LANES);
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+package griffin.backend.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/** The elementwise kernels on vectors of {@link VectorElementary#F}; products with partial sums are in the subclass per width. */
+abstract class VectorKernels implements Kernels {
+
+    private static final VectorSpecies<Float> F = VectorElementary.F;
+    private static final VectorSpecies<Integer> I = F.withLanes(int.class);
+    /** As many shorts as F has floats. */
+    private static final VectorSpecies<Short> S = VectorSpecies.of(short.class, VectorShape.forBitSize(F.vectorBitSize() / 2));
+    private static final int LENGTH = F.length();
+    private static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
+
+    /** For rows that a whole vector does not fill. */
+    private final ScalarKernels scalar = new ScalarKernels();
+
+    /** LENGTH bfloat16 values at element {@code at}: they are the upper halves of float32 values. */
+    private static FloatVector bf16(MemorySegment w, long at) {
+        ShortVector halves = ShortVector.fromMemorySegment(S, w, at * 2, LITTLE);
+        IntVector bits = (IntVector) halves.convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
+        return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+    }
+
+    @Override
+    public final void widenBf16(MemorySegment w, long at, int n, float[] out, int outAt) {
+        int i = 0;
+        for (; i + LENGTH <= n; i += LENGTH) {
+            bf16(w, at + i).intoArray(out, outAt + i);
+        }
+        scalar.widenBf16(w, at + i, n - i, out, outAt + i);
+    }
+
+    @Override
+    public final void add(float[] x, int xAt, float[] delta, int deltaAt, int n) {
+        int i = 0;
+        for (; i + LENGTH <= n; i += LENGTH) {
+            FloatVector.fromArray(F, x, xAt + i).add(FloatVector.fromArray(F, delta, deltaAt + i)).intoArray(x, xAt + i);
+        }
+        scalar.add(x, xAt + i, delta, deltaAt + i, n - i);
+    }
+
+    @Override
+    public final void scale(float[] x, int xAt, float s, float[] factor, int n, float[] out, int outAt) {
+        int i = 0;
+        for (; i + LENGTH <= n; i += LENGTH) {
+            FloatVector.fromArray(F, x, xAt + i).mul(s).mul(FloatVector.fromArray(F, factor, i)).intoArray(out, outAt + i);
+        }
+        for (; i < n; i++) {
+            out[outAt + i] = x[xAt + i] * s * factor[i];
+        }
+    }
+
+    @Override
+    public final void gatedGelu(float[] gate, int gateAt, float[] up, int upAt, float[] out, int outAt, int n) {
+        int i = 0;
+        for (; i + LENGTH <= n; i += LENGTH) {
+            VectorElementary.gelu(FloatVector.fromArray(F, gate, gateAt + i)).mul(FloatVector.fromArray(F, up, upAt + i)).intoArray(out,
+                    outAt + i);
+        }
+        scalar.gatedGelu(gate, gateAt + i, up, upAt + i, out, outAt + i, n - i);
+    }
+
+    @Override
+    public final void softCap(float[] z, int at, int n, float cap) {
+        int i = 0;
+        for (; i + LENGTH <= n; i += LENGTH) {
+            VectorElementary.tanh(FloatVector.fromArray(F, z, at + i).div(cap)).mul(cap).intoArray(z, at + i);
+        }
+        scalar.softCap(z, at + i, n - i, cap);
+    }
+
+    @Override
+    public final void conv(float[][] rows, int[] at, int tapCount, float[] taps, int width, float[] bias, int e0, int n, float[] out,
+            int outAt) {
+        int e = 0;
+        for (; e + LENGTH <= n; e += LENGTH) {
+            FloatVector sum = FloatVector.fromArray(F, bias, e0 + e);
+            for (int k = 0; k < tapCount; k++) {
+                sum = FloatVector.fromArray(F, rows[k], at[k] + e).fma(FloatVector.fromArray(F, taps, k * width + e0 + e), sum);
+            }
+            sum.intoArray(out, outAt + e);
+        }
+        for (; e < n; e++) {
+            float sum = bias[e0 + e];
+            for (int k = 0; k < tapCount; k++) {
+                sum = Math.fma(rows[k][at[k] + e], taps[k * width + e0 + e], sum);
+            }
+            out[outAt + e] = sum;
+        }
+    }
+
+    @Override
+    public final void gateBf16(float[] x, int xAt, MemorySegment w, long wAt, int block, int j0, int n, float[] bias, int biasAt, float[] z,
+            int zAt) {
+        int j = 0;
+        for (; j + 4 * LENGTH <= n; j += 4 * LENGTH) {
+            FloatVector z0 = FloatVector.fromArray(F, bias, biasAt + j);
+            FloatVector z1 = FloatVector.fromArray(F, bias, biasAt + j + LENGTH);
+            FloatVector z2 = FloatVector.fromArray(F, bias, biasAt + j + 2 * LENGTH);
+            FloatVector z3 = FloatVector.fromArray(F, bias, biasAt + j + 3 * LENGTH);
+            for (int i = 0; i < block; i++) {
+                FloatVector xi = FloatVector.broadcast(F, x[xAt + i]);
+                long row = wAt + (long) i * block + j0 + j;
+                z0 = xi.fma(bf16(w, row), z0);
+                z1 = xi.fma(bf16(w, row + LENGTH), z1);
+                z2 = xi.fma(bf16(w, row + 2 * LENGTH), z2);
+                z3 = xi.fma(bf16(w, row + 3 * LENGTH), z3);
+            }
+            z0.intoArray(z, zAt + j);
+            z1.intoArray(z, zAt + j + LENGTH);
+            z2.intoArray(z, zAt + j + 2 * LENGTH);
+            z3.intoArray(z, zAt + j + 3 * LENGTH);
+        }
+        for (; j + LENGTH <= n; j += LENGTH) {
+            FloatVector sum = FloatVector.fromArray(F, bias, biasAt + j);
+            for (int i = 0; i < block; i++) {
+                sum = FloatVector.broadcast(F, x[xAt + i]).fma(bf16(w, wAt + (long) i * block + j0 + j), sum);
+            }
+            sum.intoArray(z, zAt + j);
+        }
+        scalar.gateBf16(x, xAt, w, wAt, block, j0 + j, n - j, bias, biasAt + j, z, zAt + j);
+    }
+
+    @Override
+    public final void gateF32(float[] x, int xAt, float[] w, int wAt, int block, int j0, int n, float[] bias, int biasAt, float[] z,
+            int zAt) {
+        int j = 0;
+        for (; j + LENGTH <= n; j += LENGTH) {
+            FloatVector sum = FloatVector.fromArray(F, bias, biasAt + j);
+            for (int i = 0; i < block; i++) {
+                sum = FloatVector.broadcast(F, x[xAt + i]).fma(FloatVector.fromArray(F, w, wAt + i * block + j0 + j), sum);
+            }
+            sum.intoArray(z, zAt + j);
+        }
+        scalar.gateF32(x, xAt, w, wAt, block, j0 + j, n - j, bias, biasAt + j, z, zAt + j);
+    }
+
+    @Override
+    public final void lru(float[] zi, int ziAt, float[] zr, int zrAt, float[] decay, int decayAt, float[] x, int xAt, boolean reset,
+            float[] h, int hAt, float[] out, int outAt, int n) {
+        int e = 0;
+        for (; e + LENGTH <= n; e += LENGTH) {
+            FloatVector next = VectorElementary.sigmoid(FloatVector.fromArray(F, zi, ziAt + e)).mul(FloatVector.fromArray(F, x, xAt + e));
+            if (!reset) {
+                FloatVector logA = FloatVector.fromArray(F, decay, decayAt + e)
+                        .mul(VectorElementary.sigmoid(FloatVector.fromArray(F, zr, zrAt + e)));
+                FloatVector g = VectorElementary.expm1(logA.mul(2f)).neg().sqrt();
+                next = VectorElementary.exp(logA).fma(FloatVector.fromArray(F, h, hAt + e), g.mul(next));
+            }
+            next.intoArray(h, hAt + e);
+            next.intoArray(out, outAt + e);
+        }
+        scalar.lru(zi, ziAt + e, zr, zrAt + e, decay, decayAt + e, x, xAt + e, reset, h, hAt + e, out, outAt + e, n - e);
+    }
+
+    @Override
+    public final void expScaled(float[] s, int at, int n, float max, float scale) {
+        int i = 0;
+        for (; i + LENGTH <= n; i += LENGTH) {
+            VectorElementary.exp(FloatVector.fromArray(F, s, at + i).sub(max).mul(scale)).intoArray(s, at + i);
+        }
+        scalar.expScaled(s, at + i, n - i, max, scale);
+    }
+
+    @Override
+    public final void weightedSum(float[] p, int pAt, float[] v, int vAt, int vStride, int count, float[] out, int outAt, int n) {
+        int d = 0;
+        for (; d + 4 * LENGTH <= n; d += 4 * LENGTH) {
+            FloatVector s0 = FloatVector.fromArray(F, out, outAt + d);
+            FloatVector s1 = FloatVector.fromArray(F, out, outAt + d + LENGTH);
+            FloatVector s2 = FloatVector.fromArray(F, out, outAt + d + 2 * LENGTH);
+            FloatVector s3 = FloatVector.fromArray(F, out, outAt + d + 3 * LENGTH);
+            for (int j = 0; j < count; j++) {
+                FloatVector pj = FloatVector.broadcast(F, p[pAt + j]);
+                int row = vAt + j * vStride + d;
+                s0 = pj.fma(FloatVector.fromArray(F, v, row), s0);
+                s1 = pj.fma(FloatVector.fromArray(F, v, row + LENGTH), s1);
+                s2 = pj.fma(FloatVector.fromArray(F, v, row + 2 * LENGTH), s2);
+                s3 = pj.fma(FloatVector.fromArray(F, v, row + 3 * LENGTH), s3);
+            }
+            s0.intoArray(out, outAt + d);
+            s1.intoArray(out, outAt + d + LENGTH);
+            s2.intoArray(out, outAt + d + 2 * LENGTH);
+            s3.intoArray(out, outAt + d + 3 * LENGTH);
+        }
+        for (; d + LENGTH <= n; d += LENGTH) {
+            FloatVector sum = FloatVector.fromArray(F, out, outAt + d);
+            for (int j = 0; j < count; j++) {
+                sum = FloatVector.broadcast(F, p[pAt + j]).fma(FloatVector.fromArray(F, v, vAt + j * vStride + d), sum);
+            }
+            sum.intoArray(out, outAt + d);
+        }
+        scalar.weightedSum(p, pAt, v, vAt + d, vStride, count, out, outAt + d, n - d);
+    }
+
+    @Override
+    public final float max(float[] s, int at, int n) {
+        FloatVector max = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
+        int i = 0;
+        for (; i + LENGTH <= n; i += LENGTH) {
+            max = max.max(FloatVector.fromArray(F, s, at + i));
+        }
+        float result = max.reduceLanes(VectorOperators.MAX); // no rounding, so the order does not matter
+        for (; i < n; i++) {
+            result = Math.max(result, s[at + i]);
+        }
+        return result;
+    }
+
+    /** Adds the last n mod LANES products of a dot product to its stored lanes. */
+    static float finish(float[] a, int aAt, float[] b, int bAt, int tail, float[] lanes, int at) {
+        for (int j = 0; j < tail; j++) {
+            lanes[at + j] = Math.fma(a[aAt + j], b[bAt + j], lanes[at + j]);
+        }
+        return Kernels.reduce(lanes, at);
+    }
+
+    /** The same for bfloat16 weights at element {@code wAt}. */
+    static float finishBf16(MemorySegment w, long wAt, float[] x, int xAt, int tail, float[] lanes, int at) {
+        for (int j = 0; j < tail; j++) {
+            float weight = Float.intBitsToFloat(w.get(ValueLayout.JAVA_SHORT_UNALIGNED, (wAt + j) * 2) << 16);
+            lanes[at + j] = Math.fma(weight, x[xAt + j], lanes[at + j]);
+        }
+        return Kernels.reduce(lanes, at);
+    }
+
+    /** The same for float32 weights at element {@code wAt}. */
+    static float finishF32(MemorySegment w, long wAt, float[] x, int xAt, int tail, float[] lanes, int at) {
+        for (int j = 0; j < tail; j++) {
+            float weight = w.get(ValueLayout.JAVA_FLOAT_UNALIGNED, (wAt + j) * 4);
+            lanes[at + j] = Math.fma(weight, x[xAt + j], lanes[at + j]);
+        }
+        return Kernels.reduce(lanes, at);
+    }
+}
