@@ -74,7 +74,8 @@ final class DirectoryFiles implements ModelFiles {
     @Override
     public List<String> names() {
         try (Stream<Path> entries = Files.list(directory)) {
-            return entries.filter(Files::isRegularFile).map(p -> p.getFileName().toString()).sorted().toList();
+            return entries.filter(Files::isRegularFile).map(p -> p.getFileName().toString())
+                    .filter(FileNames::ofModel).sorted().toList();
         } catch (IOException e) {
             throw unreadable(directory, e);
         }

@@ -19,6 +19,11 @@ final class FileNames {
         return name;
     }
 
+    /** Whether a name found beside a model is worth listing: classes and hidden files are not the model's. */
+    static boolean ofModel(String name) {
+        return !name.isEmpty() && !name.startsWith(".") && !name.endsWith(".class");
+    }
+
     private static boolean staysInside(String name) {
         if (name.isEmpty() || name.length() > MAX_LENGTH) {
             return false;

@@ -87,7 +87,7 @@ final class JarFiles implements ModelFiles {
     @Override
     public List<String> names() {
         return zip.names().stream().filter(n -> n.startsWith(prefix)).map(n -> n.substring(prefix.length()))
-                .filter(n -> !n.isEmpty() && n.indexOf('/') < 0).sorted().toList();
+                .filter(n -> n.indexOf('/') < 0 && FileNames.ofModel(n)).sorted().toList();
     }
 
     private String entry(String name) {
