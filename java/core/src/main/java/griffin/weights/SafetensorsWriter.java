@@ -1,0 +1,236 @@
+package griffin.weights;
+
+import griffin.backend.DType;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Writes a safetensors file without ever holding its data: declare all tensors, then append their bytes in the same order, then
+ * {@link #finish()}. The bytes go to a temporary file beside the target, which replaces the target only when it is complete and on disk;
+ * closing an unfinished writer removes it and leaves an old target as it was. Input-output errors are {@link UncheckedIOException}s.
+ */
+public final class SafetensorsWriter implements AutoCloseable {
+
+    private static final int BUFFER_BYTES = 1 << 20;
+
+    private record Entry(String name, DType dtype, long[] shape, long bytes) {
+    }
+
+    private final Path target;
+    private final Path temporary;
+    private final FileChannel channel;
+    private final ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    private final List<Entry> entries = new ArrayList<>();
+    private final Set<String> names = new HashSet<>();
+    private int current = -1;
+    private long left;
+
+    /** Starts a file; nothing appears under the target's name before {@link #finish()}. */
+    public SafetensorsWriter(Path target) {
+        this.target = target.toAbsolutePath();
+        try {
+            this.temporary = newTemporary(this.target);
+            this.channel = FileChannel.open(temporary, StandardOpenOption.WRITE);
+        } catch (IOException e) {
+            throw new UncheckedIOException(target + " cannot be written: " + e, e);
+        }
+    }
+
+    /** With the permissions of an ordinary new file, which a temporary file of the library's making would not have. */
+    private static Path newTemporary(Path target) throws IOException {
+        for (int i = 0;; i++) {
+            try {
+                return Files.createFile(target.resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid() + "-" + i + ".part"));
+            } catch (FileAlreadyExistsException taken) {
+                if (i == 1000) {
+                    throw taken;
+                }
+            }
+        }
+    }
+
+    /** Declares the next tensor; all are declared before the first data. */
+    public SafetensorsWriter declare(String name, DType dtype, long... shape) {
+        if (current >= 0) {
+            throw new IllegalStateException("tensor '" + name + "' declared after data was written to " + target);
+        }
+        if (!names.add(name)) {
+            throw new IllegalArgumentException("tensor '" + name + "' declared twice for " + target);
+        }
+        long bytes = dtype.bytes();
+        for (long axis : shape) {
+            bytes = Math.multiplyExact(bytes, axis);
+        }
+        if (bytes < 0) {
+            throw new IllegalArgumentException("tensor '" + name + "' has a negative shape " + Shapes.show(shape));
+        }
+        entries.add(new Entry(name, dtype, shape.clone(), bytes));
+        return this;
+    }
+
+    /** Appends raw little-endian bytes, as many as wanted, possibly across tensors. */
+    public void write(MemorySegment bytes) {
+        for (long at = 0; at < bytes.byteSize();) {
+            advance();
+            long length = Math.min(Math.min(left, bytes.byteSize() - at), BUFFER_BYTES);
+            if (buffer.remaining() < length) {
+                flush();
+            }
+            MemorySegment.copy(bytes, at, MemorySegment.ofBuffer(buffer), 0, length);
+            buffer.position(buffer.position() + (int) length);
+            left -= length;
+            at += length;
+        }
+    }
+
+    /** Appends floats of the current tensor, rounded to its dtype (to nearest, ties to even). */
+    public void write(float[] values, int offset, int length) {
+        for (int i = offset; i < offset + length; i++) {
+            advance();
+            DType type = entries.get(current).dtype();
+            if (buffer.remaining() < type.bytes()) {
+                flush();
+            }
+            switch (type) {
+                case F32 -> buffer.putFloat(values[i]);
+                case BF16 -> buffer.putShort(BFloat16.of(values[i]));
+                case F16 -> buffer.putShort(Float.floatToFloat16(values[i]));
+                default -> throw new IllegalStateException("tensor '" + entries.get(current).name() + "' is " + type + ", not floating point");
+            }
+            left -= type.bytes();
+        }
+    }
+
+    /** Appends 32-bit integers of the current I32 tensor. */
+    public void write(int[] values) {
+        write(MemorySegment.ofArray(toBytes(values)));
+    }
+
+    private static byte[] toBytes(int[] values) {
+        ByteBuffer bytes = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asIntBuffer().put(values);
+        return bytes.array();
+    }
+
+    /** Completes the file, forces it to disk and moves it over the target in one step. */
+    public void finish() {
+        if (current < 0) {
+            writeHeader();
+        }
+        while (left == 0 && current + 1 < entries.size()) {
+            left = entries.get(++current).bytes();
+        }
+        if (left != 0) {
+            throw new IllegalStateException(target + ": tensor '" + entries.get(current).name() + "' lacks " + left + " bytes");
+        }
+        flush();
+        try {
+            channel.force(true);
+            channel.close();
+            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            syncDirectory();
+        } catch (IOException e) {
+            throw failed(e);
+        }
+    }
+
+    /** Removes what was written unless {@link #finish()} completed. */
+    @Override
+    public void close() {
+        try {
+            channel.close();
+            Files.deleteIfExists(temporary);
+        } catch (IOException e) {
+            throw failed(e);
+        }
+    }
+
+    /** Moves on to the tensor that takes the next byte. */
+    private void advance() {
+        if (current < 0) {
+            writeHeader();
+        }
+        while (left == 0) {
+            if (current + 1 >= entries.size()) {
+                throw new IllegalStateException(target + ": more data than its " + entries.size() + " tensors hold");
+            }
+            left = entries.get(++current).bytes();
+        }
+    }
+
+    private void writeHeader() {
+        StringBuilder json = new StringBuilder("{\"__metadata__\":{\"format\":\"pt\"}");
+        long begin = 0;
+        for (Entry entry : entries) {
+            long end = Math.addExact(begin, entry.bytes());
+            json.append(",").append(quoted(entry.name())).append(":{\"dtype\":\"").append(entry.dtype()).append("\",\"shape\":")
+                    .append(Shapes.show(entry.shape()).replace(" ", "")).append(",\"data_offsets\":[").append(begin).append(',').append(end)
+                    .append("]}");
+            begin = end;
+        }
+        byte[] header = json.append('}').toString().getBytes(StandardCharsets.UTF_8);
+        int padding = -header.length & 7;
+        ByteBuffer bytes = ByteBuffer.allocate(8 + header.length + padding).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.putLong(header.length + padding).put(header);
+        while (bytes.hasRemaining()) {
+            bytes.put((byte) ' ');
+        }
+        current = 0;
+        left = entries.isEmpty() ? 0 : entries.getFirst().bytes();
+        writeFully(bytes.flip());
+    }
+
+    private static String quoted(String name) {
+        StringBuilder text = new StringBuilder("\"");
+        for (char c : name.toCharArray()) {
+            if (c < ' ' || c == '"' || c == '\\') {
+                text.append(String.format("\\u%04x", (int) c));
+            } else {
+                text.append(c);
+            }
+        }
+        return text.append('"').toString();
+    }
+
+    private void flush() {
+        writeFully(buffer.flip());
+        buffer.clear();
+    }
+
+    private void writeFully(ByteBuffer bytes) {
+        try {
+            while (bytes.hasRemaining()) {
+                channel.write(bytes);
+            }
+        } catch (IOException e) {
+            throw failed(e);
+        }
+    }
+
+    /** So that the new name survives a power failure; not every system can open a directory, and there it is not needed. */
+    private void syncDirectory() {
+        try (FileChannel directory = FileChannel.open(target.getParent(), StandardOpenOption.READ)) {
+            directory.force(true);
+        } catch (IOException e) {
+            return;
+        }
+    }
+
+    private UncheckedIOException failed(IOException e) {
+        return new UncheckedIOException(target + " cannot be written: " + e, e);
+    }
+}
