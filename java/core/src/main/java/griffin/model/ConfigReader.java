@@ -52,7 +52,7 @@ final class ConfigReader {
         int heads = size("num_attention_heads", MAX_HEADS);
         int layers = size("num_hidden_layers", MAX_LAYERS);
         int lruWidth = sizeOr("lru_width", width, MAX_WIDTH);
-        divides(heads, "lru_width", lruWidth);
+        divides(heads, json.has("lru_width") ? "lru_width" : "hidden_size", lruWidth);
         if (!json.has("head_dim")) {
             divides(heads, "hidden_size", width);
         }
