@@ -113,7 +113,7 @@ public final class JsonObject {
     public JsonObject object(String key) {
         Object value = required(key);
         if (value instanceof Map<?, ?>) {
-            return of(value, file, where(key) + ".");
+            return of(value, file, path + key + ".");
         }
         throw fault(key, "an object");
     }
@@ -138,7 +138,7 @@ public final class JsonObject {
     }
 
     private String where(String key) {
-        return path + shorten(key);
+        return shorten(path + key);
     }
 
     /** A value for a message: its type where that is not obvious, and at most a line of it. */

@@ -127,7 +127,7 @@ public final class Safetensors {
         List<Entry> sorted = new ArrayList<>(entries.values());
         sorted.sort(Comparator.comparingLong(Entry::begin).thenComparingLong(Entry::end));
         long end = 0;
-        String before = "the header";
+        Entry before = null;
         for (Entry entry : sorted) {
             if (entry.end() > dataBytes) {
                 throw tensorFault(file, entry.name(), "data_offsets " + entry.begin() + " to " + entry.end() + " expected within the file's "
@@ -135,15 +135,19 @@ public final class Safetensors {
             }
             if (entry.begin() != end) {
                 String fault = entry.begin() < end ? "overlaps " : "leaves a hole after ";
-                throw tensorFault(file, entry.name(), fault + before + ": expected to begin at " + end + ", found " + entry.begin());
+                throw tensorFault(file, entry.name(), fault + named(before) + ": expected to begin at " + end + ", found " + entry.begin());
             }
             end = entry.end();
-            before = "tensor '" + JsonObject.shorten(entry.name()) + "'";
+            before = entry;
         }
         if (end != dataBytes) {
-            throw new ModelFormatException(file + ": expected the data to end with " + before + " at byte " + end + ", found " + dataBytes
+            throw new ModelFormatException(file + ": expected the data to end with " + named(before) + " at byte " + end + ", found " + dataBytes
                     + " bytes: " + (dataBytes - end) + " bytes belong to no tensor");
         }
+    }
+
+    private static String named(Entry entry) {
+        return entry == null ? "the header" : "tensor '" + JsonObject.shorten(entry.name()) + "'";
     }
 
     /** The file's full path. */

@@ -54,7 +54,8 @@ public final class SafetensorsWriter implements AutoCloseable {
     private static Path newTemporary(Path target) throws IOException {
         for (int i = 0;; i++) {
             try {
-                return Files.createFile(target.resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid() + "-" + i + ".part"));
+                String name = "." + target.getFileName() + "." + ProcessHandle.current().pid() + "-" + i + ".part";
+                return Files.createFile(target.resolveSibling(name));
             } catch (FileAlreadyExistsException taken) {
                 if (i == 1000) {
                     throw taken;
