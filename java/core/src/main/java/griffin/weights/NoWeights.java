@@ -7,13 +7,13 @@ import java.util.stream.Collectors;
 /** What to tell someone whose directory has no safetensors. */
 final class NoWeights {
 
-    private static final List<String> OTHER_FORMATS = List.of(".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".npz", ".msgpack", ".sbs", ".onnx",
-            ".model", ".safetensors");
+    private static final List<String> OTHER_FORMATS =
+            List.of(".bin", ".gguf", ".pt", ".pth", ".ckpt", ".h5", ".npz", ".msgpack", ".sbs", ".onnx", ".model",
+                    ".safetensors");
 
     private static final int SHOWN = 8;
 
-    private NoWeights() {
-    }
+    private NoWeights() {}
 
     static String message(ModelFiles files) {
         List<String> names = files.names();
@@ -22,7 +22,8 @@ final class NoWeights {
         String more = shown.size() > SHOWN ? " and " + (shown.size() - SHOWN) + " more" : "";
         String found = shown.isEmpty() ? "an empty directory"
                 : shown.stream().limit(SHOWN).map(JsonObject::shorten).collect(Collectors.joining(", ")) + more;
-        return files.location() + " holds no weights this library reads: expected model.safetensors, or model.safetensors.index.json and its"
+        return files.location()
+                + " holds no weights this library reads: expected model.safetensors, or model.safetensors.index.json and its"
                 + " shards, found " + found + "; use the model's Hugging Face form, or convert it with save_pretrained";
     }
 }

@@ -27,9 +27,11 @@ class GenerationConfigTest {
 
     @Test
     void everyKey() {
-        GenerationConfig c = config("{'bos_token_id':2,'eos_token_id':[1,107],'pad_token_id':0,'do_sample':true,'temperature':0.8,'top_k':40,"
-                + "'top_p':0.9,'min_p':0.05,'repetition_penalty':1.1,'max_new_tokens':400,'transformers_version':'5'}");
-        assertEquals(new GenerationConfig(List.of(1, 107), OptionalInt.of(2), OptionalInt.of(0), 0.8f, 40, 0.9f, 0.05f, 1.1f, OptionalInt.of(400)), c);
+        GenerationConfig c =
+                config("{'bos_token_id':2,'eos_token_id':[1,107],'pad_token_id':0,'do_sample':true,'temperature':0.8,'top_k':40,"
+                        + "'top_p':0.9,'min_p':0.05,'repetition_penalty':1.1,'max_new_tokens':400,'transformers_version':'5'}");
+        assertEquals(new GenerationConfig(List.of(1, 107), OptionalInt.of(2), OptionalInt.of(0), 0.8f, 40, 0.9f, 0.05f, 1.1f,
+                OptionalInt.of(400)), c);
         assertFalse(c.greedy());
     }
 

@@ -45,8 +45,9 @@ class GriffinConfigTest {
         assertEquals(2_682_862_080L, c.parameters());
         assertEquals(17_238_016, c.stateBytes(DType.BF16));
         assertEquals(34_291_712, c.stateBytes(DType.F32));
-        assertEquals(List.of(256000, 2560, 2560, 7680, 10, 256, 2048, 26, 4, 128, 256), List.of(c.vocabulary(), c.width(), c.lruWidth(), c.mlpWidth(),
-                c.heads(), c.headWidth(), c.window(), c.layers(), c.convTaps(), c.rotaryWidth(), c.gateWidth()));
+        assertEquals(List.of(256000, 2560, 2560, 7680, 10, 256, 2048, 26, 4, 128, 256),
+                List.of(c.vocabulary(), c.width(), c.lruWidth(), c.mlpWidth(), c.heads(), c.headWidth(),
+                        c.window(), c.layers(), c.convTaps(), c.rotaryWidth(), c.gateWidth()));
         assertEquals(18, c.recurrentLayers());
         assertEquals(8, c.attentionLayers());
         for (int layer = 0; layer < 26; layer++) {
@@ -84,7 +85,8 @@ class GriffinConfigTest {
     @Test
     void absentKeys() {
         GriffinConfig c = config("{" + SMALL + "}");
-        assertEquals(List.of(96, 32, 2048, 4, 16, 96), List.of(c.lruWidth(), c.headWidth(), c.window(), c.convTaps(), c.rotaryWidth(), c.mlpWidth()));
+        assertEquals(List.of(96, 32, 2048, 4, 16, 96),
+                List.of(c.lruWidth(), c.headWidth(), c.window(), c.convTaps(), c.rotaryWidth(), c.mlpWidth()));
         assertEquals(List.of(BlockKind.RECURRENT, BlockKind.RECURRENT, BlockKind.ATTENTION, BlockKind.RECURRENT), c.blockKinds());
         assertTrue(c.tied() && c.scaledEmbedding());
         assertEquals(30, c.logitsSoftCap());
@@ -107,12 +109,14 @@ class GriffinConfigTest {
         assertEquals(BlockKind.ATTENTION, with("_block_types", "['attention']").blockKind(3));
         assertEquals(BlockKind.ATTENTION, with("block_types", "['attention']").blockKind(0));
         assertEquals(OptionalInt.of(5), config("{" + SMALL + ",'bos_token_id':5,'rotary_emb_base':[{}],'torch_dtype':7}").bosId());
-        assertEquals(4, config("{" + SMALL.replace("'model_type':'recurrent_gemma'", "'architectures':['RecurrentGemmaForCausalLM']") + "}").layers());
+        assertEquals(4, config("{" + SMALL.replace("'model_type':'recurrent_gemma'", "'architectures':['RecurrentGemmaForCausalLM']") + "}")
+                .layers());
     }
 
     @Test
     void otherArchitectures() {
-        assertFault(() -> config("{'model_type':'llama','architectures':['LlamaForCausalLM']}"), "dir/config.json", "recurrent_gemma", "\"llama\"");
+        assertFault(() -> config("{'model_type':'llama','architectures':['LlamaForCausalLM']}"), "dir/config.json", "recurrent_gemma",
+                "\"llama\"");
         assertFault(() -> config("{'architectures':['GemmaForCausalLM']}"), "RecurrentGemmaForCausalLM", "[GemmaForCausalLM]");
         assertFault(() -> config("{}"), "dir/config.json", "RecurrentGemmaForCausalLM", "not a Griffin model");
     }
@@ -137,7 +141,8 @@ class GriffinConfigTest {
         assertFault(() -> with("conv1d_width", "9"), "'conv1d_width'", "from 2 to 8", "found 9");
         assertFault(() -> with("block_types", "[]"), "'block_types'", "found []");
         assertFault(() -> with("block_types", "['mamba']"), "'block_types'", "\"recurrent\" and \"attention\"", "[mamba]");
-        assertFault(() -> config("{" + SMALL + ",'block_types':['attention'],'_block_types':['recurrent']}"), "'_block_types'", "[attention]",
+        assertFault(() -> config("{" + SMALL + ",'block_types':['attention'],'_block_types':['recurrent']}"), "'_block_types'",
+                "[attention]",
                 "[recurrent]");
         assertFault(() -> with("rms_norm_eps", "0"), "'rms_norm_eps'", "found 0");
         assertFault(() -> with("logits_soft_cap", "-30.0"), "'logits_soft_cap'", "found -30.0");
@@ -149,13 +154,17 @@ class GriffinConfigTest {
     void absurdSizes() {
         assertFault(() -> config("{'model_type':'recurrent_gemma','hidden_size':1048576,'num_hidden_layers':4096,'num_attention_heads':1,"
                 + "'intermediate_size':2097152,'vocab_size':16777216}"), "dir/config.json", "1099511627776 parameters", "found");
-        assertFault(() -> config("{'model_type':'recurrent_gemma','hidden_size':64,'num_hidden_layers':4096,'num_attention_heads':1,'head_dim':64,"
-                + "'intermediate_size':2,'vocab_size':64,'attention_window_size':16777216}"), "dir/config.json", "state bytes", "found");
+        assertFault(
+                () -> config(
+                        "{'model_type':'recurrent_gemma','hidden_size':64,'num_hidden_layers':4096,'num_attention_heads':1,'head_dim':64,"
+                                + "'intermediate_size':2,'vocab_size':64,'attention_window_size':16777216}"),
+                "dir/config.json", "state bytes", "found");
     }
 
     @Test
     void absentFile(@TempDir Path temp) throws IOException {
-        assertFault(() -> GriffinConfig.read(ModelFiles.of(temp)), temp.resolve("config.json").toString(), "does not exist", "found no files");
+        assertFault(() -> GriffinConfig.read(ModelFiles.of(temp)), temp.resolve("config.json").toString(), "does not exist",
+                "found no files");
         Files.createFile(temp.resolve("model.gguf"));
         assertFault(() -> GriffinConfig.read(ModelFiles.of(temp)), "found model.gguf");
     }

@@ -9,8 +9,7 @@ import org.junit.jupiter.api.function.Executable;
 /** Asserts that a fault is reported, and that its message names what the reader needs. */
 public final class Faults {
 
-    private Faults() {
-    }
+    private Faults() {}
 
     public static void assertFault(Executable action, String... words) {
         String message = assertThrows(ModelFormatException.class, action).getMessage();

@@ -53,7 +53,8 @@ final class MemoryFiles implements ModelFiles {
 
     @Override
     public MemorySegment map(String name, Arena arena) {
-        return arena.allocate(Math.max(1, content(name).length)).copyFrom(MemorySegment.ofArray(content(name))).asSlice(0, content(name).length)
+        return arena.allocate(Math.max(1, content(name).length)).copyFrom(MemorySegment.ofArray(content(name)))
+                .asSlice(0, content(name).length)
                 .asReadOnly();
     }
 
@@ -69,9 +70,7 @@ final class MemoryFiles implements ModelFiles {
 
     private byte[] content(String name) {
         byte[] bytes = contents.get(FileNames.checked(name, location()));
-        if (bytes == null) {
-            throw new ModelFormatException(describe(name) + " does not exist");
-        }
+        if (bytes == null) { throw new ModelFormatException(describe(name) + " does not exist"); }
         return bytes;
     }
 }

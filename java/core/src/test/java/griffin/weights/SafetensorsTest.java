@@ -32,9 +32,10 @@ class SafetensorsTest {
 
     @Test
     void readsEveryFloatTypeAndIntegers() {
-        String header = "{'__metadata__':{'format':'pt'},'f':" + tensor("F32", "[2]", 0, 8) + ",'b':" + tensor("BF16", "[1,2]", 8, 12) + ",'h':"
-                + tensor("F16", "[1]", 12, 14) + ",'i':" + tensor("I32", "[1]", 14, 18) + ",'scalar':" + tensor("F32", "[]", 18, 22) + ",'none':"
-                + tensor("F32", "[0,7]", 22, 22) + "}";
+        String header =
+                "{'__metadata__':{'format':'pt'},'f':" + tensor("F32", "[2]", 0, 8) + ",'b':" + tensor("BF16", "[1,2]", 8, 12) + ",'h':"
+                        + tensor("F16", "[1]", 12, 14) + ",'i':" + tensor("I32", "[1]", 14, 18) + ",'scalar':" + tensor("F32", "[]", 18, 22)
+                        + ",'none':" + tensor("F32", "[0,7]", 22, 22) + "}";
         byte[] bytes = MemoryFiles.file(header.replace('\'', '"'), 22);
         ByteBuffer data = ByteBuffer.wrap(bytes, bytes.length - 22, 22).slice().order(ByteOrder.LITTLE_ENDIAN);
         data.putFloat(1.5f).putFloat(-3).putShort(BFloat16.of(2.5f)).putShort(BFloat16.of(-0.125f)).putShort(Float.floatToFloat16(0.75f));
@@ -78,7 +79,8 @@ class SafetensorsTest {
 
     @Test
     void gitLfsPointer() {
-        assertFault(() -> open("version https://git-lfs.github.com/spec/v1\noid sha256:00\n".getBytes()), FILE, "Git LFS pointer", "git lfs pull");
+        assertFault(() -> open("version https://git-lfs.github.com/spec/v1\noid sha256:00\n".getBytes()), FILE, "Git LFS pointer",
+                "git lfs pull");
     }
 
     @Test
@@ -105,8 +107,10 @@ class SafetensorsTest {
         assertFault(() -> open(overlap, 12), FILE, "'b'", "overlaps", "'a'", "begin at 8", "found 4");
         String hole = "{'a':" + tensor("F32", "[1]", 0, 4) + ",'b':" + tensor("F32", "[1]", 8, 12) + "}";
         assertFault(() -> open(hole, 12), FILE, "'b'", "hole after", "'a'", "begin at 4", "found 8");
-        assertFault(() -> open("{'a':" + tensor("F32", "[1]", 4, 8) + "}", 8), FILE, "'a'", "hole after the header", "begin at 0", "found 4");
-        assertFault(() -> open("{'a':" + tensor("F32", "[1]", 0, 4) + "}", 9), FILE, "'a'", "at byte 4", "found 9", "5 bytes belong to no tensor");
+        assertFault(() -> open("{'a':" + tensor("F32", "[1]", 4, 8) + "}", 8), FILE, "'a'", "hole after the header", "begin at 0",
+                "found 4");
+        assertFault(() -> open("{'a':" + tensor("F32", "[1]", 0, 4) + "}", 9), FILE, "'a'", "at byte 4", "found 9",
+                "5 bytes belong to no tensor");
         assertFault(() -> open("{}", 3), FILE, "found 3 bytes", "belong to no tensor");
         assertFault(() -> open("{'a':" + tensor("F32", "[2305843009213693951]", 0, 9223372036854775804L) + "}", 8), FILE, "'a'",
                 "9223372036854775804", "8 data bytes");
@@ -114,12 +118,14 @@ class SafetensorsTest {
 
     @Test
     void sizesMustMatchShapes() {
-        assertFault(() -> open("{'a':" + tensor("BF16", "[2,3]", 0, 24) + "}", 24), FILE, "'a'", "expected 12 bytes", "BF16 [2, 3]", "found 24");
+        assertFault(() -> open("{'a':" + tensor("BF16", "[2,3]", 0, 24) + "}", 24), FILE, "'a'", "expected 12 bytes", "BF16 [2, 3]",
+                "found 24");
         assertFault(() -> open("{'a':" + tensor("F32", "[-1]", 0, 4) + "}", 4), FILE, "'a.shape'", "[-1]");
         assertFault(() -> open("{'a':" + tensor("F32", "[4294967296,4294967296]", 0, 0) + "}", 0), FILE, "'a'", "[4294967296, 4294967296]",
                 "absurd");
         assertFault(() -> open("{'a':" + tensor("F32", "[99999999999999999999]", 0, 4) + "}", 4), FILE, "'a.shape'", "1.0E20");
-        assertFault(() -> open("{'a':" + tensor("F32", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", 0, 4) + "}", 4), FILE, "'a.shape'", "at most 16");
+        assertFault(() -> open("{'a':" + tensor("F32", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", 0, 4) + "}", 4), FILE, "'a.shape'",
+                "at most 16");
     }
 
     @Test

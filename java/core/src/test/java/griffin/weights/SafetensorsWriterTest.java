@@ -29,8 +29,8 @@ class SafetensorsWriterTest {
         float[] rows = random.doubles(300_000, -100, 100).collect(() -> new FloatList(300_000), FloatList::add, (a, b) -> {
         }).values;
         try (SafetensorsWriter writer = new SafetensorsWriter(temp.resolve("x.safetensors"))) {
-            writer.declare("logits", DType.F32, 300, 1000).declare("empty", DType.F32, 0).declare("b", DType.BF16, 2, 2).declare("h", DType.F16, 1)
-                    .declare("odd \"name\"\n", DType.I32, 2);
+            writer.declare("logits", DType.F32, 300, 1000).declare("empty", DType.F32, 0).declare("b", DType.BF16, 2, 2)
+                    .declare("h", DType.F16, 1).declare("odd \"name\"\n", DType.I32, 2);
             for (int row = 0; row < 300; row++) {
                 writer.write(rows, row * 1000, 1000);
             }

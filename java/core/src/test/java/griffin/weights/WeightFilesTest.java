@@ -73,7 +73,8 @@ class WeightFilesTest {
         assertFault(() -> open(index("a", "../1.safetensors")), "'../1.safetensors'", "refused");
         assertFault(() -> open(index("a", "/etc/passwd")), "'/etc/passwd'", "refused");
         assertFault(() -> open(index("a", "C:x")), "'C:x'", "refused");
-        assertFault(() -> open(new MemoryFiles().put("model.safetensors.index.json", "{\"weight_map\":{\"a\":1}}")), "'weight_map.a'", "a string",
+        assertFault(() -> open(new MemoryFiles().put("model.safetensors.index.json", "{\"weight_map\":{\"a\":1}}")), "'weight_map.a'",
+                "a string",
                 "found 1");
         assertFault(() -> open(new MemoryFiles().put("model.safetensors.index.json", "{}")), "'weight_map'", "missing");
         WeightFiles good = open(index("a", "1.safetensors").safetensors("1.safetensors", ONE, 8));
@@ -82,8 +83,10 @@ class WeightFilesTest {
 
     @Test
     void otherFormats() {
-        MemoryFiles files = new MemoryFiles().put("config.json", "{}").put("pytorch_model.bin", "").put("x.gguf", "").put("tokenizer.model", "");
-        assertFault(() -> open(files), "memory", "expected model.safetensors", "found pytorch_model.bin, tokenizer.model, x.gguf", "Hugging Face");
+        MemoryFiles files =
+                new MemoryFiles().put("config.json", "{}").put("pytorch_model.bin", "").put("x.gguf", "").put("tokenizer.model", "");
+        assertFault(() -> open(files), "memory", "expected model.safetensors", "found pytorch_model.bin, tokenizer.model, x.gguf",
+                "Hugging Face");
         assertFault(() -> open(new MemoryFiles()), "an empty directory");
         assertFault(() -> open(new MemoryFiles().put("notes.txt", "")), "found notes.txt");
         MemoryFiles many = new MemoryFiles();
@@ -138,7 +141,8 @@ class WeightFilesTest {
     void tensorsDieWithTheirArena() {
         Tensor tensor;
         try (Arena arena = Arena.ofConfined()) {
-            tensor = WeightFiles.open(ModelFiles.of(Path.of("src/test/resources/golden/tiny-a")), arena).find("model.final_norm.weight").orElseThrow();
+            tensor = WeightFiles.open(ModelFiles.of(Path.of("src/test/resources/golden/tiny-a")), arena).find("model.final_norm.weight")
+                    .orElseThrow();
             assertTrue(tensor.data().isMapped() && tensor.data().isReadOnly());
         }
         assertThrows(IllegalStateException.class, () -> tensor.get(0));
