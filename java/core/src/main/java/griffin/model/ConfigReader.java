@@ -52,7 +52,7 @@ final class ConfigReader {
         int heads = size("num_attention_heads", MAX_HEADS);
         int layers = size("num_hidden_layers", MAX_LAYERS);
         int lruWidth = sizeOr("lru_width", width, MAX_WIDTH);
-        divides(heads, "lru_width", lruWidth);
+        divides(heads, json.has("lru_width") ? "lru_width" : "hidden_size", lruWidth);
         if (!json.has("head_dim")) {
             divides(heads, "hidden_size", width);
         }
@@ -92,9 +92,7 @@ final class ConfigReader {
 
     private int mlpWidth() {
         int both = size("intermediate_size", 2 * MAX_WIDTH);
-        if (both % 2 != 0) {
-            throw json.fault("intermediate_size", "even (it counts both branches of the MLP)");
-        }
+        if (both % 2 != 0) { throw json.fault("intermediate_size", "even (it counts both branches of the MLP)"); }
         return both / 2;
     }
 
@@ -104,9 +102,7 @@ final class ConfigReader {
         if (json.has("_block_types") && !json.list("_block_types").equals(cycle)) {
             throw json.fault("_block_types", "the same as block_types " + cycle);
         }
-        if (cycle.isEmpty() || cycle.size() > MAX_LAYERS) {
-            throw json.fault(key, "a list of 1 to " + MAX_LAYERS + " block kinds");
-        }
+        if (cycle.isEmpty() || cycle.size() > MAX_LAYERS) { throw json.fault(key, "a list of 1 to " + MAX_LAYERS + " block kinds"); }
         List<BlockKind> kinds = new ArrayList<>(layers);
         for (int i = 0; i < layers; i++) {
             Object kind = cycle.get(i % cycle.size());
@@ -124,9 +120,7 @@ final class ConfigReader {
     /** Newer files nest the rotary numbers; where both spellings are present the nested one is the one their writer used. */
     private JsonObject rope(String key) {
         JsonObject nested = json.optionalObject("rope_parameters").orElse(json);
-        if (nested != json && !nested.string("rope_type", "default").equals("default")) {
-            throw nested.fault("rope_type", "\"default\"");
-        }
+        if (nested != json && !nested.string("rope_type", "default").equals("default")) { throw nested.fault("rope_type", "\"default\""); }
         return nested.has(key) ? nested : json;
     }
 
@@ -139,7 +133,8 @@ final class ConfigReader {
         double factor = rope.number("partial_rotary_factor", 0.5, 0, 1);
         int rotary = (int) (headWidth * factor);
         if (rotary % 2 != 0 || rotary == 0) {
-            throw rope.fault("partial_rotary_factor", "such that head width " + headWidth + " times it is even and positive (it is " + rotary + ")");
+            throw rope.fault("partial_rotary_factor",
+                    "such that head width " + headWidth + " times it is even and positive (it is " + rotary + ")");
         }
         return rotary;
     }
@@ -151,8 +146,8 @@ final class ConfigReader {
         }
         long stateBytes = config.stateBytes(DType.F32);
         if (stateBytes > MAX_STATE_BYTES) {
-            throw new ModelFormatException(json.file() + ": expected sizes of at most " + MAX_STATE_BYTES + " state bytes per sequence, found "
-                    + stateBytes);
+            throw new ModelFormatException(
+                    json.file() + ": expected sizes of at most " + MAX_STATE_BYTES + " state bytes per sequence, found " + stateBytes);
         }
         for (OptionalInt id : List.of(config.bosId(), config.padId())) {
             checkId(id.orElse(0), config);
@@ -163,15 +158,15 @@ final class ConfigReader {
 
     private void checkId(int id, GriffinConfig config) {
         if (id >= config.vocabulary()) {
-            throw new ModelFormatException(json.file() + ": bos, eos and pad ids must lie below vocab_size " + config.vocabulary() + ", found "
-                    + id);
+            throw new ModelFormatException(
+                    json.file() + ": bos, eos and pad ids must lie below vocab_size " + config.vocabulary() + ", found " + id);
         }
     }
 
     private void divides(int heads, String key, int value) {
         if (value % heads != 0) {
-            throw new ModelFormatException(json.file() + ": key '" + key + "' must be a multiple of num_attention_heads " + heads + ", found "
-                    + value);
+            throw new ModelFormatException(
+                    json.file() + ": key '" + key + "' must be a multiple of num_attention_heads " + heads + ", found " + value);
         }
     }
 

@@ -20,8 +20,8 @@ import java.util.OptionalInt;
  * @param repetitionPenalty divides positive and multiplies negative logits of tokens already seen; 1 for none
  * @param maxNewTokens      limit on generated tokens, if the file names one
  */
-public record GenerationConfig(List<Integer> eosIds, OptionalInt bosId, OptionalInt padId, float temperature, int topK, float topP, float minP,
-        float repetitionPenalty, OptionalInt maxNewTokens) {
+public record GenerationConfig(List<Integer> eosIds, OptionalInt bosId, OptionalInt padId, float temperature, int topK, float topP,
+        float minP, float repetitionPenalty, OptionalInt maxNewTokens) {
 
     private static final String FILE = "generation_config.json";
 
@@ -57,8 +57,9 @@ public record GenerationConfig(List<Integer> eosIds, OptionalInt bosId, Optional
         OptionalInt limit = json.has("max_new_tokens") ? OptionalInt.of((int) json.integer("max_new_tokens", 1, Integer.MAX_VALUE))
                 : OptionalInt.empty();
         float temperature = (float) json.number("temperature", 1, 0, 1000);
-        return new GenerationConfig(TokenIds.list(json, "eos_token_id"), TokenIds.one(json, "bos_token_id"), TokenIds.one(json, "pad_token_id"),
-                sample ? temperature : 0, (int) json.integer("top_k", 0, 0, Integer.MAX_VALUE), (float) json.number("top_p", 1, 0, 1),
+        return new GenerationConfig(TokenIds.list(json, "eos_token_id"), TokenIds.one(json, "bos_token_id"),
+                TokenIds.one(json, "pad_token_id"), sample ? temperature : 0, (int) json.integer("top_k", 0, 0, Integer.MAX_VALUE),
+                (float) json.number("top_p", 1, 0, 1),
                 (float) json.number("min_p", 0, 0, 1), (float) json.number("repetition_penalty", 1, 0.01, 100), limit);
     }
 }

@@ -30,9 +30,9 @@ import java.util.OptionalInt;
  * @param eosIds          ids that end a text; empty if the file names none
  * @param padId           padding id, if the file names one
  */
-public record GriffinConfig(int vocabulary, int width, int lruWidth, int mlpWidth, int heads, int headWidth, int window, int layers, int convTaps,
-        List<BlockKind> blockKinds, float normEpsilon, float logitsSoftCap, float ropeTheta, int rotaryWidth, boolean scaledEmbedding, boolean tied,
-        OptionalInt bosId, List<Integer> eosIds, OptionalInt padId) {
+public record GriffinConfig(int vocabulary, int width, int lruWidth, int mlpWidth, int heads, int headWidth, int window, int layers,
+        int convTaps, List<BlockKind> blockKinds, float normEpsilon, float logitsSoftCap, float ropeTheta, int rotaryWidth,
+        boolean scaledEmbedding, boolean tied, OptionalInt bosId, List<Integer> eosIds, OptionalInt padId) {
 
     public GriffinConfig {
         blockKinds = List.copyOf(blockKinds);

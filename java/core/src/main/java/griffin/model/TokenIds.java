@@ -10,17 +10,14 @@ final class TokenIds {
 
     private static final int MAX_IDS = 1024;
 
-    private TokenIds() {
-    }
+    private TokenIds() {}
 
     static OptionalInt one(JsonObject json, String key) {
         return json.has(key) ? OptionalInt.of((int) json.integer(key, 0, Integer.MAX_VALUE)) : OptionalInt.empty();
     }
 
     static List<Integer> list(JsonObject json, String key) {
-        if (!(json.get(key) instanceof List<?> values)) {
-            return one(json, key).stream().boxed().toList();
-        }
+        if (!(json.get(key) instanceof List<?> values)) { return one(json, key).stream().boxed().toList(); }
         List<Integer> ids = new ArrayList<>();
         for (Object value : values) {
             if (!(value instanceof Long id) || id < 0 || id > Integer.MAX_VALUE || ids.size() == MAX_IDS) {

@@ -3,15 +3,12 @@ package griffin.weights;
 /** Conversion to bfloat16, the upper half of a float. */
 public final class BFloat16 {
 
-    private BFloat16() {
-    }
+    private BFloat16() {}
 
     /** Rounds to nearest, ties to even; NaN stays NaN. */
     public static short of(float value) {
         int bits = Float.floatToRawIntBits(value);
-        if (Float.isNaN(value)) {
-            return (short) (bits >>> 16 | 0x40);
-        }
+        if (Float.isNaN(value)) { return (short) (bits >>> 16 | 0x40); }
         return (short) (bits + 0x7FFF + (bits >>> 16 & 1) >>> 16);
     }
 

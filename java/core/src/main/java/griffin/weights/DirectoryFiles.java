@@ -31,7 +31,8 @@ final class DirectoryFiles implements ModelFiles {
             throw new ModelFormatException("model directory " + directory + " does not exist" + REMEDY + ": check the path");
         }
         if (!Files.isDirectory(directory)) {
-            throw new ModelFormatException("model " + directory + " is not a directory" + REMEDY + ": give the directory that holds the file");
+            throw new ModelFormatException(
+                    "model " + directory + " is not a directory" + REMEDY + ": give the directory that holds the file");
         }
         return new DirectoryFiles(directory);
     }

@@ -7,8 +7,7 @@ final class FileNames {
 
     private static final int MAX_LENGTH = 1024;
 
-    private FileNames() {
-    }
+    private FileNames() {}
 
     /** Returns the name if it stays inside the model's directory on every operating system. */
     static String checked(String name, String location) {
@@ -25,13 +24,9 @@ final class FileNames {
     }
 
     private static boolean staysInside(String name) {
-        if (name.isEmpty() || name.length() > MAX_LENGTH) {
-            return false;
-        }
+        if (name.isEmpty() || name.length() > MAX_LENGTH) { return false; }
         for (String part : name.split("/", -1)) {
-            if (part.isEmpty() || part.equals(".") || part.equals("..")) {
-                return false;
-            }
+            if (part.isEmpty() || part.equals(".") || part.equals("..")) { return false; }
         }
         return name.chars().noneMatch(c -> c == '\\' || c == ':' || c < ' ' || Character.isSurrogate((char) c));
     }

@@ -12,8 +12,7 @@ final class FiniteScan {
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final int BLOCK_BYTES = 1 << 20;
 
-    private FiniteScan() {
-    }
+    private FiniteScan() {}
 
     static Optional<String> firstFault(Tensor tensor) {
         long index = tensor.dtype() == DType.I32 ? -1 : firstIndex(tensor);
@@ -28,9 +27,7 @@ final class FiniteScan {
             long length = Math.min(BLOCK_BYTES, bytes - at);
             if (anyFault(tensor.data().asSlice(at, length), tensor.dtype())) {
                 for (long i = at / width; i < (at + length) / width; i++) {
-                    if (!Float.isFinite(tensor.get(i))) {
-                        return i;
-                    }
+                    if (!Float.isFinite(tensor.get(i))) { return i; }
                 }
             }
         }

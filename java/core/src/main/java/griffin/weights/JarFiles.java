@@ -30,9 +30,7 @@ final class JarFiles implements ModelFiles {
             base += (base.isEmpty() ? "" : "/") + FileNames.checked(folder, anchor.getName());
         }
         Path source = source(anchor);
-        if (Files.isDirectory(source)) {
-            return DirectoryFiles.of(source.resolve(base));
-        }
+        if (Files.isDirectory(source)) { return DirectoryFiles.of(source.resolve(base)); }
         return of(source, base);
     }
 
@@ -45,9 +43,7 @@ final class JarFiles implements ModelFiles {
         String found = source == null || source.getLocation() == null ? "no location" : source.getLocation().toString();
         try {
             URI uri = new URI(found);
-            if ("file".equals(uri.getScheme())) {
-                return Path.of(uri);
-            }
+            if ("file".equals(uri.getScheme())) { return Path.of(uri); }
         } catch (URISyntaxException | IllegalArgumentException | FileSystemNotFoundException e) {
             throw notAFile(anchor, found, e);
         }
@@ -55,8 +51,10 @@ final class JarFiles implements ModelFiles {
     }
 
     private static ModelFormatException notAFile(Class<?> anchor, String found, Exception cause) {
-        return new ModelFormatException("the model beside class " + anchor.getName() + " must lie in a directory or a jar file, found: " + found
-                + "; put its jar on the class or module path as a file of its own", cause);
+        return new ModelFormatException(
+                "the model beside class " + anchor.getName() + " must lie in a directory or a jar file, found: " + found
+                        + "; put its jar on the class or module path as a file of its own",
+                cause);
     }
 
     @Override

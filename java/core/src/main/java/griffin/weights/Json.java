@@ -34,8 +34,7 @@ public final class Json {
             .maxDocumentLength(MAX_BYTES).maxNestingDepth(MAX_DEPTH).maxTokenCount(MAX_TOKENS)
             .maxNumberLength(64).maxNameLength(4096).maxStringLength(1 << 20).build()).build();
 
-    private Json() {
-    }
+    private Json() {}
 
     /** Reads a file of a model whose root is an object. */
     public static JsonObject object(ModelFiles files, String name) {
@@ -65,13 +64,9 @@ public final class Json {
     public static Object tree(InputStream in, String file) {
         try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), in)) {
             JsonToken first = parser.nextToken();
-            if (first == null) {
-                throw new ModelFormatException(file + ": expected JSON, found nothing: is the file complete?");
-            }
+            if (first == null) { throw new ModelFormatException(file + ": expected JSON, found nothing: is the file complete?"); }
             Object root = value(parser, first, file);
-            if (parser.nextToken() != null) {
-                throw fault(file, parser.currentTokenLocation(), "text after the end of the JSON value");
-            }
+            if (parser.nextToken() != null) { throw fault(file, parser.currentTokenLocation(), "text after the end of the JSON value"); }
             return root;
         } catch (JacksonException e) {
             throw new ModelFormatException(message(file, e.getLocation(), "malformed JSON: " + e.getOriginalMessage()), e);

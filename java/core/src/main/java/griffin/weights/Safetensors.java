@@ -31,8 +31,7 @@ public final class Safetensors {
     private static final byte[] LFS_POINTER = "version https://git-lfs".getBytes(StandardCharsets.US_ASCII);
 
     /** A header entry; dtype as spelled in the file, since unknown ones matter only when asked for. Offsets in bytes of the data. */
-    private record Entry(String name, String dtype, long[] shape, long begin, long end) {
-    }
+    private record Entry(String name, String dtype, long[] shape, long begin, long end) {}
 
     private final String file;
     private final MemorySegment data;
@@ -76,11 +75,13 @@ public final class Safetensors {
     private static int headerBytes(MemorySegment all, String file) {
         long size = all.byteSize();
         if (size >= LFS_POINTER.length && all.asSlice(0, LFS_POINTER.length).mismatch(MemorySegment.ofArray(LFS_POINTER)) < 0) {
-            throw new ModelFormatException(file + " is a Git LFS pointer of " + size + " bytes, not the weights: fetch it with 'git lfs pull'");
+            throw new ModelFormatException(
+                    file + " is a Git LFS pointer of " + size + " bytes, not the weights: fetch it with 'git lfs pull'");
         }
         if (size < LENGTH_BYTES) {
-            throw new ModelFormatException(file + " is truncated: expected at least " + LENGTH_BYTES + " bytes of header length, found " + size
-                    + "; download it again");
+            throw new ModelFormatException(
+                    file + " is truncated: expected at least " + LENGTH_BYTES + " bytes of header length, found " + size
+                            + "; download it again");
         }
         long length = all.get(LONG, 0);
         if (length < 2 || length > MAX_HEADER_BYTES) {
@@ -99,9 +100,7 @@ public final class Safetensors {
         String dtype = tensor.string("dtype");
         long[] shape = longs(tensor, "shape");
         long[] offsets = longs(tensor, "data_offsets");
-        if (offsets.length != 2 || offsets[0] > offsets[1]) {
-            throw tensor.fault("data_offsets", "two offsets in order");
-        }
+        if (offsets.length != 2 || offsets[0] > offsets[1]) { throw tensor.fault("data_offsets", "two offsets in order"); }
         Entry entry = new Entry(name, dtype, shape, offsets[0], offsets[1]);
         known(dtype).ifPresent(type -> checkBytes(entry, type, file));
         return entry;
@@ -117,8 +116,9 @@ public final class Safetensors {
         }
         long found = entry.end() - entry.begin();
         if (found != expected) {
-            throw tensorFault(file, entry.name(), "expected " + expected + " bytes for " + type + " " + Shapes.show(entry.shape()) + ", found "
-                    + found + " (data_offsets " + entry.begin() + " to " + entry.end() + ")");
+            throw tensorFault(file, entry.name(),
+                    "expected " + expected + " bytes for " + type + " " + Shapes.show(entry.shape()) + ", found "
+                            + found + " (data_offsets " + entry.begin() + " to " + entry.end() + ")");
         }
     }
 
@@ -127,23 +127,29 @@ public final class Safetensors {
         List<Entry> sorted = new ArrayList<>(entries.values());
         sorted.sort(Comparator.comparingLong(Entry::begin).thenComparingLong(Entry::end));
         long end = 0;
-        String before = "the header";
+        Entry before = null;
         for (Entry entry : sorted) {
             if (entry.end() > dataBytes) {
-                throw tensorFault(file, entry.name(), "data_offsets " + entry.begin() + " to " + entry.end() + " expected within the file's "
-                        + dataBytes + " data bytes: truncated or damaged; download it again");
+                throw tensorFault(file, entry.name(),
+                        "data_offsets " + entry.begin() + " to " + entry.end() + " expected within the file's "
+                                + dataBytes + " data bytes: truncated or damaged; download it again");
             }
             if (entry.begin() != end) {
                 String fault = entry.begin() < end ? "overlaps " : "leaves a hole after ";
-                throw tensorFault(file, entry.name(), fault + before + ": expected to begin at " + end + ", found " + entry.begin());
+                throw tensorFault(file, entry.name(), fault + named(before) + ": expected to begin at " + end + ", found " + entry.begin());
             }
             end = entry.end();
-            before = "tensor '" + JsonObject.shorten(entry.name()) + "'";
+            before = entry;
         }
         if (end != dataBytes) {
-            throw new ModelFormatException(file + ": expected the data to end with " + before + " at byte " + end + ", found " + dataBytes
-                    + " bytes: " + (dataBytes - end) + " bytes belong to no tensor");
+            throw new ModelFormatException(
+                    file + ": expected the data to end with " + named(before) + " at byte " + end + ", found " + dataBytes
+                            + " bytes: " + (dataBytes - end) + " bytes belong to no tensor");
         }
+    }
+
+    private static String named(Entry entry) {
+        return entry == null ? "the header" : "tensor '" + JsonObject.shorten(entry.name()) + "'";
     }
 
     /** The file's full path. */
@@ -173,9 +179,7 @@ public final class Safetensors {
      */
     public Optional<Tensor> find(String name) {
         Entry entry = entries.get(name);
-        if (entry == null) {
-            return Optional.empty();
-        }
+        if (entry == null) { return Optional.empty(); }
         DType type = known(entry.dtype()).orElseThrow(() -> tensorFault(file, name, "expected dtype F32, BF16, F16 or I32, found "
                 + JsonObject.shorten(entry.dtype()) + ": convert the weights to bfloat16"));
         return Optional.of(new Tensor(name, type, entry.shape(), data.asSlice(entry.begin(), entry.end() - entry.begin()), file));
@@ -183,18 +187,14 @@ public final class Safetensors {
 
     private static Optional<DType> known(String name) {
         for (DType type : DType.values()) {
-            if (type.name().equals(name)) {
-                return Optional.of(type);
-            }
+            if (type.name().equals(name)) { return Optional.of(type); }
         }
         return Optional.empty();
     }
 
     private static long[] longs(JsonObject tensor, String key) {
         List<?> list = tensor.list(key);
-        if (list.size() > Shapes.MAX_RANK) {
-            throw tensor.fault(key, "at most " + Shapes.MAX_RANK + " integers");
-        }
+        if (list.size() > Shapes.MAX_RANK) { throw tensor.fault(key, "at most " + Shapes.MAX_RANK + " integers"); }
         long[] values = new long[list.size()];
         for (int i = 0; i < values.length; i++) {
             if (!(list.get(i) instanceof Long value) || value < 0) {

@@ -27,8 +27,7 @@ public final class SafetensorsWriter implements AutoCloseable {
 
     private static final int BUFFER_BYTES = 1 << 20;
 
-    private record Entry(String name, DType dtype, long[] shape, long bytes) {
-    }
+    private record Entry(String name, DType dtype, long[] shape, long bytes) {}
 
     private final Path target;
     private final Path temporary;
@@ -54,30 +53,23 @@ public final class SafetensorsWriter implements AutoCloseable {
     private static Path newTemporary(Path target) throws IOException {
         for (int i = 0;; i++) {
             try {
-                return Files.createFile(target.resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid() + "-" + i + ".part"));
+                String name = "." + target.getFileName() + "." + ProcessHandle.current().pid() + "-" + i + ".part";
+                return Files.createFile(target.resolveSibling(name));
             } catch (FileAlreadyExistsException taken) {
-                if (i == 1000) {
-                    throw taken;
-                }
+                if (i == 1000) { throw taken; }
             }
         }
     }
 
     /** Declares the next tensor; all are declared before the first data. */
     public SafetensorsWriter declare(String name, DType dtype, long... shape) {
-        if (current >= 0) {
-            throw new IllegalStateException("tensor '" + name + "' declared after data was written to " + target);
-        }
-        if (!names.add(name)) {
-            throw new IllegalArgumentException("tensor '" + name + "' declared twice for " + target);
-        }
+        if (current >= 0) { throw new IllegalStateException("tensor '" + name + "' declared after data was written to " + target); }
+        if (!names.add(name)) { throw new IllegalArgumentException("tensor '" + name + "' declared twice for " + target); }
         long bytes = dtype.bytes();
         for (long axis : shape) {
             bytes = Math.multiplyExact(bytes, axis);
         }
-        if (bytes < 0) {
-            throw new IllegalArgumentException("tensor '" + name + "' has a negative shape " + Shapes.show(shape));
-        }
+        if (bytes < 0) { throw new IllegalArgumentException("tensor '" + name + "' has a negative shape " + Shapes.show(shape)); }
         entries.add(new Entry(name, dtype, shape.clone(), bytes));
         return this;
     }
@@ -109,7 +101,7 @@ public final class SafetensorsWriter implements AutoCloseable {
                 case F32 -> buffer.putFloat(values[i]);
                 case BF16 -> buffer.putShort(BFloat16.of(values[i]));
                 case F16 -> buffer.putShort(Float.floatToFloat16(values[i]));
-                default -> throw new IllegalStateException("tensor '" + entries.get(current).name() + "' is " + type + ", not floating point");
+                default -> throw new IllegalStateException("tensor '" + entries.get(current).name() + "' is not of a float type: " + type);
             }
             left -= type.bytes();
         }

@@ -8,8 +8,7 @@ final class Shapes {
     /** More axes than any tensor of this field has. */
     static final int MAX_RANK = 16;
 
-    private Shapes() {
-    }
+    private Shapes() {}
 
     static String show(long[] shape) {
         return Arrays.toString(shape);

@@ -62,8 +62,9 @@ public final class WeightFiles {
             Safetensors expected = shards.get(map.string(tensor));
             Safetensors found = home.get(tensor);
             if (found != expected) {
-                throw new ModelFormatException(index + " puts tensor '" + JsonObject.shorten(tensor) + "' in " + expected.file() + ", found "
-                        + (found == null ? "in no shard" : "in " + found.file()) + ": the files do not belong together");
+                throw new ModelFormatException(
+                        index + " puts tensor '" + JsonObject.shorten(tensor) + "' in " + expected.file() + ", found "
+                                + (found == null ? "in no shard" : "in " + found.file()) + ": the files do not belong together");
             }
         }
     }
@@ -88,10 +89,12 @@ public final class WeightFiles {
      */
     public Tensor require(String name, long... shape) {
         String config = files.describe(CONFIG);
-        Tensor tensor = find(name).orElseThrow(() -> new ModelFormatException("tensor '" + name + "' " + Shapes.show(shape) + ", expected by "
-                + config + ", is missing in " + where() + " (" + home.size() + " tensors)"));
+        Tensor tensor = find(name).orElseThrow(() -> new ModelFormatException(
+                "tensor '" + name + "' " + Shapes.show(shape) + ", expected by " + config + ", is missing in " + where() + " ("
+                        + home.size() + " tensors)"));
         if (tensor.dtype() == DType.I32) {
-            throw new ModelFormatException(tensor.file() + ": tensor '" + name + "': expected dtype F32, BF16 or F16, found " + tensor.dtype());
+            throw new ModelFormatException(
+                    tensor.file() + ": tensor '" + name + "': expected dtype F32, BF16 or F16, found " + tensor.dtype());
         }
         if (!Arrays.equals(tensor.shape(), shape)) {
             throw new ModelFormatException("tensor '" + name + "': expected shape " + Shapes.show(shape) + " by " + config + ", found "
@@ -134,6 +137,7 @@ public final class WeightFiles {
     }
 
     private String where() {
-        return shards.size() == 1 ? shards.values().iterator().next().file() : files.describe(INDEX) + " and its " + shards.size() + " shards";
+        return shards.size() == 1 ? shards.values().iterator().next().file()
+                : files.describe(INDEX) + " and its " + shards.size() + " shards";
     }
 }

@@ -9,8 +9,7 @@ final class NormalTable {
     private static final int SIZE = 1 << 16;
     private static final double[] QUANTILES = quantiles();
 
-    private NormalTable() {
-    }
+    private NormalTable() {}
 
     /** Bit patterns of {@code value(z)} in the given type, for each quantile z. */
     static int[] encode(DoubleUnaryOperator value, DType dtype) {

@@ -130,7 +130,8 @@ public final class RandomModel {
         specs.add(bias(block + "conv_1d.bias", c.lruWidth()));
         specs.add(new Spec(block + "rg_lru.recurrent_param", RandomModel::decayParameter, c.lruWidth()));
         for (String gate : List.of("input_gate", "recurrent_gate")) {
-            specs.add(new Spec(block + "rg_lru." + gate + "_weight", z -> z / Math.sqrt(c.gateWidth()), c.heads(), c.gateWidth(), c.gateWidth()));
+            specs.add(new Spec(block + "rg_lru." + gate + "_weight", z -> z / Math.sqrt(c.gateWidth()), c.heads(), c.gateWidth(),
+                    c.gateWidth()));
             specs.add(bias(block + "rg_lru." + gate + "_bias", c.heads(), c.gateWidth()));
         }
     }

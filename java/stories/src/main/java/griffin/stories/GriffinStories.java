@@ -9,8 +9,7 @@ import griffin.weights.ModelFiles;
  */
 public final class GriffinStories {
 
-    private GriffinStories() {
-    }
+    private GriffinStories() {}
 
     /**
      * The model's files, in this library's jar. The jar stores them uncompressed, so the weights are mapped where they lie.

@@ -67,7 +67,7 @@ class GriffinStoriesTest {
 
     /** Loads the class anew, from the jar, as a program with the jar on its class path would. */
     private static ModelFiles filesFrom(Path jar) throws IOException, ReflectiveOperationException {
-        URL[] path = { jar.toUri().toURL() };
+        URL[] path = {jar.toUri().toURL()};
         ClassLoader core = GriffinConfig.class.getClassLoader();
         try (URLClassLoader loader = new URLClassLoader(path, new OnlyCore(core))) {
             Class<?> type = Class.forName("griffin.stories.GriffinStories", true, loader);
@@ -85,9 +85,7 @@ class GriffinStoriesTest {
 
         @Override
         protected Class<?> loadClass(String name, boolean resolve) throws ClassNotFoundException {
-            if (name.startsWith("griffin.stories.")) {
-                throw new ClassNotFoundException(name);
-            }
+            if (name.startsWith("griffin.stories.")) { throw new ClassNotFoundException(name); }
             return super.loadClass(name, resolve);
         }
     }
@@ -101,7 +99,8 @@ class GriffinStoriesTest {
     }
 
     private static void writeStored(Path root, Path jar) throws IOException {
-        try (OutputStream out = Files.newOutputStream(jar); ZipOutputStream zip = new ZipOutputStream(out); Stream<Path> tree = Files.walk(root)) {
+        try (OutputStream out = Files.newOutputStream(jar); ZipOutputStream zip = new ZipOutputStream(out);
+                Stream<Path> tree = Files.walk(root)) {
             zip.setMethod(ZipOutputStream.STORED);
             for (Path file : tree.filter(Files::isRegularFile).toList()) {
                 byte[] bytes = Files.readAllBytes(file);
