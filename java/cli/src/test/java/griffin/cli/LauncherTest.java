@@ -136,7 +136,7 @@ class LauncherTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"java/core/src/main/java/Other.java", "java/stories/target/griffin-stories.jar",
-            "java/cli/target/lib/some library.jar"})
+        "java/cli/target/lib/some library.jar"})
     void deletedFileIsBuiltOnce(String file) throws Exception {
         Path jdk = jdkInFolder("jdk-25", "25.0.3");
         box.maven("");
