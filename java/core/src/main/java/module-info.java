@@ -1,7 +1,17 @@
-/** The Griffin inference library: models, sessions, states. Embed this module alone; it needs no command line or server. */
+/**
+ * The Griffin inference library: models, sessions, states. Embed this module alone; it needs no command line or server. Start at
+ * {@link griffin.Griffin}.
+ */
 module griffin.core {
     requires tools.jackson.core;
     requires static jdk.incubator.vector;
 
+    exports griffin;
     exports griffin.error;
+    exports griffin.sampling;
+    exports griffin.tokenizer;
+    // What the public interface mentions: the configuration, where a model's files come from, what a device is.
+    exports griffin.model;
+    exports griffin.weights;
+    exports griffin.backend;
 }

@@ -85,6 +85,16 @@ public final class ModelRunner {
         return plan;
     }
 
+    /** M: the most rows of a step. */
+    public int maxRows() {
+        return step.maxRows();
+    }
+
+    /** S: the most sequences of a step. */
+    public int maxSequences() {
+        return step.maxSequences();
+    }
+
     /** Bytes of the buffers that every step shares. */
     public long workspaceBytes() {
         return workspace.bytes();

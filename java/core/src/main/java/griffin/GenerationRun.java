@@ -1,0 +1,85 @@
+package griffin;
+
+import griffin.Generation.Alternative;
+import griffin.Generation.TokenLogProbability;
+import griffin.backend.StepResult;
+import griffin.sampling.SamplingParams;
+import griffin.session.Sequence;
+import griffin.text.TextStream;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** One generation: collects ids, text, log-probabilities and times. */
+final class GenerationRun {
+
+    private final Session session;
+    private final int[] promptIds;
+    private final SamplingParams sampling;
+    private final TextStream text;
+    private final GenerationListener listener;
+    private final List<TokenLogProbability> logProbabilities = new ArrayList<>();
+    private int[] ids = new int[64];
+    private int count;
+    private boolean stopped;
+    private long firstToken;
+
+    GenerationRun(Session session, int[] promptIds, SamplingParams sampling, TextStream text, GenerationListener listener) {
+        this.session = session;
+        this.promptIds = promptIds;
+        this.sampling = sampling;
+        this.text = text;
+        this.listener = listener;
+    }
+
+    Generation run(int maxTokens, int[] endIds) {
+        long start = System.nanoTime();
+        Sequence.Finish finish = session.sequence().generate(promptIds, sampling, maxTokens, endIds, this::token, this::read);
+        long end = System.nanoTime();
+        long first = firstToken == 0 ? end : firstToken;
+        return new Generation(list(promptIds, promptIds.length), list(ids, count), text.finish(), reason(finish), List.copyOf(logProbabilities),
+                (first - start) / 1e9, (end - first) / 1e9);
+    }
+
+    private boolean token(int id, StepResult result) {
+        if (firstToken == 0) {
+            firstToken = System.nanoTime();
+        }
+        if (count == ids.length) {
+            ids = Arrays.copyOf(ids, 2 * count);
+        }
+        ids[count++] = id;
+        if (sampling.logProbabilities() >= 0) {
+            logProbabilities.add(logProbability(id, result));
+        }
+        listener.token(id);
+        stopped = text.append(id);
+        return !stopped && !session.cancelled();
+    }
+
+    private boolean read(int tokens, int of) {
+        listener.promptRead(tokens, of);
+        return !session.cancelled();
+    }
+
+    private TokenLogProbability logProbability(int id, StepResult result) {
+        List<Alternative> alternatives = new ArrayList<>();
+        for (int i = 0; i < sampling.logProbabilities() && result.alternativeIds[i] >= 0; i++) {
+            alternatives.add(new Alternative(result.alternativeIds[i], result.alternativeLogProbabilities[i]));
+        }
+        return new TokenLogProbability(id, result.logProbabilities[0], List.copyOf(alternatives));
+    }
+
+    private FinishReason reason(Sequence.Finish finish) {
+        return switch (finish) {
+            case END_ID -> FinishReason.END;
+            case LIMIT -> stopped ? FinishReason.STOP : FinishReason.LENGTH;
+            case CANCELLED -> FinishReason.CANCELLED;
+            case STOPPED_BY_SINK -> stopped ? FinishReason.STOP : FinishReason.CANCELLED;
+        };
+    }
+
+    private static List<Integer> list(int[] values, int count) {
+        return Arrays.stream(values, 0, count).boxed().toList();
+    }
+}

@@ -1,0 +1,321 @@
+package griffin;
+
+import griffin.backend.Backend;
+import griffin.backend.Backends;
+import griffin.backend.DeviceInfo;
+import griffin.backend.StateLayout;
+import griffin.error.DeviceMemoryException;
+import griffin.error.InvalidRequestException;
+import griffin.error.ModelFormatException;
+import griffin.model.GenerationConfig;
+import griffin.model.GriffinConfig;
+import griffin.model.GriffinModel;
+import griffin.model.ModelRunner;
+import griffin.sampling.SamplingParams;
+import griffin.session.StatePool;
+import griffin.session.States;
+import griffin.tokenizer.Tokenizer;
+import griffin.weights.ModelFiles;
+import griffin.weights.WeightFiles;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.Optional;
+import java.util.TreeSet;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+
+/**
+ * A Griffin model, opened on a device. Sessions of one model may be used from several threads; they take turns.
+ *
+ * <pre>{@code
+ * try (Griffin griffin = Griffin.open(Path.of("recurrentgemma-2b-it")); Session session = griffin.newSession()) {
+ *     session.generate("Once upon a time", GenerationOptions.DEFAULT, System.out::print);
+ *     session.save(Path.of("story.state"));
+ * }
+ * }</pre>
+ */
+public final class Griffin implements AutoCloseable {
+
+    private static final String TOKENIZER = "tokenizer.json";
+
+    private final ModelFiles files;
+    private final Arena arena = Arena.ofShared();
+    private final Backend backend;
+    private final String deviceReason;
+    private final GriffinConfig config;
+    private final GenerationConfig generation;
+    private final WeightFiles weights;
+    private final ModelRunner runner;
+    private final StatePool pool;
+    private final States states;
+    private final ReentrantLock turn = new ReentrantLock(true);
+    private Tokenizer tokenizer;
+    private boolean closed;
+
+    private Griffin(Builder b) {
+        files = b.files;
+        config = GriffinConfig.read(files);
+        generation = GenerationConfig.read(files);
+        Backends.Choice choice = Backends.open(b.device, b.threads);
+        backend = choice.backend();
+        deviceReason = choice.reason();
+        try {
+            weights = WeightFiles.open(files, arena);
+            if (b.check) {
+                weights.check();
+            }
+            StateLayout layout = GriffinModel.stateLayout(config);
+            requireMemory(layout, b);
+            pool = new StatePool(backend, layout, b.sessions);
+            runner = new ModelRunner(backend, new GriffinModel(backend, config, weights), pool.states(), b.chunk, 1);
+            states = new States(runner, pool, config, weights);
+        } catch (Throwable e) {
+            backend.close();
+            arena.close();
+            throw e;
+        }
+    }
+
+    /** States and workspace live in the Java heap; saying so beforehand beats an OutOfMemoryError. */
+    private void requireMemory(StateLayout layout, Builder b) {
+        long perRow = 4L * (6L * config.width() + 5L * Math.max(config.lruWidth(), config.heads() * config.headWidth()) + 2L * config.mlpWidth());
+        long needed = layout.bytes() * (b.sessions + 1L) + perRow * b.chunk + 4L * config.vocabulary() * Math.min(16, b.chunk);
+        long most = Runtime.getRuntime().maxMemory();
+        if (needed > most * 9 / 10) {
+            throw new DeviceMemoryException("the sessions and buffers need " + (needed >> 20) + " MiB (" + b.sessions + " sessions of "
+                    + (layout.bytes() >> 20) + " MiB, chunks of " + b.chunk + " tokens), and the Java heap may grow to " + (most >> 20)
+                    + " MiB: ask for fewer sessions or smaller chunks, or give Java more with -Xmx");
+        }
+    }
+
+    /**
+     * Opens a Hugging Face model directory on the best device.
+     *
+     * @throws ModelFormatException when it is not a complete Griffin model
+     */
+    public static Griffin open(Path directory) {
+        return builder(ModelFiles.of(directory)).open();
+    }
+
+    /** Opens a model that travels in a jar, such as the embedded one. */
+    public static Griffin open(ModelFiles files) {
+        return builder(files).open();
+    }
+
+    /** For everything that can be chosen when opening a model. */
+    public static Builder builder(ModelFiles files) {
+        return new Builder(files);
+    }
+
+    /** How to open a model. */
+    public static final class Builder {
+
+        private final ModelFiles files;
+        private String device = "auto";
+        private int threads;
+        private int sessions = 2;
+        private int chunk = 256;
+        private boolean check;
+
+        private Builder(ModelFiles files) {
+            this.files = files;
+        }
+
+        /** auto (the default), cpu, cuda, metal or reference. */
+        public Builder device(String value) {
+            device = value;
+            return this;
+        }
+
+        /** Threads of the CPU backend; 0, the default, is all cores. */
+        public Builder threads(int value) {
+            threads = require("threads", value, 0, 4096);
+            return this;
+        }
+
+        /** How many sessions can be open at once, 2 by default; each costs its state, whatever its length. */
+        public Builder sessions(int value) {
+            sessions = require("sessions", value, 1, 1 << 20);
+            return this;
+        }
+
+        /** Prompt tokens read in one step, 256 by default. */
+        public Builder chunk(int value) {
+            chunk = require("chunk", value, 1, 1 << 16);
+            return this;
+        }
+
+        /** Whether all weights are first read and refused if one is NaN or infinite. */
+        public Builder check(boolean value) {
+            check = value;
+            return this;
+        }
+
+        public Griffin open() {
+            return new Griffin(this);
+        }
+
+        private static int require(String name, int value, int least, int most) {
+            if (value < least || value > most) {
+                throw new InvalidRequestException(name + " must be " + least + " to " + most + ", not " + value);
+            }
+            return value;
+        }
+    }
+
+    /** A session that has read nothing yet. */
+    public Session newSession() {
+        return exclusively(() -> new Session(this, states.create()));
+    }
+
+    /** A session that goes on where {@link Session#save} left off. */
+    public Session load(Path file) {
+        return exclusively(() -> new Session(this, states.load(file)));
+    }
+
+    /** A session that goes on where {@link Session#snapshot} left off. */
+    public Session restore(byte[] snapshot) {
+        return exclusively(() -> new Session(this, states.restore(snapshot, "the snapshot")));
+    }
+
+    /**
+     * The model's tokenizer.
+     *
+     * @throws ModelFormatException when the model has none that this library reads
+     */
+    public Tokenizer tokenizer() {
+        return exclusively(() -> {
+            if (tokenizer == null) {
+                tokenizer = readTokenizer();
+            }
+            return tokenizer;
+        });
+    }
+
+    /** Whether the model comes with a {@code tokenizer.json}; without one, it works on ids alone. */
+    public boolean hasTokenizer() {
+        return files.exists(TOKENIZER);
+    }
+
+    private Tokenizer readTokenizer() {
+        if (!hasTokenizer()) {
+            String found = files.exists("tokenizer.model") ? "found tokenizer.model alone" : "found none";
+            throw new ModelFormatException("text needs " + files.describe(TOKENIZER) + ", " + found
+                    + ": get tokenizer.json from the same model repository, or give token ids instead of text");
+        }
+        try (InputStream in = files.open(TOKENIZER)) {
+            Tokenizer read = Tokenizer.read(in, files.describe(TOKENIZER));
+            if (read.vocabularySize() > config.vocabulary()) {
+                throw new ModelFormatException(files.describe(TOKENIZER) + " has " + read.vocabularySize() + " tokens, and "
+                        + files.describe("config.json") + " a vocabulary of " + config.vocabulary() + ": they belong to different models");
+            }
+            return read;
+        } catch (IOException e) {
+            throw new UncheckedIOException(files.describe(TOKENIZER) + " cannot be read: " + e, e);
+        }
+    }
+
+    /** The id that begins every text, if the model names one. */
+    public Optional<Integer> bosId() {
+        if (generation.bosId().isPresent()) {
+            return Optional.of(generation.bosId().getAsInt());
+        }
+        return config.bosId().isPresent() ? Optional.of(config.bosId().getAsInt()) : Optional.empty();
+    }
+
+    /** The ids that end a text: those of generation_config.json, else of config.json, and the tokenizer's {@code <end_of_turn>}. */
+    public int[] endIds() {
+        TreeSet<Integer> ids = new TreeSet<>(generation.eosIds().isEmpty() ? config.eosIds() : generation.eosIds());
+        if (hasTokenizer()) {
+            tokenizer().id("<end_of_turn>").ifPresent(ids::add);
+        }
+        return ids.stream().mapToInt(i -> i).toArray();
+    }
+
+    /** What the model's generation_config.json suggests, else greedy; with a fresh random seed. */
+    public SamplingParams defaultSampling() {
+        return new SamplingParams(generation.temperature(), generation.topK(), generation.topP(), generation.minP(),
+                generation.repetitionPenalty(), new SecureRandom().nextLong(), -1);
+    }
+
+    public GriffinConfig config() {
+        return config;
+    }
+
+    /** What the model runs on. */
+    public DeviceInfo device() {
+        return backend.device();
+    }
+
+    /** Why that device: one sentence. */
+    public String deviceReason() {
+        return deviceReason;
+    }
+
+    /** Bytes of the weights in the model's files. */
+    public long weightBytes() {
+        return weights.bytes();
+    }
+
+    /** Bytes of one session's state on this device, at any length of text. */
+    public long stateBytes() {
+        return pool.states().layout().modelBytes();
+    }
+
+    /** Bytes of the buffers that all sessions share. */
+    public long workspaceBytes() {
+        return runner.workspaceBytes();
+    }
+
+    States states() {
+        return states;
+    }
+
+    ModelRunner runner() {
+        return runner;
+    }
+
+    /** Runs with the device to oneself. */
+    <T> T exclusively(Supplier<T> work) {
+        turn.lock();
+        try {
+            if (closed) {
+                throw new IllegalStateException("this model has been closed");
+            }
+            return work.get();
+        } finally {
+            turn.unlock();
+        }
+    }
+
+    /** The same, or nothing once the model is closed. */
+    void exclusivelyIfOpen(Runnable work) {
+        turn.lock();
+        try {
+            if (!closed) {
+                work.run();
+            }
+        } finally {
+            turn.unlock();
+        }
+    }
+
+    /** Frees the device and unmaps the files; sessions must not be used afterwards. Waits for a generation under way. */
+    @Override
+    public void close() {
+        turn.lock();
+        try {
+            if (!closed) {
+                closed = true;
+                backend.close();
+                arena.close();
+            }
+        } finally {
+            turn.unlock();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+package griffin.session;
+
+import griffin.error.StateFormatException;
+import griffin.model.GriffinConfig;
+import griffin.model.ModelRunner;
+import griffin.weights.WeightFiles;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+
+/** The sequences of one model, and their way to bytes and files and back. Not thread-safe. */
+public final class States {
+
+    private final ModelRunner runner;
+    private final StatePool pool;
+    private final GriffinConfig config;
+    private final WeightFiles files;
+    private byte[] identity;
+
+    public States(ModelRunner runner, StatePool pool, GriffinConfig config, WeightFiles files) {
+        this.runner = runner;
+        this.pool = pool;
+        this.config = config;
+        this.files = files;
+    }
+
+    /** A sequence with no tokens. */
+    public Sequence create() {
+        return new Sequence(runner, pool);
+    }
+
+    /** The sequence as bytes, in the format of {@link StateSnapshot}. */
+    public byte[] snapshot(Sequence sequence) {
+        return StateSnapshot.write(identity(), pool, sequence, runner.backend());
+    }
+
+    /**
+     * A sequence from what {@link #snapshot} returned.
+     *
+     * @param name what messages call the bytes
+     * @throws StateFormatException when they are damaged or another model's
+     */
+    public Sequence restore(byte[] bytes, String name) {
+        return StateSnapshot.read(bytes, name, identity(), runner, pool);
+    }
+
+    /** Writes a snapshot: to a temporary file, forced to disk, then moved over {@code file}. */
+    public void save(Sequence sequence, Path file) {
+        byte[] bytes = snapshot(sequence);
+        Path temporary = file.resolveSibling("." + file.getFileName() + "." + ProcessHandle.current().pid() + ".part");
+        try {
+            try (FileChannel channel = FileChannel.open(temporary, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING,
+                    StandardOpenOption.WRITE)) {
+                ByteBuffer buffer = ByteBuffer.wrap(bytes);
+                while (buffer.hasRemaining()) {
+                    channel.write(buffer);
+                }
+                channel.force(true);
+            }
+            Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        } catch (IOException e) {
+            throw new UncheckedIOException("the state cannot be written to " + file + ": " + e, e);
+        } finally {
+            try {
+                Files.deleteIfExists(temporary);
+            } catch (IOException e) {
+                // it was moved, or could not be made: the first failure is the one to report
+            }
+        }
+    }
+
+    /** Reads what {@link #save} wrote. */
+    public Sequence load(Path file) {
+        long most = StateSnapshot.HEADER_BYTES + pool.states().layout().bytes() + 4;
+        try {
+            long size = Files.size(file);
+            if (size > most) {
+                throw new StateFormatException(
+                        file + " is no state of this model: it has " + size + " bytes, and a state at most " + most + "; name another file");
+            }
+            return restore(Files.readAllBytes(file), file.toString());
+        } catch (NoSuchFileException e) {
+            throw new StateFormatException("there is no state file " + file, e);
+        } catch (IOException e) {
+            throw new UncheckedIOException(file + " cannot be read: " + e, e);
+        }
+    }
+
+    private byte[] identity() {
+        if (identity == null) {
+            identity = ModelIdentity.of(config, files);
+        }
+        return identity;
+    }
+}
