@@ -23,12 +23,10 @@ public record Generation(List<Integer> promptIds, List<Integer> ids, String text
      * @param logProbability NaN for a token that an earlier, interrupted generation had drawn
      * @param alternatives   the most likely tokens at this place, most likely first
      */
-    public record TokenLogProbability(int id, float logProbability, List<Alternative> alternatives) {
-    }
+    public record TokenLogProbability(int id, float logProbability, List<Alternative> alternatives) {}
 
     /** A token that could have been chosen. */
-    public record Alternative(int id, float logProbability) {
-    }
+    public record Alternative(int id, float logProbability) {}
 
     /** Prompt tokens per second, the first sampled token's step included. */
     public double promptTokensPerSecond() {

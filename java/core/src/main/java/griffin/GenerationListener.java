@@ -4,14 +4,11 @@ package griffin;
 public interface GenerationListener {
 
     /** A chunk of the prompt was read: {@code tokens} of {@code of} so far. */
-    default void promptRead(int tokens, int of) {
-    }
+    default void promptRead(int tokens, int of) {}
 
     /** A token was generated. */
-    default void token(int id) {
-    }
+    default void token(int id) {}
 
     /** Text that is complete: never half a character, never the beginning of a stop string. */
-    default void text(String piece) {
-    }
+    default void text(String piece) {}
 }

@@ -37,7 +37,8 @@ final class GenerationRun {
         Sequence.Finish finish = session.sequence().generate(promptIds, sampling, maxTokens, endIds, this::token, this::read);
         long end = System.nanoTime();
         long first = firstToken == 0 ? end : firstToken;
-        return new Generation(list(promptIds, promptIds.length), list(ids, count), text.finish(), reason(finish), List.copyOf(logProbabilities),
+        return new Generation(list(promptIds, promptIds.length), list(ids, count), text.finish(), reason(finish),
+                List.copyOf(logProbabilities),
                 (first - start) / 1e9, (end - first) / 1e9);
     }
 

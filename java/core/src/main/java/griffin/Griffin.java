@@ -82,7 +82,8 @@ public final class Griffin implements AutoCloseable {
 
     /** States and workspace live in the Java heap; saying so beforehand beats an OutOfMemoryError. */
     private void requireMemory(StateLayout layout, Builder b) {
-        long perRow = 4L * (6L * config.width() + 5L * Math.max(config.lruWidth(), config.heads() * config.headWidth()) + 2L * config.mlpWidth());
+        long perRow =
+                4L * (6L * config.width() + 5L * Math.max(config.lruWidth(), config.heads() * config.headWidth()) + 2L * config.mlpWidth());
         long needed = layout.bytes() * (b.sessions + 1L) + perRow * b.chunk + 4L * config.vocabulary() * Math.min(16, b.chunk);
         long most = Runtime.getRuntime().maxMemory();
         if (needed > most * 9 / 10) {

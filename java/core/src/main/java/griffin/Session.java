@@ -25,7 +25,7 @@ public final class Session implements AutoCloseable {
 
     /** Continues with {@code prompt}, by the model's own sampling and until it ends, at most 400 tokens. */
     public Generation generate(String prompt) {
-        return generate(prompt, GenerationOptions.DEFAULT, piece -> { });
+        return generate(prompt, GenerationOptions.DEFAULT, piece -> {});
     }
 
     /** Continues with {@code prompt}; {@code text} receives the pieces of text as they come. */

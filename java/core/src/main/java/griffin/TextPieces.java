@@ -16,8 +16,7 @@ final class TextPieces implements Iterator<String> {
     private static final int AHEAD = 16;
 
     /** A piece, or the end, or what went wrong. */
-    private record Item(String text, Throwable failure) {
-    }
+    private record Item(String text, Throwable failure) {}
 
     private static final Item END = new Item(null, null);
 

@@ -31,7 +31,7 @@ class InterruptedGenerationTest {
     void stopsByEveryReasonAndResumes() {
         Set<Sequence.Finish> seen = EnumSet.noneOf(Sequence.Finish.class);
         for (int seed = 0; seed < 60; seed++) {
-            for (int chunk : new int[]{1, 3, 64}) {
+            for (int chunk : new int[] {1, 3, 64}) {
                 try (Griffin griffin = TestModels.open(TestModels.TINY, chunk)) {
                     compare(griffin, new Random(seed), "seed " + seed + ", chunk " + chunk, seen);
                 }
@@ -57,7 +57,8 @@ class InterruptedGenerationTest {
             Sequence.Finish finish = piece(pieces, next, params, random, total - found.size(), found);
             seen.add(finish);
             // The length says how much of the prompt was taken when reading was cancelled.
-            given = Math.min(prompt.length, given + Math.max(0, finish == Sequence.Finish.CANCELLED ? pieces.length() - before : next.length));
+            given = Math.min(prompt.length,
+                    given + Math.max(0, finish == Sequence.Finish.CANCELLED ? pieces.length() - before : next.length));
             assertEquals(given + found.size(), pieces.length(), what + ": the session has the reported tokens and no other");
             pieces = move(griffin, pieces, random);
         }
@@ -102,15 +103,15 @@ class InterruptedGenerationTest {
     void stopStringsAndCancelledTextResume() {
         try (Griffin griffin = TestModels.open(TestModels.STORIES, 64); Session whole = griffin.newSession()) {
             GenerationOptions options = GenerationOptions.DEFAULT.withSampling(SAMPLED).withIgnoreEos(true).withMaxTokens(120);
-            Generation expected = whole.generate("Once upon a time", options, piece -> { });
-            for (String stop : new String[]{".", "and", " the", "\n", "e"}) {
+            Generation expected = whole.generate("Once upon a time", options, piece -> {});
+            for (String stop : new String[] {".", "and", " the", "\n", "e"}) {
                 try (Session pieces = griffin.newSession()) {
                     List<Integer> found = new ArrayList<>();
                     String prompt = "Once upon a time";
                     boolean stopped = false;
                     while (found.size() < 120) {
                         GenerationOptions part = options.withStop(stop).withMaxTokens(120 - found.size());
-                        Generation g = pieces.generate(prompt, part, piece -> { });
+                        Generation g = pieces.generate(prompt, part, piece -> {});
                         stopped |= g.finishReason() == FinishReason.STOP;
                         assertTrue(!g.text().contains(stop), "the stop string is not part of the text");
                         found.addAll(g.ids());

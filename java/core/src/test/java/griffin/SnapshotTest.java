@@ -23,8 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Saved states: refused when damaged or another model's, never half-written. */
 class SnapshotTest {
 
-    private static final GenerationListener SILENT = new GenerationListener() {
-    };
+    private static final GenerationListener SILENT = new GenerationListener() {};
 
     @TempDir
     private Path folder;
@@ -62,7 +61,7 @@ class SnapshotTest {
                 bad[i] ^= 0x10;
                 assertThrows(StateFormatException.class, () -> griffin.restore(bad), "byte " + i);
             }
-            for (int length : new int[]{0, 1, 8, 103, 104, 108, good.length - 1}) {
+            for (int length : new int[] {0, 1, 8, 103, 104, 108, good.length - 1}) {
                 assertThrows(StateFormatException.class, () -> griffin.restore(Arrays.copyOf(good, length)), "length " + length);
             }
             assertThrows(StateFormatException.class, () -> griffin.restore(Arrays.copyOf(good, good.length + 1)));
@@ -80,7 +79,7 @@ class SnapshotTest {
             for (int i = 0; i < 2000; i++) {
                 byte[] bad = mutate(good, random);
                 try (Session session = griffin.restore(bad)) {
-                    session.generate(new int[]{1}, GenerationOptions.DEFAULT.withMaxTokens(2), SILENT);
+                    session.generate(new int[] {1}, GenerationOptions.DEFAULT.withMaxTokens(2), SILENT);
                 } catch (StateFormatException e) {
                     refused++;
                 } catch (InvalidRequestException e) {
@@ -110,7 +109,7 @@ class SnapshotTest {
     void aFailedSaveLeavesTheOldFile() throws IOException {
         try (Griffin griffin = TestModels.open(TestModels.TINY, 64); Session session = griffin.newSession()) {
             Path file = folder.resolve("state");
-            session.generate(new int[]{2, 5, 7}, GenerationOptions.DEFAULT.withMaxTokens(3), SILENT);
+            session.generate(new int[] {2, 5, 7}, GenerationOptions.DEFAULT.withMaxTokens(3), SILENT);
             session.save(file);
             byte[] before = Files.readAllBytes(file);
             assertThrows(RuntimeException.class, () -> session.save(folder.resolve("absent").resolve("state")));

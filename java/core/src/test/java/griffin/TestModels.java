@@ -13,8 +13,7 @@ final class TestModels {
     /** Another such model. */
     static final Path OTHER = Path.of("src/test/resources/golden/tiny-b");
 
-    private TestModels() {
-    }
+    private TestModels() {}
 
     static Griffin open(Path directory, int chunk) {
         return Griffin.builder(ModelFiles.of(directory)).device("cpu").chunk(chunk).sessions(6).open();

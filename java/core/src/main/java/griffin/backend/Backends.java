@@ -15,8 +15,7 @@ public final class Backends {
      * @param backend to be closed by whoever asked
      * @param reason  one sentence, worth printing when the choice was automatic
      */
-    public record Choice(Backend backend, String reason) {
-    }
+    public record Choice(Backend backend, String reason) {}
 
     /**
      * One kind of device as found on this machine.
@@ -25,11 +24,9 @@ public final class Backends {
      * @param available whether it can be used
      * @param detail    what it is, or why it cannot be used
      */
-    public record Found(String kind, boolean available, String detail) {
-    }
+    public record Found(String kind, boolean available, String detail) {}
 
-    private Backends() {
-    }
+    private Backends() {}
 
     /**
      * Opens a device: {@code auto}, {@code cpu}, {@code cuda}, {@code metal}, or {@code reference} (slow: the specification).

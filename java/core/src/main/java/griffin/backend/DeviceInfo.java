@@ -7,5 +7,4 @@ package griffin.backend;
  * @param name  the processor or card, with what matters for speed (cores, vector width)
  * @param memoryBytes memory the device can use in all
  */
-public record DeviceInfo(String kind, String name, long memoryBytes) {
-}
+public record DeviceInfo(String kind, String name, long memoryBytes) {}

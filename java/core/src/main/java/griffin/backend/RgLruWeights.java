@@ -5,5 +5,4 @@ package griffin.backend;
  * @param gateBias {@link WeightRole#BIAS}, input gate [E] then recurrence gate [E]
  * @param decay    {@link WeightRole#DECAY} [E]
  */
-public record RgLruWeights(Weight gates, Weight gateBias, Weight decay) {
-}
+public record RgLruWeights(Weight gates, Weight gateBias, Weight decay) {}

@@ -122,7 +122,8 @@ public final class StepPlan {
      * @param remaining tokens it may still sample, this step's included
      * @param endIds    ids that end it; sampled, reported as ENDED, never consumed
      */
-    public int add(int slot, int position, int[] ids, int from, int to, Outputs wanted, SamplingParams params, int remaining, int[] endIds) {
+    public int add(int slot, int position, int[] ids, int from, int to, Outputs wanted, SamplingParams params, int remaining,
+            int[] endIds) {
         int s = begin(slot, to - from, params, remaining, endIds);
         for (int i = from; i < to; i++) {
             tokens[rows] = ids[i];

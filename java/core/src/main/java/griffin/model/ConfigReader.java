@@ -92,7 +92,9 @@ final class ConfigReader {
 
     private int mlpWidth() {
         int both = size("intermediate_size", 2 * MAX_WIDTH);
-        if (both % 2 != 0) { throw json.fault("intermediate_size", "even (it counts both branches of the MLP)"); }
+        if (both % 2 != 0) {
+            throw json.fault("intermediate_size", "even (it counts both branches of the MLP)");
+        }
         return both / 2;
     }
 
@@ -102,7 +104,9 @@ final class ConfigReader {
         if (json.has("_block_types") && !json.list("_block_types").equals(cycle)) {
             throw json.fault("_block_types", "the same as block_types " + cycle);
         }
-        if (cycle.isEmpty() || cycle.size() > MAX_LAYERS) { throw json.fault(key, "a list of 1 to " + MAX_LAYERS + " block kinds"); }
+        if (cycle.isEmpty() || cycle.size() > MAX_LAYERS) {
+            throw json.fault(key, "a list of 1 to " + MAX_LAYERS + " block kinds");
+        }
         List<BlockKind> kinds = new ArrayList<>(layers);
         for (int i = 0; i < layers; i++) {
             Object kind = cycle.get(i % cycle.size());
@@ -120,7 +124,9 @@ final class ConfigReader {
     /** Newer files nest the rotary numbers; where both spellings are present the nested one is the one their writer used. */
     private JsonObject rope(String key) {
         JsonObject nested = json.optionalObject("rope_parameters").orElse(json);
-        if (nested != json && !nested.string("rope_type", "default").equals("default")) { throw nested.fault("rope_type", "\"default\""); }
+        if (nested != json && !nested.string("rope_type", "default").equals("default")) {
+            throw nested.fault("rope_type", "\"default\"");
+        }
         return nested.has(key) ? nested : json;
     }
 

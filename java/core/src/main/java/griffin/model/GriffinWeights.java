@@ -24,16 +24,13 @@ import java.util.List;
 record GriffinWeights(Weight embedding, Weight head, Weight finalNorm, List<Layer> layers) {
 
     /** A layer: norms [D], one kind of temporal block (the other is null), and the MLP. */
-    record Layer(Weight temporalPreNorm, Recurrent recurrent, Attention attention, Weight channelPreNorm, MlpWeights mlp) {
-    }
+    record Layer(Weight temporalPreNorm, Recurrent recurrent, Attention attention, Weight channelPreNorm, MlpWeights mlp) {}
 
     /** Recurrent block: x|y [2E, D] + [2E], the recurrence, out [D, E] + [D]. */
-    record Recurrent(Weight xy, Weight xyBias, RecurrenceWeights recurrence, Weight out, Weight outBias) {
-    }
+    record Recurrent(Weight xy, Weight xyBias, RecurrenceWeights recurrence, Weight out, Weight outBias) {}
 
     /** Attention block: q|k|v [(H+2) K, D], out [D, H K] + [D]. */
-    record Attention(Weight qkv, Weight out, Weight outBias) {
-    }
+    record Attention(Weight qkv, Weight out, Weight outBias) {}
 
     static GriffinWeights load(Backend backend, GriffinConfig config, WeightFiles files) {
         return new Loader(backend, config, files).load();

@@ -17,7 +17,9 @@ final class TokenIds {
     }
 
     static List<Integer> list(JsonObject json, String key) {
-        if (!(json.get(key) instanceof List<?> values)) { return one(json, key).stream().boxed().toList(); }
+        if (!(json.get(key) instanceof List<?> values)) {
+            return one(json, key).stream().boxed().toList();
+        }
         List<Integer> ids = new ArrayList<>();
         for (Object value : values) {
             if (!(value instanceof Long id) || id < 0 || id > Integer.MAX_VALUE || ids.size() == MAX_IDS) {

@@ -38,7 +38,8 @@ record Workspace(Buffer residual, Buffer normed, Buffer delta, Buffer xy, Buffer
     }
 
     long bytes() {
-        return residual.bytes() + normed.bytes() + delta.bytes() + xy.bytes() + conv.bytes() + mixed.bytes() + qkv.bytes() + gateAndUp.bytes()
+        return residual.bytes() + normed.bytes() + delta.bytes() + xy.bytes() + conv.bytes() + mixed.bytes() + qkv.bytes()
+                + gateAndUp.bytes()
                 + selected.bytes() + selectedMixed.bytes() + hidden.bytes() + logits.bytes();
     }
 }

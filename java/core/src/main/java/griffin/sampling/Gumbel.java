@@ -14,8 +14,7 @@ public final class Gumbel {
     /** No Gumbel number is further from zero than these: u lies in [2^-25, 1 - 2^-25]. */
     public static final float LOWEST = -2.86f, HIGHEST = 17.4f;
 
-    private Gumbel() {
-    }
+    private Gumbel() {}
 
     /** A standard Gumbel number -log(-log u), u = (top 24 bits + 1/2) / 2^24. */
     public static float at(long seed, int position, int token) {

@@ -16,8 +16,7 @@ final class ModelIdentity {
 
     private static final int SAMPLE_BYTES = 64;
 
-    private ModelIdentity() {
-    }
+    private ModelIdentity() {}
 
     /**
      * SHA-256 over the configuration and, for every tensor in order of name, its name, dtype, shape and 64 bytes at its beginning, middle
@@ -35,7 +34,7 @@ final class ModelIdentity {
                 }
                 MemorySegment data = tensor.data();
                 long sample = Math.min(SAMPLE_BYTES, data.byteSize());
-                for (long at : new long[]{0, (data.byteSize() - sample) / 2, data.byteSize() - sample}) {
+                for (long at : new long[] {0, (data.byteSize() - sample) / 2, data.byteSize() - sample}) {
                     digest.update(data.asSlice(at, sample).toArray(ValueLayout.JAVA_BYTE));
                 }
             }

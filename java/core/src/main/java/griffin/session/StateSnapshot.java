@@ -36,8 +36,7 @@ final class StateSnapshot {
     private static final int VERSION = 1;
     private static final int FLOAT32 = 0;
 
-    private StateSnapshot() {
-    }
+    private StateSnapshot() {}
 
     static byte[] write(byte[] identity, StatePool pool, Sequence sequence, Backend backend) {
         StateLayout layout = pool.states().layout();
@@ -54,7 +53,8 @@ final class StateSnapshot {
             MemorySegment full = arena.allocate(layout.bytes(), 64);
             backend.exportSlot(pool.states(), sequence.slot(), full);
             MemorySegment target = MemorySegment.ofArray(bytes);
-            copyUsed(layout, mark.consumed(), (fullAt, usedAt, count) -> MemorySegment.copy(full, fullAt, target, HEADER_BYTES + usedAt, count));
+            copyUsed(layout, mark.consumed(),
+                    (fullAt, usedAt, count) -> MemorySegment.copy(full, fullAt, target, HEADER_BYTES + usedAt, count));
         }
         out.position(bytes.length - 4);
         out.putInt(checksum(bytes, bytes.length - 4));
@@ -75,7 +75,8 @@ final class StateSnapshot {
                     + ": save it again with a matching program");
         }
         if (checksum(bytes, bytes.length - 4) != in.getInt(bytes.length - 4)) {
-            throw new StateFormatException(name + " is damaged: its checksum does not fit its " + bytes.length + " bytes; restore it from a copy");
+            throw new StateFormatException(
+                    name + " is damaged: its checksum does not fit its " + bytes.length + " bytes; restore it from a copy");
         }
         int type = in.getInt();
         byte[] model = new byte[identity.length];
@@ -92,31 +93,35 @@ final class StateSnapshot {
         long payload = in.getLong();
         if (type != FLOAT32 || !plausible(mark, layout) || payload != payloadBytes(layout, mark.consumed())
                 || bytes.length != HEADER_BYTES + payload + 4) {
-            throw new StateFormatException(name + " contradicts itself: element type " + type + ", " + mark.consumed() + " tokens, " + payload
-                    + " bytes of state in a file of " + bytes.length + "; restore it from a copy");
+            throw new StateFormatException(
+                    name + " contradicts itself: element type " + type + ", " + mark.consumed() + " tokens, " + payload
+                            + " bytes of state in a file of " + bytes.length + "; restore it from a copy");
         }
         Sequence sequence = new Sequence(runner, pool, mark);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment full = arena.allocate(layout.bytes(), 64);
             MemorySegment source = MemorySegment.ofArray(bytes);
-            copyUsed(layout, mark.consumed(), (fullAt, usedAt, count) -> MemorySegment.copy(source, HEADER_BYTES + usedAt, full, fullAt, count));
+            copyUsed(layout, mark.consumed(),
+                    (fullAt, usedAt, count) -> MemorySegment.copy(source, HEADER_BYTES + usedAt, full, fullAt, count));
             runner.backend().importSlot(pool.states(), sequence.slot(), full);
         }
         return sequence;
     }
 
     private static boolean plausible(Sequence.Mark mark, StateLayout layout) {
-        return mark.consumed() >= 0 && mark.pending() >= Sequence.NONE && mark.pending() < layout.vocabulary() && mark.held() >= Sequence.NONE
+        return mark.consumed() >= 0 && mark.pending() >= Sequence.NONE && mark.pending() < layout.vocabulary()
+                && mark.held() >= Sequence.NONE
                 && mark.held() < layout.vocabulary() && (mark.pending() == Sequence.NONE || mark.held() == Sequence.NONE);
     }
 
     private static int[] numbers(StateLayout layout) {
-        return new int[]{layout.recurrentLayers(), layout.attentionLayers(), layout.lruWidth(), layout.convRows(), layout.window(),
-                layout.headDim(), layout.vocabulary()};
+        return new int[] {layout.recurrentLayers(), layout.attentionLayers(), layout.lruWidth(), layout.convRows(), layout.window(),
+            layout.headDim(), layout.vocabulary()};
     }
 
     private static String describe(int[] numbers) {
-        return numbers[0] + " recurrent and " + numbers[1] + " attention layers, width " + numbers[2] + ", window " + numbers[4] + ", vocabulary "
+        return numbers[0] + " recurrent and " + numbers[1] + " attention layers, width " + numbers[2] + ", window " + numbers[4]
+                + ", vocabulary "
                 + numbers[6];
     }
 

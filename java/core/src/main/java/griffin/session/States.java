@@ -82,7 +82,8 @@ public final class States {
             long size = Files.size(file);
             if (size > most) {
                 throw new StateFormatException(
-                        file + " is no state of this model: it has " + size + " bytes, and a state at most " + most + "; name another file");
+                        file + " is no state of this model: it has " + size + " bytes, and a state at most " + most
+                                + "; name another file");
             }
             return restore(Files.readAllBytes(file), file.toString());
         } catch (NoSuchFileException e) {

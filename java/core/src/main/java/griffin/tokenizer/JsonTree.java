@@ -13,8 +13,7 @@ final class JsonTree {
 
     private static final int DEPTH_LIMIT = 32;
 
-    private JsonTree() {
-    }
+    private JsonTree() {}
 
     /** The value whose first token the parser stands on. */
     static Object read(JsonParser parser, String file) {

@@ -19,8 +19,7 @@ final class Pipeline {
             Map.of("type", "Replace", "pattern", Map.of("String", SPACE_MARK), "content", " "),
             Map.of("type", "ByteFallback"), Map.of("type", "Fuse"));
 
-    private Pipeline() {
-    }
+    private Pipeline() {}
 
     static void check(String file, Map<String, Object> sections) {
         expect(file, "normalizer", "Replace \" \" by \"" + SPACE_MARK + "\"", sections.get("normalizer"),
@@ -38,9 +37,9 @@ final class Pipeline {
         expect(file, "model byte_fallback", "true", options.get("byte_fallback"), Boolean.TRUE.equals(options.get("byte_fallback")));
         options.forEach((key, value) -> {
             switch (key) {
-                case "type", "byte_fallback" -> { }
+                case "type", "byte_fallback" -> {}
                 // With a token for every byte there is nothing unknown.
-                case "unk_token", "fuse_unk" -> { }
+                case "unk_token", "fuse_unk" -> {}
                 default -> expect(file, "model " + key, "none (this option is not implemented)", value, isOff(value));
             }
         });

@@ -8,7 +8,9 @@ public final class BFloat16 {
     /** Rounds to nearest, ties to even; NaN stays NaN. */
     public static short of(float value) {
         int bits = Float.floatToRawIntBits(value);
-        if (Float.isNaN(value)) { return (short) (bits >>> 16 | 0x40); }
+        if (Float.isNaN(value)) {
+            return (short) (bits >>> 16 | 0x40);
+        }
         return (short) (bits + 0x7FFF + (bits >>> 16 & 1) >>> 16);
     }
 

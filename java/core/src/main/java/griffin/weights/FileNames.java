@@ -24,9 +24,13 @@ final class FileNames {
     }
 
     private static boolean staysInside(String name) {
-        if (name.isEmpty() || name.length() > MAX_LENGTH) { return false; }
+        if (name.isEmpty() || name.length() > MAX_LENGTH) {
+            return false;
+        }
         for (String part : name.split("/", -1)) {
-            if (part.isEmpty() || part.equals(".") || part.equals("..")) { return false; }
+            if (part.isEmpty() || part.equals(".") || part.equals("..")) {
+                return false;
+            }
         }
         return name.chars().noneMatch(c -> c == '\\' || c == ':' || c < ' ' || Character.isSurrogate((char) c));
     }

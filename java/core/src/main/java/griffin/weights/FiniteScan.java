@@ -27,7 +27,9 @@ final class FiniteScan {
             long length = Math.min(BLOCK_BYTES, bytes - at);
             if (anyFault(tensor.data().asSlice(at, length), tensor.dtype())) {
                 for (long i = at / width; i < (at + length) / width; i++) {
-                    if (!Float.isFinite(tensor.get(i))) { return i; }
+                    if (!Float.isFinite(tensor.get(i))) {
+                        return i;
+                    }
                 }
             }
         }

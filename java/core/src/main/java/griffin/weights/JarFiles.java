@@ -30,7 +30,9 @@ final class JarFiles implements ModelFiles {
             base += (base.isEmpty() ? "" : "/") + FileNames.checked(folder, anchor.getName());
         }
         Path source = source(anchor);
-        if (Files.isDirectory(source)) { return DirectoryFiles.of(source.resolve(base)); }
+        if (Files.isDirectory(source)) {
+            return DirectoryFiles.of(source.resolve(base));
+        }
         return of(source, base);
     }
 
@@ -43,7 +45,9 @@ final class JarFiles implements ModelFiles {
         String found = source == null || source.getLocation() == null ? "no location" : source.getLocation().toString();
         try {
             URI uri = new URI(found);
-            if ("file".equals(uri.getScheme())) { return Path.of(uri); }
+            if ("file".equals(uri.getScheme())) {
+                return Path.of(uri);
+            }
         } catch (URISyntaxException | IllegalArgumentException | FileSystemNotFoundException e) {
             throw notAFile(anchor, found, e);
         }

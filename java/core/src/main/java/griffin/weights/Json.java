@@ -64,9 +64,13 @@ public final class Json {
     public static Object tree(InputStream in, String file) {
         try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), in)) {
             JsonToken first = parser.nextToken();
-            if (first == null) { throw new ModelFormatException(file + ": expected JSON, found nothing: is the file complete?"); }
+            if (first == null) {
+                throw new ModelFormatException(file + ": expected JSON, found nothing: is the file complete?");
+            }
             Object root = value(parser, first, file);
-            if (parser.nextToken() != null) { throw fault(file, parser.currentTokenLocation(), "text after the end of the JSON value"); }
+            if (parser.nextToken() != null) {
+                throw fault(file, parser.currentTokenLocation(), "text after the end of the JSON value");
+            }
             return root;
         } catch (JacksonException e) {
             throw new ModelFormatException(message(file, e.getLocation(), "malformed JSON: " + e.getOriginalMessage()), e);

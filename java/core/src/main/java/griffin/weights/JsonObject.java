@@ -53,7 +53,9 @@ public final class JsonObject {
     /** A required integer within bounds, both included. */
     public long integer(String key, long least, long most) {
         Object value = required(key);
-        if (value instanceof Long number && number >= least && number <= most) { return number; }
+        if (value instanceof Long number && number >= least && number <= most) {
+            return number;
+        }
         throw fault(key, "an integer from " + least + " to " + most);
     }
 
@@ -65,7 +67,9 @@ public final class JsonObject {
     /** A finite number within bounds, or the given value if the key is absent or null. */
     public double number(String key, double absent, double least, double most) {
         Object value = members.get(key);
-        if (value == null) { return absent; }
+        if (value == null) {
+            return absent;
+        }
         if (value instanceof Number number && number.doubleValue() >= least && number.doubleValue() <= most) {
             return number.doubleValue();
         }
@@ -75,14 +79,20 @@ public final class JsonObject {
     /** A boolean, or the given value if the key is absent or null. */
     public boolean bool(String key, boolean absent) {
         Object value = members.get(key);
-        if (value == null) { return absent; }
-        if (value instanceof Boolean bool) { return bool; }
+        if (value == null) {
+            return absent;
+        }
+        if (value instanceof Boolean bool) {
+            return bool;
+        }
         throw fault(key, "true or false");
     }
 
     /** A required string. */
     public String string(String key) {
-        if (required(key) instanceof String text) { return text; }
+        if (required(key) instanceof String text) {
+            return text;
+        }
         throw fault(key, "a string");
     }
 
@@ -93,14 +103,18 @@ public final class JsonObject {
 
     /** A required list. */
     public List<?> list(String key) {
-        if (required(key) instanceof List<?> list) { return list; }
+        if (required(key) instanceof List<?> list) {
+            return list;
+        }
         throw fault(key, "a list");
     }
 
     /** A required object. */
     public JsonObject object(String key) {
         Object value = required(key);
-        if (value instanceof Map<?, ?>) { return of(value, file, path + key + "."); }
+        if (value instanceof Map<?, ?>) {
+            return of(value, file, path + key + ".");
+        }
         throw fault(key, "an object");
     }
 

@@ -100,7 +100,9 @@ public final class Safetensors {
         String dtype = tensor.string("dtype");
         long[] shape = longs(tensor, "shape");
         long[] offsets = longs(tensor, "data_offsets");
-        if (offsets.length != 2 || offsets[0] > offsets[1]) { throw tensor.fault("data_offsets", "two offsets in order"); }
+        if (offsets.length != 2 || offsets[0] > offsets[1]) {
+            throw tensor.fault("data_offsets", "two offsets in order");
+        }
         Entry entry = new Entry(name, dtype, shape, offsets[0], offsets[1]);
         known(dtype).ifPresent(type -> checkBytes(entry, type, file));
         return entry;
@@ -179,7 +181,9 @@ public final class Safetensors {
      */
     public Optional<Tensor> find(String name) {
         Entry entry = entries.get(name);
-        if (entry == null) { return Optional.empty(); }
+        if (entry == null) {
+            return Optional.empty();
+        }
         DType type = known(entry.dtype()).orElseThrow(() -> tensorFault(file, name, "expected dtype F32, BF16, F16 or I32, found "
                 + JsonObject.shorten(entry.dtype()) + ": convert the weights to bfloat16"));
         return Optional.of(new Tensor(name, type, entry.shape(), data.asSlice(entry.begin(), entry.end() - entry.begin()), file));
@@ -187,14 +191,18 @@ public final class Safetensors {
 
     private static Optional<DType> known(String name) {
         for (DType type : DType.values()) {
-            if (type.name().equals(name)) { return Optional.of(type); }
+            if (type.name().equals(name)) {
+                return Optional.of(type);
+            }
         }
         return Optional.empty();
     }
 
     private static long[] longs(JsonObject tensor, String key) {
         List<?> list = tensor.list(key);
-        if (list.size() > Shapes.MAX_RANK) { throw tensor.fault(key, "at most " + Shapes.MAX_RANK + " integers"); }
+        if (list.size() > Shapes.MAX_RANK) {
+            throw tensor.fault(key, "at most " + Shapes.MAX_RANK + " integers");
+        }
         long[] values = new long[list.size()];
         for (int i = 0; i < values.length; i++) {
             if (!(list.get(i) instanceof Long value) || value < 0) {

@@ -56,20 +56,28 @@ public final class SafetensorsWriter implements AutoCloseable {
                 String name = "." + target.getFileName() + "." + ProcessHandle.current().pid() + "-" + i + ".part";
                 return Files.createFile(target.resolveSibling(name));
             } catch (FileAlreadyExistsException taken) {
-                if (i == 1000) { throw taken; }
+                if (i == 1000) {
+                    throw taken;
+                }
             }
         }
     }
 
     /** Declares the next tensor; all are declared before the first data. */
     public SafetensorsWriter declare(String name, DType dtype, long... shape) {
-        if (current >= 0) { throw new IllegalStateException("tensor '" + name + "' declared after data was written to " + target); }
-        if (!names.add(name)) { throw new IllegalArgumentException("tensor '" + name + "' declared twice for " + target); }
+        if (current >= 0) {
+            throw new IllegalStateException("tensor '" + name + "' declared after data was written to " + target);
+        }
+        if (!names.add(name)) {
+            throw new IllegalArgumentException("tensor '" + name + "' declared twice for " + target);
+        }
         long bytes = dtype.bytes();
         for (long axis : shape) {
             bytes = Math.multiplyExact(bytes, axis);
         }
-        if (bytes < 0) { throw new IllegalArgumentException("tensor '" + name + "' has a negative shape " + Shapes.show(shape)); }
+        if (bytes < 0) {
+            throw new IllegalArgumentException("tensor '" + name + "' has a negative shape " + Shapes.show(shape));
+        }
         entries.add(new Entry(name, dtype, shape.clone(), bytes));
         return this;
     }

@@ -108,16 +108,24 @@ final class StoredZip {
 
     private void readDirectory(FileChannel channel) throws IOException {
         long size = channel.size();
-        if (size < END_BYTES) { throw damaged("expected at least " + END_BYTES + " bytes, found " + size); }
+        if (size < END_BYTES) {
+            throw damaged("expected at least " + END_BYTES + " bytes, found " + size);
+        }
         int tailBytes = (int) Math.min(size, END_BYTES + MAX_COMMENT_BYTES + ZIP64_LOCATOR_BYTES);
         ByteBuffer tail = read(channel, size - tailBytes, tailBytes);
         int end = findEnd(tail);
-        if (end >= ZIP64_LOCATOR_BYTES && tail.getInt(end - ZIP64_LOCATOR_BYTES) == ZIP64_LOCATOR_SIGNATURE) { throw zip64(); }
+        if (end >= ZIP64_LOCATOR_BYTES && tail.getInt(end - ZIP64_LOCATOR_BYTES) == ZIP64_LOCATOR_SIGNATURE) {
+            throw zip64();
+        }
         int count = u16(tail, end + 10);
         long bytes = u32(tail, end + 12);
         long start = u32(tail, end + 16);
-        if (count == 0xFFFF || bytes == 0xFFFFFFFFL || start == 0xFFFFFFFFL) { throw zip64(); }
-        if (u16(tail, end + 4) != 0 || u16(tail, end + 8) != count) { throw damaged("it is one part of an archive on several disks"); }
+        if (count == 0xFFFF || bytes == 0xFFFFFFFFL || start == 0xFFFFFFFFL) {
+            throw zip64();
+        }
+        if (u16(tail, end + 4) != 0 || u16(tail, end + 8) != count) {
+            throw damaged("it is one part of an archive on several disks");
+        }
         long endOffset = size - tailBytes + end;
         if (start + bytes > endOffset || bytes > MAX_DIRECTORY_BYTES) {
             throw damaged("central directory expected before byte " + endOffset + ", found " + bytes + " bytes at " + start);
@@ -133,12 +141,18 @@ final class StoredZip {
             }
             int nameBytes = u16(directory, at + 28);
             int next = at + CENTRAL_BYTES + nameBytes + u16(directory, at + 30) + u16(directory, at + 32);
-            if (next > directory.capacity()) { throw damaged("central directory is truncated in entry " + i + " of " + count); }
+            if (next > directory.capacity()) {
+                throw damaged("central directory is truncated in entry " + i + " of " + count);
+            }
             String name = StandardCharsets.UTF_8.decode(directory.slice(at + CENTRAL_BYTES, nameBytes)).toString();
             Entry entry = new Entry(u16(directory, at + 10), u16(directory, at + 8), u32(directory, at + 20), u32(directory, at + 24),
                     u32(directory, at + 42));
-            if (entry.packed() == 0xFFFFFFFFL || entry.size() == 0xFFFFFFFFL || entry.localHeader() == 0xFFFFFFFFL) { throw zip64(); }
-            if (!name.endsWith("/") && entries.put(name, entry) != null) { throw damaged("entry " + name + " appears twice"); }
+            if (entry.packed() == 0xFFFFFFFFL || entry.size() == 0xFFFFFFFFL || entry.localHeader() == 0xFFFFFFFFL) {
+                throw zip64();
+            }
+            if (!name.endsWith("/") && entries.put(name, entry) != null) {
+                throw damaged("entry " + name + " appears twice");
+            }
             at = next;
         }
     }
@@ -150,7 +164,9 @@ final class StoredZip {
             throw damaged("local header of " + name + " at byte " + header + " lies beyond the file");
         }
         ByteBuffer local = read(channel, header, LOCAL_BYTES);
-        if (local.getInt(0) != LOCAL_SIGNATURE) { throw damaged("no local header of " + name + " at byte " + header); }
+        if (local.getInt(0) != LOCAL_SIGNATURE) {
+            throw damaged("no local header of " + name + " at byte " + header);
+        }
         long start = header + LOCAL_BYTES + u16(local, 26) + u16(local, 28);
         if (start + entry.size() > channel.size()) {
             throw damaged("entry " + name + " of " + entry.size() + " bytes at " + start + " reaches beyond the file of " + channel.size());
@@ -160,7 +176,9 @@ final class StoredZip {
 
     private int findEnd(ByteBuffer tail) {
         for (int at = tail.capacity() - END_BYTES; at >= 0; at--) {
-            if (tail.getInt(at) == END_SIGNATURE && u16(tail, at + 20) == tail.capacity() - END_BYTES - at) { return at; }
+            if (tail.getInt(at) == END_SIGNATURE && u16(tail, at + 20) == tail.capacity() - END_BYTES - at) {
+                return at;
+            }
         }
         throw damaged("no end of central directory found; is it complete?");
     }

@@ -54,7 +54,9 @@ public record Tensor(String name, DType dtype, long[] shape, MemorySegment data,
      * @throws ModelFormatException if the elements are not I32
      */
     public int getInt(long i) {
-        if (dtype != DType.I32) { throw wrongType("I32"); }
+        if (dtype != DType.I32) {
+            throw wrongType("I32");
+        }
         return data.get(INT, i * 4);
     }
 

@@ -69,7 +69,8 @@ class GoldenParityTest {
         float[] expected = golden.floats("logits");
         try (ModelHarness m = new ModelHarness(golden.directory, backend.make().get(), ids.length, 1)) {
             int window = m.config.window();
-            int[] sizes = ids.length > 100 ? new int[]{37, window, window + 1} : new int[]{1, 2, 3, 5, window - 1, window, window + 1, 2 * window};
+            int[] sizes = ids.length > 100 ? new int[] {37, window, window + 1}
+                    : new int[] {1, 2, 3, 5, window - 1, window, window + 1, 2 * window};
             for (int size : sizes) {
                 float[][] logits = new float[ids.length][];
                 for (int from = 0; from < ids.length; from += size) {
@@ -121,7 +122,7 @@ class GoldenParityTest {
         int[] ids = golden.ints("packed.input_ids");
         int[] positions = golden.ints("packed.positions");
         try (ModelHarness m = new ModelHarness(golden.directory, backend.make().get(), ids.length, 1)) {
-            for (int size : new int[]{ids.length, 1, 4, 9, 17}) {
+            for (int size : new int[] {ids.length, 1, 4, 9, 17}) {
                 float[][] logits = new float[ids.length][];
                 for (int from = 0; from < ids.length; from += size) {
                     int to = Math.min(ids.length, from + size);
@@ -158,7 +159,8 @@ class GoldenParityTest {
                 String name = prefix + "state." + layer;
                 int rows = Math.min(tokens, m.config.window());
                 close(name + ".keys", golden.floats(name + ".keys"), m.read(states.keys().get(attention).rows(0, rows)), Golden.STATE);
-                close(name + ".values", golden.floats(name + ".values"), m.read(states.values().get(attention).rows(0, rows)), Golden.STATE);
+                close(name + ".values", golden.floats(name + ".values"), m.read(states.values().get(attention).rows(0, rows)),
+                        Golden.STATE);
                 attention++;
             }
         }

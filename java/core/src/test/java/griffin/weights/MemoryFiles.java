@@ -70,7 +70,9 @@ final class MemoryFiles implements ModelFiles {
 
     private byte[] content(String name) {
         byte[] bytes = contents.get(FileNames.checked(name, location()));
-        if (bytes == null) { throw new ModelFormatException(describe(name) + " does not exist"); }
+        if (bytes == null) {
+            throw new ModelFormatException(describe(name) + " does not exist");
+        }
         return bytes;
     }
 }

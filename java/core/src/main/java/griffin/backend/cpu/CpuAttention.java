@@ -37,7 +37,8 @@ final class CpuAttention implements Runnable {
     private final Workers.Task softmaxPass = this::softmaxPass;
     private final Workers.Task valuePass = this::valuePass;
 
-    CpuAttention(CpuBackend backend, HostStep step, AttentionShape shape, HostBuffer qkv, HostBuffer keys, HostBuffer values, HostBuffer out) {
+    CpuAttention(CpuBackend backend, HostStep step, AttentionShape shape, HostBuffer qkv, HostBuffer keys, HostBuffer values,
+            HostBuffer out) {
         this.backend = backend;
         this.step = step;
         this.shape = shape;

@@ -21,8 +21,7 @@ final class Elementary {
     /** Below this distance from zero expm1 is its series, above it exp - 1. */
     static final float SERIES = 0.35f;
 
-    private Elementary() {
-    }
+    private Elementary() {}
 
     static float exp(float x) {
         float v = Math.min(Math.max(x, EXP_MIN), EXP_MAX);

@@ -17,7 +17,8 @@ final class Kernels128 extends VectorKernels {
     private static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
 
     private static FloatVector bf16(MemorySegment w, long byteAt) {
-        IntVector bits = (IntVector) ShortVector.fromMemorySegment(S, w, byteAt, LITTLE).convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
+        IntVector bits =
+                (IntVector) ShortVector.fromMemorySegment(S, w, byteAt, LITTLE).convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
         return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
     }
 

@@ -17,7 +17,8 @@ final class Kernels512 extends VectorKernels {
     private static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
 
     private static FloatVector bf16(MemorySegment w, long byteAt) {
-        IntVector bits = (IntVector) ShortVector.fromMemorySegment(S, w, byteAt, LITTLE).convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
+        IntVector bits =
+                (IntVector) ShortVector.fromMemorySegment(S, w, byteAt, LITTLE).convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
         return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
     }
 
@@ -222,7 +223,8 @@ final class Kernels512 extends VectorKernels {
         s33.intoArray(lanes, 240);
         for (int t = 0; t < 4; t++) {
             for (int r = 0; r < 4; r++) {
-                out[outAt + t * outStride + r] = finish(w, wAt + r * wStride + k, x, xAt + t * xStride + k, n - k, lanes, (4 * t + r) * LANES);
+                out[outAt + t * outStride + r] =
+                        finish(w, wAt + r * wStride + k, x, xAt + t * xStride + k, n - k, lanes, (4 * t + r) * LANES);
             }
         }
     }

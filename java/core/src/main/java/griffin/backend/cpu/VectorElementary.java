@@ -17,8 +17,7 @@ final class VectorElementary {
     /** The width of all elementwise loops. */
     static final VectorSpecies<Float> F = VectorWidth.FLOATS;
 
-    private VectorElementary() {
-    }
+    private VectorElementary() {}
 
     private static FloatVector of(float c) {
         return FloatVector.broadcast(F, c);

@@ -8,8 +8,7 @@ final class VectorWidth {
 
     static final VectorSpecies<Float> FLOATS = choose();
 
-    private VectorWidth() {
-    }
+    private VectorWidth() {}
 
     private static VectorSpecies<Float> choose() {
         return switch (Integer.getInteger("griffin.cpu.vectorBits", FloatVector.SPECIES_PREFERRED.vectorBitSize())) {

@@ -5,8 +5,7 @@ import griffin.backend.StepResult;
 /** The end, limit and cancel rules: see {@link griffin.backend.Backend#advance}. */
 final class HostAdvance {
 
-    private HostAdvance() {
-    }
+    private HostAdvance() {}
 
     static void advance(HostStep s) {
         // Each sequence becomes one row. Row q is at or before the sequence's old last row, so going upwards overwrites nothing

@@ -16,8 +16,7 @@ final class HostStates {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
 
-    private HostStates() {
-    }
+    private HostStates() {}
 
     static StateBuffers allocate(StateLayout layout, int slots) {
         int all = slots + 1;

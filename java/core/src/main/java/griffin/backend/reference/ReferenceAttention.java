@@ -8,8 +8,7 @@ import java.util.Arrays;
 /** Rotary embedding and local attention, key by key. */
 final class ReferenceAttention {
 
-    private ReferenceAttention() {
-    }
+    private ReferenceAttention() {}
 
     static void rotate(HostStep s, AttentionShape shape, HostBuffer x) {
         int half = shape.rotaryDims() / 2;
@@ -66,8 +65,7 @@ final class ReferenceAttention {
         }
     }
 
-    private record Source(float[] array, int at) {
-    }
+    private record Source(float[] array, int at) {}
 
     /** Where the key or value of a position of row m's document is: in this step's rows, or in the ring. */
     private static Source source(HostStep s, AttentionShape shape, HostBuffer qkv, HostBuffer ring, int m, int position, int part) {

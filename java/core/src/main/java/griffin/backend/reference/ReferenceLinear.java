@@ -7,8 +7,7 @@ import griffin.backend.host.HostWeight;
 /** The plain matrix product. */
 final class ReferenceLinear {
 
-    private ReferenceLinear() {
-    }
+    private ReferenceLinear() {}
 
     /** y[m, o] = sum_i x[m, i] w[o, i] + bias[o], for rows [0, rows). */
     static void multiply(int rows, HostBuffer x, HostWeight w, float[] bias, HostBuffer y) {

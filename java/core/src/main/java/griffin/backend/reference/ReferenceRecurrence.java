@@ -9,8 +9,7 @@ import griffin.backend.host.HostWeight;
 /** The causal convolution and the RG-LRU, token by token. */
 final class ReferenceRecurrence {
 
-    private ReferenceRecurrence() {
-    }
+    private ReferenceRecurrence() {}
 
     static void causalConv(HostStep s, HostBuffer x, float[] taps, float[] bias, HostBuffer state, HostBuffer y) {
         int width = x.columns();

@@ -12,8 +12,7 @@ import java.util.stream.IntStream;
 /** Sampling by sorting everything: the meaning of {@link SamplingParams}. */
 final class ReferenceSampling {
 
-    private ReferenceSampling() {
-    }
+    private ReferenceSampling() {}
 
     static void sample(HostStep s, HostBuffer logits, HostBuffer seen) {
         for (int m = 0; m < s.rowCount; m++) {
