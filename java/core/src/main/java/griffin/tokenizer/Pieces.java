@@ -15,12 +15,20 @@ final class Pieces {
      */
     private static final long BASE = new SplittableRandom().nextLong() | 1;
 
-    private char[] chars = new char[1 << 14];
+    private char[] chars;
     /** Entry e is {@code chars[starts[e] .. starts[e + 1])}. */
-    private int[] starts = new int[1 << 12];
+    private int[] starts;
     /** Upper half: hash. Lower half: entry + 1, so that 0 is an empty slot. */
-    private long[] slots = new long[1 << 13];
+    private long[] slots;
     private int size;
+
+    /** @param expected about how many strings there will be */
+    Pieces(int expected) {
+        int capacity = Math.max(64, expected);
+        chars = new char[8 * capacity];
+        starts = new int[capacity + 2];
+        slots = new long[Integer.highestOneBit(capacity) * 4];
+    }
 
     int size() {
         return size;
@@ -76,10 +84,24 @@ final class Pieces {
                 return -1;
             }
             int entry = (int) found - 1;
-            if ((found ^ mixed) >>> 32 == 0 && Arrays.equals(chars, starts[entry], starts[entry + 1], text, from, to)) {
+            if ((found ^ mixed) >>> 32 == 0 && equal(entry, text, from, to)) {
                 return entry;
             }
         }
+    }
+
+    /** A plain loop: for a handful of characters, and before the compiler has warmed up, Arrays.equals is slower. */
+    private boolean equal(int entry, char[] text, int from, int to) {
+        int at = starts[entry];
+        if (starts[entry + 1] - at != to - from) {
+            return false;
+        }
+        for (int i = from; i < to; i++) {
+            if (chars[at++] != text[i]) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** Adds a string that must not be present yet; returns its number. */

@@ -12,6 +12,7 @@ import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.TokenStreamFactory;
+import tools.jackson.core.TokenStreamLocation;
 import tools.jackson.core.json.JsonFactory;
 
 /**
@@ -23,10 +24,13 @@ final class TokenizerReader {
     /** Longest added token; they are searched for at every place of a text. */
     private static final int ADDED_TOKEN_LIMIT = 1000;
 
+    private static final int BYTES_PER_TOKEN = 64;
+
     private final String file;
-    private final Pieces pieces = new Pieces();
+    private final byte[] bytes;
+    private final Pieces pieces;
     /** Id of every entry of {@link #pieces}. */
-    private final IntList ids = new IntList(1 << 12);
+    private final IntList ids;
     private final MergeReader merges;
     private final BitSet special = new BitSet();
     private final BitSet ordinaryAdded = new BitSet();
@@ -36,8 +40,12 @@ final class TokenizerReader {
     private boolean mergesSeen;
     private boolean mergesPostponed;
 
-    private TokenizerReader(String file) {
+    private TokenizerReader(byte[] bytes, String file) {
         this.file = file;
+        this.bytes = bytes;
+        // A token and the merges that make it take about this many bytes: a guess bounded by what was really read.
+        this.pieces = new Pieces(bytes.length / BYTES_PER_TOKEN);
+        this.ids = new IntList(bytes.length / BYTES_PER_TOKEN);
         this.merges = new MergeReader(file, pieces, ids);
     }
 
@@ -49,14 +57,17 @@ final class TokenizerReader {
             throw new ModelFormatException(file + ": cannot be read: " + e, e);
         }
         try {
-            return new TokenizerReader(file).read(bytes);
+            return new TokenizerReader(bytes, file).read();
         } catch (JacksonException e) {
-            throw new ModelFormatException(file + ": expected a complete JSON document, found at line " + e.getLocation().getLineNr()
-                    + ", column " + e.getLocation().getColumnNr() + ": " + e.getOriginalMessage(), e);
+            TokenStreamLocation at = e.getLocation();
+            String place = at == null ? "" : " at line " + at.getLineNr() + ", column " + at.getColumnNr();
+            String problem = e.getOriginalMessage();
+            throw new ModelFormatException(file + ": expected a complete JSON document, found" + place + ": "
+                    + problem.substring(0, Math.min(problem.length(), 300)), e);
         }
     }
 
-    private Tokenizer read(byte[] bytes) {
+    private Tokenizer read() {
         // Every token name occurs once: a table of names seen would only cost time.
         JsonFactory factory = JsonFactory.builder().disable(TokenStreamFactory.Feature.CANONICALIZE_PROPERTY_NAMES).build();
         try (JsonParser parser = factory.createParser(ObjectReadContext.empty(), bytes)) {
