@@ -27,7 +27,7 @@ final class Pieces {
         int capacity = Math.max(64, expected);
         chars = new char[8 * capacity];
         starts = new int[capacity + 2];
-        slots = new long[Integer.highestOneBit(capacity) * 4];
+        slots = new long[Integer.highestOneBit(capacity) * 2];
     }
 
     int size() {
@@ -90,6 +90,16 @@ final class Pieces {
         }
     }
 
+    /** As {@link #find(long, char[], int, int)}, but looks at entry {@code guess} and its successor first. */
+    int find(int guess, long hash, char[] text, int from, int to) {
+        for (int entry = guess; entry < Math.min(size, guess + 2); entry++) {
+            if (equal(entry, text, from, to)) {
+                return entry;
+            }
+        }
+        return find(hash, text, from, to);
+    }
+
     /** A plain loop: for a handful of characters, and before the compiler has warmed up, Arrays.equals is slower. */
     private boolean equal(int entry, char[] text, int from, int to) {
         int at = starts[entry];
@@ -104,14 +114,18 @@ final class Pieces {
         return true;
     }
 
-    /** Adds a string that must not be present yet; returns its number. */
-    int add(String text) {
-        reserve(text.length());
+    /** Adds {@code text[0, length)}; false, and nothing done, if it is there already. */
+    boolean add(char[] text, int length) {
+        long hash = hash(0, text, 0, length);
+        if (find(hash, text, 0, length) >= 0) {
+            return false;
+        }
+        reserve(length);
         int start = starts[size];
-        text.getChars(0, text.length(), chars, start);
-        starts[++size] = start + text.length();
-        insert(mix(hash(0, chars, start, start + text.length())), size - 1);
-        return size - 1;
+        System.arraycopy(text, 0, chars, start, length);
+        starts[++size] = start + length;
+        insert(mix(hash), size - 1);
+        return true;
     }
 
     private void reserve(int length) {

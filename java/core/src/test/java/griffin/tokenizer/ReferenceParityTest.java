@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -52,14 +51,14 @@ class ReferenceParityTest {
         }
     }
 
-    /** Without the switch four connections to a cloud's metadata address show up here. */
+    /** Without the switch the library sets this time at its first use, before it connects anywhere. */
     @Test
-    void theReferenceReportsNothingAndStaysOffline() throws IOException {
+    void theReferenceReportsNothing() throws IOException, ReflectiveOperationException {
         try (ReferenceTokenizer reference = new ReferenceTokenizer(storiesFile())) {
             assertTrue(reference.encode("a").length > 0);
         }
         assertEquals("true", System.getProperty("OPT_OUT_TRACKING"));
-        assertEquals(List.of(), ReferenceTokenizer.CONNECTIONS);
+        assertEquals(0, ReferenceTokenizer.lastReport());
     }
 
     private Path storiesFile() throws IOException {
@@ -102,7 +101,8 @@ class ReferenceParityTest {
     private static void compareDecoding(Tokenizer ours, ReferenceTokenizer reference) {
         SplittableRandom random = new SplittableRandom(SEED);
         for (int i = 0; i < 1_000; i++) {
-            int[] ids = random.ints(random.nextInt(1, 40), 0, ours.vocabularySize()).filter(id -> !ours.piece(id).matches("<0x..>")).toArray();
+            int[] ids = random.ints(random.nextInt(1, 40), 0, ours.vocabularySize())
+                    .filter(id -> !ours.piece(id).matches("<0x..>")).toArray();
             assertEquals(reference.decode(ids, true), ours.decode(ids));
             assertEquals(reference.decode(ids, false), ours.decode(ids, 0, ids.length, true));
         }

@@ -12,6 +12,11 @@ import java.util.Arrays;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+import tools.jackson.core.ObjectReadContext;
+import tools.jackson.core.TokenStreamFactory;
+import tools.jackson.core.json.JsonFactory;
 
 /** Damaged files either are refused by name or give a tokenizer that works; nothing crashes, hangs or allocates much. */
 class TokenizerFuzzTest {
@@ -32,7 +37,7 @@ class TokenizerFuzzTest {
         byte[] valid = TokenizerFiles.stories();
         byte[] small = smallFile();
         int[] outcomes = new int[2];
-        Assertions.assertTimeout(Duration.ofMinutes(2), () -> {
+        Assertions.assertTimeoutPreemptively(Duration.ofMinutes(2), () -> {
             for (int i = 0; i < MUTANTS; i++) {
                 byte[] mutant = mutate(i % 4 == 0 ? valid : small);
                 outcomes[tryOne(mutant, i)]++;
@@ -49,6 +54,7 @@ class TokenizerFuzzTest {
             Tokenizer tokenizer = TokenizerFiles.read(mutant);
             int[] ids = tokenizer.encode(SAMPLE);
             tokenizer.decode(ids, 0, ids.length, true);
+            parseByJackson(mutant);
         } catch (ModelFormatException e) {
             outcome = 1;
         } catch (RuntimeException | Error e) {
@@ -57,6 +63,18 @@ class TokenizerFuzzTest {
         long allocated = threads.getCurrentThreadAllocatedBytes() - before;
         assertTrue(allocated < ALLOCATION_LIMIT, () -> "mutant " + number + " of seed " + SEED + " allocated " + allocated + " bytes");
         return outcome;
+    }
+
+    /** What our scanner takes for JSON a general parser must take for JSON too; throws otherwise. */
+    private static void parseByJackson(byte[] json) {
+        JsonFactory factory = JsonFactory.builder().disable(TokenStreamFactory.Feature.CANONICALIZE_PROPERTY_NAMES).build();
+        try (JsonParser parser = factory.createParser(ObjectReadContext.empty(), json)) {
+            while (parser.nextToken() != null) {
+                if (parser.currentToken() == JsonToken.VALUE_STRING) {
+                    parser.getString();
+                }
+            }
+        }
     }
 
     /** All the structure with few tokens, so that damage hits structure more often. */
