@@ -41,29 +41,49 @@ final class TextPieces implements Iterator<String> {
     private void generate(String prompt, GenerationOptions options) {
         Item last = END;
         try {
-            session.generate(prompt, options, piece -> put(new Item(piece, null)));
+            session.generate(prompt, options, new GenerationListener() {
+                @Override
+                public void promptRead(int tokens, int of) {
+                    cancelIfAbandoned();
+                }
+
+                @Override
+                public void token(int id) {
+                    cancelIfAbandoned();
+                }
+
+                @Override
+                public void text(String piece) {
+                    put(new Item(piece, null));
+                }
+            });
         } catch (Throwable e) {
             last = new Item(null, e);
         }
         put(last);
     }
 
-    private void put(Item item) {
-        try {
-            while (!abandoned && !queue.offer(item, 100, TimeUnit.MILLISECONDS)) {
-                // the reader is slow: wait for it, or for it to give up
-            }
-        } catch (InterruptedException e) {
-            session.cancel();
-        }
+    /** From within the generation, so that no later one of the same session is hit. */
+    private void cancelIfAbandoned() {
         if (abandoned) {
             session.cancel();
         }
     }
 
+    /** Waits for the reader while it is slow, and no longer once it has given up. */
+    private void put(Item item) {
+        try {
+            boolean taken = false;
+            while (!taken && !abandoned) {
+                taken = queue.offer(item, 100, TimeUnit.MILLISECONDS);
+            }
+        } catch (InterruptedException e) {
+            abandoned = true;
+        }
+    }
+
     private void abandon() {
         abandoned = true;
-        session.cancel();
     }
 
     @Override

@@ -38,7 +38,7 @@ final class MergeTable {
             // A control token is never made of text: whoever types "<bos>" gets five ordinary characters.
             if (!vocabulary.isSpecial(merges.merged(rank))) {
                 put(left, right, (long) rank << 32 | merges.merged(rank));
-                bytes |= vocabulary.byteOf(left) >= 0 || vocabulary.byteOf(right) >= 0;
+                bytes |= vocabulary.isByte(left) || vocabulary.isByte(right);
                 int bit = boundary(merges.lastOfLeft(rank), merges.firstOfRight(rank));
                 joined[bit >> 6] |= 1L << bit;
             }

@@ -15,12 +15,20 @@ final class Pieces {
      */
     private static final long BASE = new SplittableRandom().nextLong() | 1;
 
-    private char[] chars = new char[1 << 14];
+    private char[] chars;
     /** Entry e is {@code chars[starts[e] .. starts[e + 1])}. */
-    private int[] starts = new int[1 << 12];
+    private int[] starts;
     /** Upper half: hash. Lower half: entry + 1, so that 0 is an empty slot. */
-    private long[] slots = new long[1 << 13];
+    private long[] slots;
     private int size;
+
+    /** @param expected about how many strings there will be */
+    Pieces(int expected) {
+        int capacity = Math.max(64, expected);
+        chars = new char[8 * capacity];
+        starts = new int[capacity + 2];
+        slots = new long[Integer.highestOneBit(capacity) * 2];
+    }
 
     int size() {
         return size;
@@ -76,20 +84,48 @@ final class Pieces {
                 return -1;
             }
             int entry = (int) found - 1;
-            if ((found ^ mixed) >>> 32 == 0 && Arrays.equals(chars, starts[entry], starts[entry + 1], text, from, to)) {
+            if ((found ^ mixed) >>> 32 == 0 && equal(entry, text, from, to)) {
                 return entry;
             }
         }
     }
 
-    /** Adds a string that must not be present yet; returns its number. */
-    int add(String text) {
-        reserve(text.length());
+    /** As {@link #find(long, char[], int, int)}, but looks at entry {@code guess} and its successor first. */
+    int find(int guess, long hash, char[] text, int from, int to) {
+        for (int entry = guess; entry < Math.min(size, guess + 2); entry++) {
+            if (equal(entry, text, from, to)) {
+                return entry;
+            }
+        }
+        return find(hash, text, from, to);
+    }
+
+    /** A plain loop: for a handful of characters, and before the compiler has warmed up, Arrays.equals is slower. */
+    private boolean equal(int entry, char[] text, int from, int to) {
+        int at = starts[entry];
+        if (starts[entry + 1] - at != to - from) {
+            return false;
+        }
+        for (int i = from; i < to; i++) {
+            if (chars[at++] != text[i]) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Adds {@code text[0, length)}; false, and nothing done, if it is there already. */
+    boolean add(char[] text, int length) {
+        long hash = hash(0, text, 0, length);
+        if (find(hash, text, 0, length) >= 0) {
+            return false;
+        }
+        reserve(length);
         int start = starts[size];
-        text.getChars(0, text.length(), chars, start);
-        starts[++size] = start + text.length();
-        insert(mix(hash(0, chars, start, start + text.length())), size - 1);
-        return size - 1;
+        System.arraycopy(text, 0, chars, start, length);
+        starts[++size] = start + length;
+        insert(mix(hash), size - 1);
+        return true;
     }
 
     private void reserve(int length) {

@@ -7,12 +7,6 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import tools.jackson.core.JacksonException;
-import tools.jackson.core.JsonParser;
-import tools.jackson.core.JsonToken;
-import tools.jackson.core.ObjectReadContext;
-import tools.jackson.core.TokenStreamFactory;
-import tools.jackson.core.json.JsonFactory;
 
 /**
  * Reads {@code tokenizer.json}. Vocabulary and merges, the bulk of the file, are streamed into arrays that grow with what
@@ -23,10 +17,13 @@ final class TokenizerReader {
     /** Longest added token; they are searched for at every place of a text. */
     private static final int ADDED_TOKEN_LIMIT = 1000;
 
+    private static final int BYTES_PER_TOKEN = 64;
+
     private final String file;
-    private final Pieces pieces = new Pieces();
+    private final JsonScanner json;
+    private final Pieces pieces;
     /** Id of every entry of {@link #pieces}. */
-    private final IntList ids = new IntList(1 << 12);
+    private final IntList ids;
     private final MergeReader merges;
     private final BitSet special = new BitSet();
     private final BitSet ordinaryAdded = new BitSet();
@@ -34,99 +31,80 @@ final class TokenizerReader {
     private final Map<String, Object> modelOptions = new HashMap<>();
     private boolean vocabularySeen;
     private boolean mergesSeen;
-    private boolean mergesPostponed;
+    /** Where the merges stand that came before the vocabulary, or -1. */
+    private int mergesPostponed = -1;
 
-    private TokenizerReader(String file) {
+    private TokenizerReader(byte[] bytes, String file) {
         this.file = file;
-        this.merges = new MergeReader(file, pieces, ids);
+        this.json = new JsonScanner(bytes, file);
+        // A token and the merges that make it take about this many bytes: a guess bounded by what was really read.
+        this.pieces = new Pieces(bytes.length / BYTES_PER_TOKEN);
+        this.ids = new IntList(bytes.length / BYTES_PER_TOKEN);
+        this.merges = new MergeReader(json, file, pieces, ids);
     }
 
     static Tokenizer read(InputStream json, String file) {
-        byte[] bytes;
         try {
-            bytes = json.readAllBytes();
+            return new TokenizerReader(json.readAllBytes(), file).read();
         } catch (IOException e) {
             throw new ModelFormatException(file + ": cannot be read: " + e, e);
         }
-        try {
-            return new TokenizerReader(file).read(bytes);
-        } catch (JacksonException e) {
-            throw new ModelFormatException(file + ": expected a complete JSON document, found at line " + e.getLocation().getLineNr()
-                    + ", column " + e.getLocation().getColumnNr() + ": " + e.getOriginalMessage(), e);
-        }
     }
 
-    private Tokenizer read(byte[] bytes) {
-        // Every token name occurs once: a table of names seen would only cost time.
-        JsonFactory factory = JsonFactory.builder().disable(TokenStreamFactory.Feature.CANONICALIZE_PROPERTY_NAMES).build();
-        try (JsonParser parser = factory.createParser(ObjectReadContext.empty(), bytes)) {
-            readDocument(parser);
-        }
-        if (mergesPostponed) {
-            // They stood before the vocabulary that they refer to.
-            try (JsonParser parser = factory.createParser(ObjectReadContext.empty(), bytes)) {
-                findMerges(parser);
+    private Tokenizer read() {
+        json.expect('{', "the document to be an object");
+        for (boolean more = json.any('}'); more; more = json.more('}')) {
+            String name = json.name();
+            if (sections.containsKey(name)) {
+                throw error("name '" + shorten(name) + "' appears twice");
             }
+            if (name.equals("model")) {
+                readModel();
+                sections.put(name, Boolean.TRUE);
+            } else {
+                sections.put(name, json.tree());
+            }
+        }
+        if (json.peek() >= 0) {
+            throw json.error("expected the end of the file after the object");
+        }
+        if (mergesPostponed >= 0) {
+            json.position(mergesPostponed);
+            merges.read();
         }
         return assemble();
     }
 
-    private void readDocument(JsonParser parser) {
-        require(parser.nextToken(), JsonToken.START_OBJECT, "the document");
-        while (parser.nextToken() != JsonToken.END_OBJECT) {
-            String name = parser.currentName();
-            parser.nextToken();
-            if (sections.containsKey(name)) {
-                throw error("key '" + name + "' appears twice");
-            }
-            switch (name) {
-                case "model" -> {
-                    readModel(parser);
-                    sections.put(name, Boolean.TRUE);
-                }
-                case "added_tokens", "normalizer", "pre_tokenizer", "decoder" -> sections.put(name, JsonTree.read(parser, file));
-                default -> {
-                    parser.skipChildren();
-                    sections.put(name, null);
-                }
-            }
-        }
-        if (parser.nextToken() != null) {
-            throw error("expected the end of the file after the JSON object, found " + parser.currentToken());
-        }
-    }
-
-    private void readModel(JsonParser parser) {
-        require(parser.currentToken(), JsonToken.START_OBJECT, "model");
-        while (parser.nextToken() != JsonToken.END_OBJECT) {
-            String name = parser.currentName();
-            parser.nextToken();
+    private void readModel() {
+        json.expect('{', "model to be an object");
+        for (boolean more = json.any('}'); more; more = json.more('}')) {
+            String name = json.name();
             boolean again = switch (name) {
                 case "vocab" -> vocabularySeen;
                 case "merges" -> mergesSeen;
                 default -> modelOptions.containsKey(name);
             };
             if (again) {
-                throw error("key '" + name + "' appears twice in model");
+                throw error("name '" + shorten(name) + "' appears twice in model");
             }
             switch (name) {
-                case "vocab" -> readVocabulary(parser);
-                case "merges" -> readMerges(parser);
-                default -> modelOptions.put(name, JsonTree.read(parser, file));
+                case "vocab" -> readVocabulary();
+                case "merges" -> readMerges();
+                default -> modelOptions.put(name, json.tree());
             }
         }
     }
 
-    private void readVocabulary(JsonParser parser) {
+    private void readVocabulary() {
         vocabularySeen = true;
         // Another type of model may keep its vocabulary in another form; then its type is the thing to report.
         checkTypeIfKnown();
-        require(parser.currentToken(), JsonToken.START_OBJECT, "model vocab");
-        for (String piece = parser.nextName(); piece != null; piece = parser.nextName()) {
-            if (parser.nextToken() != JsonToken.VALUE_NUMBER_INT) {
-                throw error("token '" + shorten(piece) + "': expected an integer id, found " + parser.currentToken());
-            }
-            addPiece(piece, parser.getLongValue());
+        json.expect('{', "model vocab to be an object");
+        for (boolean more = json.any('}'); more; more = json.more('}')) {
+            int length = json.string(0, "a token");
+            addPiece(json.text(), length);
+            json.expect(':', "':'");
+            ids.add(json.id("vocabulary"));
         }
     }
 
@@ -136,54 +114,28 @@ final class TokenizerReader {
         }
     }
 
-    private void addPiece(String piece, long id) {
-        if (id < 0 || id > Integer.MAX_VALUE) {
-            throw error("token '" + shorten(piece) + "': id " + id + " is out of range");
+    private void addPiece(char[] text, int length) {
+        if (length == 0 || !pieces.add(text, length)) {
+            throw error("token '" + shorten(new String(text, 0, length)) + "' " + (length == 0 ? "is empty" : "appears twice"));
         }
-        if (piece.isEmpty() || pieces.find(piece) >= 0) {
-            throw error("token '" + shorten(piece) + "' " + (piece.isEmpty() ? "is empty" : "appears twice"));
-        }
-        for (int i = 0; i < piece.length(); i++) {
-            char c = piece.charAt(i);
-            if (Character.isSurrogate(c) && (!Character.isHighSurrogate(c) || ++i == piece.length()
-                    || !Character.isLowSurrogate(piece.charAt(i)))) {
-                throw error("the token of id " + id + " contains half a surrogate pair");
-            }
-        }
-        pieces.add(piece);
-        ids.add((int) id);
     }
 
-    private void readMerges(JsonParser parser) {
+    private void readMerges() {
         mergesSeen = true;
         checkTypeIfKnown();
-        require(parser.currentToken(), JsonToken.START_ARRAY, "model merges");
         if (vocabularySeen) {
-            merges.read(parser);
+            merges.read();
         } else {
-            mergesPostponed = true;
-            parser.skipChildren();
+            // They refer to a vocabulary that is still to come: checked as JSON now, read then.
+            json.peek();
+            mergesPostponed = json.position();
+            json.tree();
         }
-    }
-
-    private void findMerges(JsonParser parser) {
-        parser.nextToken();
-        for (String name = parser.nextName(); !name.equals("model"); name = parser.nextName()) {
-            parser.nextToken();
-            parser.skipChildren();
-        }
-        parser.nextToken();
-        for (String name = parser.nextName(); !name.equals("merges"); name = parser.nextName()) {
-            parser.nextToken();
-            parser.skipChildren();
-        }
-        parser.nextToken();
-        merges.read(parser);
     }
 
     private Tokenizer assemble() {
         if (sections.get("model") == null) {
-            throw error("expected a key 'model', found none");
+            throw error("expected 'model', found none");
         }
         Pipeline.checkModel(file, modelOptions);
         Pipeline.check(file, sections);
@@ -220,7 +172,11 @@ final class TokenizerReader {
     private void addToken(Map<?, ?> fields, String content, long id, boolean isSpecial, long limit) {
         int entry = pieces.find(content);
         if (entry < 0) {
-            addPiece(content, id);
+            if (id < 0 || id > Integer.MAX_VALUE) {
+                throw error("added token '" + shorten(content) + "': id " + id + " is out of range");
+            }
+            addPiece(content.toCharArray(), content.length());
+            ids.add((int) id);
         } else if (ids.get(entry) != id) {
             throw error("added token '" + shorten(content) + "': expected the vocabulary's id " + ids.get(entry) + ", found " + id);
         }
@@ -265,13 +221,6 @@ final class TokenizerReader {
             if (needed && vocabulary.byteId(b) < 0) {
                 throw error("expected a token for every byte, found no ordinary token '" + Vocabulary.bytePiece(b) + "'");
             }
-        }
-    }
-
-    private void require(JsonToken found, JsonToken expected, String what) {
-        if (found != expected) {
-            throw error("expected " + what + " to be " + (expected == JsonToken.START_OBJECT ? "an object" : "an array") + ", found "
-                    + found);
         }
     }
 

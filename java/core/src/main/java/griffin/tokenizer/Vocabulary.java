@@ -18,6 +18,7 @@ final class Vocabulary {
     private final int[] characterIds = new int[1 << 16];
     /** Id of the token that stands for this byte, or -1. */
     private final int[] byteIds = new int[256];
+    private final BitSet bytes = new BitSet();
 
     Vocabulary(Pieces pieces, int[] idOfEntry, BitSet special) {
         this.pieces = pieces;
@@ -36,11 +37,16 @@ final class Vocabulary {
         for (int b = 0; b < 256; b++) {
             int entry = pieces.find(bytePiece(b));
             byteIds[b] = entry < 0 || special.get(idOfEntry[entry]) ? -1 : idOfEntry[entry];
+            if (byteIds[b] >= 0) {
+                bytes.set(byteIds[b]);
+            }
         }
     }
 
+    /** Name of a byte's token, as in {@code <0x0A>}. */
     static String bytePiece(int b) {
-        return String.format("<0x%02X>", b);
+        String hex = "0123456789ABCDEF";
+        return "<0x".concat(hex.substring(b >> 4, (b >> 4) + 1)).concat(hex.substring(b & 15, (b & 15) + 1)).concat(">");
     }
 
     int size() {
@@ -83,6 +89,11 @@ final class Vocabulary {
     /** Id of the token of this byte (0 to 255), or -1. */
     int byteId(int b) {
         return byteIds[b];
+    }
+
+    /** Whether {@link #byteId} gives {@code id} for some byte. */
+    boolean isByte(int id) {
+        return bytes.get(id);
     }
 
     /** The byte that token {@code id} stands for, or -1 for a token that is text. */
