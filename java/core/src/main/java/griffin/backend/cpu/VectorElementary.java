@@ -34,6 +34,7 @@ final class VectorElementary {
     private static final FloatVector V3 = of(C3);
     private static final FloatVector V2 = of(C2);
     private static final FloatVector ONE = of(1f);
+    private static final FloatVector V_GELU_MIN = of(Elementary.GELU_MIN);
     static final FloatVector TWO = of(2f);
     private static final FloatVector MINUS_SERIES = of(-Elementary.SERIES);
 
@@ -62,7 +63,8 @@ final class VectorElementary {
         return ONE.sub(TWO.div(exp(x.mul(TWO)).add(ONE)));
     }
 
-    static FloatVector gelu(FloatVector v) {
+    static FloatVector gelu(FloatVector x) {
+        FloatVector v = x.max(V_GELU_MIN);
         FloatVector u = v.mul(Elementary.GELU_B).fma(v.mul(v), v);
         return v.div(exp(u.mul(Elementary.GELU_A)).add(ONE));
     }
