@@ -10,8 +10,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Would the golden files notice? Each planted mistake moves the logits of at least one case by more than ten tolerances; without one, the same
- * harness stays within the tolerance. Prints a table: mistake, largest change per case.
+ * Would the golden files notice? Each planted mistake moves the logits of at least one case by more than ten tolerances; without one,
+ * the same harness stays within the tolerance. The three small cases suffice. Prints a table: mistake, largest change per case.
  */
 class NegativeControlsTest {
 
@@ -81,14 +81,11 @@ class NegativeControlsTest {
     private static float largestChange(String mistake, Run run) {
         StringBuilder line = new StringBuilder("%-50s %-12s".formatted(mistake, run));
         float largest = 0;
-        for (String name : Golden.CASES) {
+        for (String name : List.of("tiny-a", "tiny-b", "tiny-c")) {
             Golden golden = new Golden(name);
-            boolean tooLong = name.equals("real-head") && (run != Run.ONE_SHOT || mistake.contains("erf"));
-            if (!tooLong) {
-                float change = change(mistake, golden, run);
-                largest = Math.max(largest, change);
-                line.append("  %s %.1e".formatted(name, change));
-            }
+            float change = change(mistake, golden, run);
+            largest = Math.max(largest, change);
+            line.append("  %s %.1e".formatted(name, change));
         }
         System.out.println(line);
         return largest;
@@ -131,7 +128,8 @@ class NegativeControlsTest {
     }
 
     private static GriffinConfig changed(GriffinConfig c, int window, int rotary, float cap) {
-        return new GriffinConfig(c.vocabulary(), c.width(), c.lruWidth(), c.mlpWidth(), c.heads(), c.headWidth(), window, c.layers(), c.convTaps(),
-                c.blockKinds(), c.normEpsilon(), cap, c.ropeTheta(), rotary, c.scaledEmbedding(), c.tied(), c.bosId(), c.eosIds(), c.padId());
+        return new GriffinConfig(c.vocabulary(), c.width(), c.lruWidth(), c.mlpWidth(), c.heads(), c.headWidth(), window, c.layers(),
+                c.convTaps(), c.blockKinds(), c.normEpsilon(), cap, c.ropeTheta(), rotary, c.scaledEmbedding(), c.tied(), c.bosId(),
+                c.eosIds(), c.padId());
     }
 }
