@@ -96,11 +96,11 @@ final class CpuSampling implements Runnable {
     /** Only min-p may filter: one pass, in which a token that no Gumbel number could lift to the top costs no random number. */
     private int drawFromAll(SamplingParams p, int position) {
         float max = z[largest()];
-        float least = max / p.temperature() + Gumbel.LOWEST - Gumbel.HIGHEST;
+        float least = Gumbel.LOWEST - Gumbel.HIGHEST;
         float highest = Float.NEGATIVE_INFINITY;
         int best = -1;
         for (int id = 0; id < vocabulary; id++) {
-            float scaled = z[id] / p.temperature();
+            float scaled = (z[id] - max) / p.temperature();
             if (scaled >= least && (p.minP() == 0 || Math.exp((double) (z[id] - max) / p.temperature()) >= p.minP())) {
                 float score = scaled + Gumbel.at(p.seed(), position, id);
                 if (score > highest) {
@@ -147,10 +147,11 @@ final class CpuSampling implements Runnable {
     }
 
     private int drawFrom(int count, SamplingParams p, int position) {
+        float max = z[kept[0]];
         float highest = Float.NEGATIVE_INFINITY;
         int best = -1;
         for (int i = 0; i < count && weight[i] >= p.minP(); i++) {
-            float score = z[kept[i]] / p.temperature() + Gumbel.at(p.seed(), position, kept[i]);
+            float score = (z[kept[i]] - max) / p.temperature() + Gumbel.at(p.seed(), position, kept[i]);
             if (score > highest || score == highest && kept[i] < best) {
                 highest = score;
                 best = kept[i];

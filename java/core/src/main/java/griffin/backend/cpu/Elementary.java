@@ -18,6 +18,8 @@ final class Elementary {
     static final float C7 = 1.9841270e-4f, C6 = 1.3888889e-3f, C5 = 8.3333333e-3f, C4 = 4.1666667e-2f, C3 = 1.6666667e-1f, C2 = 0.5f;
     static final float GELU_A = -1.5957691216f; // -2 sqrt(2/pi)
     static final float GELU_B = 0.044715f;
+    /** Where gelu has long been 0; further down, the bounded exp would let v / exp grow again. */
+    static final float GELU_MIN = -1e4f;
     /** Below this distance from zero expm1 is its series, above it exp - 1. */
     static final float SERIES = 0.35f;
 
@@ -48,7 +50,8 @@ final class Elementary {
     }
 
     /** 0.5 v (1 + tanh(u)) = v / (1 + exp(-2u)), u = sqrt(2/pi) (v + 0.044715 v^3). */
-    static float gelu(float v) {
+    static float gelu(float x) {
+        float v = Math.max(x, GELU_MIN);
         float u = Math.fma(GELU_B * v, v * v, v);
         return v / (1f + exp(GELU_A * u));
     }

@@ -63,7 +63,7 @@ interface Kernels {
 
     /**
      * One row of the RG-LRU for n channels: h = a h + g i x with i = sigmoid(zi), r = sigmoid(zr), log a = decay r,
-     * g = sqrt(-expm1(2 log a)); at a reset h = i x. Writes h to {@code out}, too.
+     * g = sqrt(-expm1(2 log a)); at a reset h = i x. Writes h to {@code out}, too. What zi and zr hold afterwards is undefined.
      */
     void lru(float[] zi, int ziAt, float[] zr, int zrAt, float[] decay, int decayAt, float[] x, int xAt, boolean reset, float[] h, int hAt,
             float[] out, int outAt, int n);

@@ -144,22 +144,59 @@ abstract class VectorKernels implements Kernels {
         scalar.gateF32(x, xAt, w, wAt, block, j0 + j, n - j, bias, biasAt + j, z, zAt + j);
     }
 
+    /** A step of the RG-LRU over all channels; see {@link #LRU_PASSES}. */
+    private interface LruPass {
+        void run(float[] zi, int ziAt, float[] zr, int zrAt, float[] decay, int decayAt, float[] x, int xAt, float[] h, int hAt, int n);
+    }
+
+    /**
+     * The RG-LRU in passes that are each compiled by themselves: one call site for four receivers cannot be inlined. Inlined together
+     * they exceed the compiler's budget of nodes, and what it then calls instead of inlining passes vectors as objects on the heap.
+     */
+    private static final LruPass[] LRU_PASSES = {
+            (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> sigmoidTimes(zi, ziAt, x, xAt, n),
+            (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> sigmoidTimes(zr, zrAt, decay, decayAt, n),
+            (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> normaliseInput(zi, ziAt, zr, zrAt, n),
+            (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> decayAndAdd(zi, ziAt, zr, zrAt, h, hAt, n)};
+
     @Override
     public final void lru(float[] zi, int ziAt, float[] zr, int zrAt, float[] decay, int decayAt, float[] x, int xAt, boolean reset,
             float[] h, int hAt, float[] out, int outAt, int n) {
-        int e = 0;
-        for (; e + LENGTH <= n; e += LENGTH) {
-            FloatVector next = VectorElementary.sigmoid(FloatVector.fromArray(F, zi, ziAt + e)).mul(FloatVector.fromArray(F, x, xAt + e));
-            if (!reset) {
-                FloatVector logA = FloatVector.fromArray(F, decay, decayAt + e)
-                        .mul(VectorElementary.sigmoid(FloatVector.fromArray(F, zr, zrAt + e)));
-                FloatVector g = VectorElementary.expm1(logA.mul(2f)).neg().sqrt();
-                next = VectorElementary.exp(logA).fma(FloatVector.fromArray(F, h, hAt + e), g.mul(next));
-            }
-            next.intoArray(h, hAt + e);
-            next.intoArray(out, outAt + e);
+        int whole = n - n % LENGTH;
+        int passes = reset ? 1 : LRU_PASSES.length;
+        for (int i = 0; i < passes; i++) {
+            LRU_PASSES[i].run(zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, whole);
         }
-        scalar.lru(zi, ziAt + e, zr, zrAt + e, decay, decayAt + e, x, xAt + e, reset, h, hAt + e, out, outAt + e, n - e);
+        if (reset) {
+            System.arraycopy(zi, ziAt, h, hAt, whole);
+        }
+        System.arraycopy(h, hAt, out, outAt, whole);
+        scalar.lru(zi, ziAt + whole, zr, zrAt + whole, decay, decayAt + whole, x, xAt + whole, reset, h, hAt + whole, out, outAt + whole,
+                n - whole);
+    }
+
+    /** z = sigmoid(z) * factor. */
+    private static void sigmoidTimes(float[] z, int zAt, float[] factor, int factorAt, int n) {
+        for (int e = 0; e < n; e += LENGTH) {
+            VectorElementary.sigmoid(FloatVector.fromArray(F, z, zAt + e)).mul(FloatVector.fromArray(F, factor, factorAt + e)).intoArray(z,
+                    zAt + e);
+        }
+    }
+
+    /** gated *= sqrt(-expm1(2 log a)). */
+    private static void normaliseInput(float[] gated, int gatedAt, float[] logA, int logAAt, int n) {
+        for (int e = 0; e < n; e += LENGTH) {
+            FloatVector g = VectorElementary.expm1(FloatVector.fromArray(F, logA, logAAt + e).mul(VectorElementary.TWO)).neg().sqrt();
+            g.mul(FloatVector.fromArray(F, gated, gatedAt + e)).intoArray(gated, gatedAt + e);
+        }
+    }
+
+    /** h = a h + gated. */
+    private static void decayAndAdd(float[] gated, int gatedAt, float[] logA, int logAAt, float[] h, int hAt, int n) {
+        for (int e = 0; e < n; e += LENGTH) {
+            VectorElementary.exp(FloatVector.fromArray(F, logA, logAAt + e))
+                    .fma(FloatVector.fromArray(F, h, hAt + e), FloatVector.fromArray(F, gated, gatedAt + e)).intoArray(h, hAt + e);
+        }
     }
 
     @Override

@@ -55,7 +55,7 @@ final class ReferenceSampling {
         float highest = Float.NEGATIVE_INFINITY;
         for (int i = 0; i < count && (i == 0 || mass < p.topP() * total) && weight[i] >= p.minP(); i++) {
             mass += weight[i];
-            float score = z[order[i]] / p.temperature() + Gumbel.at(p.seed(), position, order[i]);
+            float score = (z[order[i]] - z[order[0]]) / p.temperature() + Gumbel.at(p.seed(), position, order[i]);
             if (score > highest || score == highest && order[i] < best) {
                 highest = score;
                 best = order[i];
@@ -64,9 +64,9 @@ final class ReferenceSampling {
         return best;
     }
 
-    /** Token ids by falling logit, the lower id first among equals. */
+    /** Token ids by falling logit, the lower id first among equals; zeros of both signs are equal, as 0.0 - z makes them. */
     private static int[] sorted(float[] z) {
-        return IntStream.range(0, z.length).boxed().sorted(Comparator.<Integer>comparingDouble(i -> -z[i]).thenComparing(i -> i))
+        return IntStream.range(0, z.length).boxed().sorted(Comparator.<Integer>comparingDouble(i -> 0.0 - z[i]).thenComparing(i -> i))
                 .mapToInt(i -> i).toArray();
     }
 
