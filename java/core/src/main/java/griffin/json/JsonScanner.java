@@ -191,36 +191,35 @@ public final class JsonScanner {
     /** Reads a number: Long without fraction and exponent, unless it is beyond 64 bits, else Double. */
     public Object number() {
         int from = at;
-        if (byteAt() == '-') {
-            at++;
-        }
+        skip("-");
         int first = byteAt();
-        boolean valid = digits() > 0 && (first != '0' || at - from <= (bytes[from] == '-' ? 2 : 1));
-        boolean integral = true;
-        if (byteAt() == '.') {
-            at++;
+        int whole = digits();
+        boolean valid = whole == 1 || whole > 1 && first != '0';
+        boolean fraction = skip(".");
+        valid &= !fraction || digits() > 0;
+        boolean exponent = skip("eE");
+        if (exponent) {
+            skip("+-");
             valid &= digits() > 0;
-            integral = false;
-        }
-        if (byteAt() == 'e' || byteAt() == 'E') {
-            at++;
-            if (byteAt() == '+' || byteAt() == '-') {
-                at++;
-            }
-            valid &= digits() > 0;
-            integral = false;
         }
         int to = at;
         at = from;
         if (!valid) {
-            throw error(first < '0' || first > '9' ? "expected a value" : "expected a number as JSON writes it");
+            throw error(whole == 0 ? "expected a value" : "expected a number as JSON writes it");
         }
         if (to - from > NUMBER_LIMIT) {
             throw fault("expected a number of at most " + NUMBER_LIMIT + " characters, found " + (to - from));
         }
-        Object number = parsed(new String(bytes, from, to - from, StandardCharsets.ISO_8859_1), integral);
+        Object number = parsed(new String(bytes, from, to - from, StandardCharsets.ISO_8859_1), !fraction && !exponent);
         at = to;
         return number;
+    }
+
+    /** Reads one byte if it is one of those; whether it was. */
+    private boolean skip(String choice) {
+        boolean here = at < bytes.length && choice.indexOf(bytes[at]) >= 0;
+        at += here ? 1 : 0;
+        return here;
     }
 
     private Object parsed(String number, boolean integral) {
