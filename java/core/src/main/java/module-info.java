@@ -3,7 +3,6 @@
  * {@link griffin.Griffin}.
  */
 module griffin.core {
-    requires tools.jackson.core;
     requires static jdk.incubator.vector;
 
     exports griffin;

@@ -2,8 +2,8 @@ package griffin.model;
 
 import griffin.backend.DType;
 import griffin.error.ModelFormatException;
-import griffin.weights.Json;
-import griffin.weights.JsonObject;
+import griffin.json.Json;
+import griffin.json.JsonObject;
 import griffin.weights.ModelFiles;
 import java.util.ArrayList;
 import java.util.List;
@@ -38,7 +38,7 @@ final class ConfigReader {
             throw new ModelFormatException(files.describe(FILE) + " does not exist: expected a Hugging Face model directory with " + FILE
                     + ", found " + (files.names().isEmpty() ? "no files" : String.join(", ", files.names().stream().limit(8).toList())));
         }
-        return new ConfigReader(Json.object(files, FILE)).config();
+        return new ConfigReader(Json.object(files.open(FILE), files.describe(FILE))).config();
     }
 
     static GriffinConfig parse(String text, String file) {

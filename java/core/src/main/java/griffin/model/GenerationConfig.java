@@ -1,8 +1,8 @@
 package griffin.model;
 
 import griffin.error.ModelFormatException;
-import griffin.weights.Json;
-import griffin.weights.JsonObject;
+import griffin.json.Json;
+import griffin.json.JsonObject;
 import griffin.weights.ModelFiles;
 import java.util.List;
 import java.util.OptionalInt;
@@ -44,7 +44,7 @@ public record GenerationConfig(List<Integer> eosIds, OptionalInt bosId, Optional
      * @throws ModelFormatException if it is malformed or a value is out of range
      */
     public static GenerationConfig read(ModelFiles files) {
-        return files.exists(FILE) ? of(Json.object(files, FILE)) : GREEDY;
+        return files.exists(FILE) ? of(Json.object(files.open(FILE), files.describe(FILE))) : GREEDY;
     }
 
     /** Reads the text of a {@code generation_config.json}; {@code file} names it in messages. */

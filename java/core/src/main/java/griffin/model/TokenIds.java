@@ -1,6 +1,6 @@
 package griffin.model;
 
-import griffin.weights.JsonObject;
+import griffin.json.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;

@@ -1,18 +1,16 @@
 package griffin.session;
 
 import griffin.error.StateFormatException;
+import griffin.io.AtomicFile;
 import griffin.model.GriffinConfig;
 import griffin.model.ModelRunner;
 import griffin.weights.WeightFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 
 /** The sequences of one model, and their way to bytes and files and back. Not thread-safe. */
 public final class States {
@@ -50,28 +48,14 @@ public final class States {
         return StateSnapshot.read(bytes, name, identity(), runner, pool);
     }
 
-    /** Writes a snapshot: to a temporary file, forced to disk, then moved over {@code file}. */
+    /** Writes a snapshot to {@code file}, which appears whole or stays as it was. */
     public void save(Sequence sequence, Path file) {
         byte[] bytes = snapshot(sequence);
-        Path temporary = file.resolveSibling("." + file.getFileName() + "." + ProcessHandle.current().pid() + ".part");
-        try {
-            try (FileChannel channel = FileChannel.open(temporary, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING,
-                    StandardOpenOption.WRITE)) {
-                ByteBuffer buffer = ByteBuffer.wrap(bytes);
-                while (buffer.hasRemaining()) {
-                    channel.write(buffer);
-                }
-                channel.force(true);
-            }
-            Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        try (AtomicFile target = new AtomicFile(file)) {
+            target.write(ByteBuffer.wrap(bytes));
+            target.commit();
         } catch (IOException e) {
             throw new UncheckedIOException("the state cannot be written to " + file + ": " + e, e);
-        } finally {
-            try {
-                Files.deleteIfExists(temporary);
-            } catch (IOException e) {
-                // it was moved, or could not be made: the first failure is the one to report
-            }
         }
     }
 

@@ -1,6 +1,8 @@
 package griffin.tokenizer;
 
 import griffin.error.ModelFormatException;
+import griffin.json.Excerpt;
+import griffin.json.JsonScanner;
 
 /** Reads the merges of a model, {@code ["a", "b"]} or {@code "a b"} each, against the vocabulary read before. */
 final class MergeReader {
@@ -72,7 +74,7 @@ final class MergeReader {
             int from = left < 0 || right >= 0 ? 0 : split;
             throw new ModelFormatException(file + ": merge " + list.size() + ": expected both tokens and their concatenation in the "
                     + "vocabulary, found no token '"
-                    + TokenizerReader.shorten(new String(pair, from, (left < 0 ? split : length) - from)) + "'");
+                    + Excerpt.of(new String(pair, from, (left < 0 ? split : length) - from)) + "'");
         }
         lastMerged = merged;
         list.add(ids.get(left), ids.get(right), ids.get(merged), Character.codePointBefore(pair, split, 0),

@@ -1,6 +1,7 @@
 package griffin.tokenizer;
 
 import griffin.error.ModelFormatException;
+import griffin.json.Excerpt;
 import java.util.List;
 import java.util.Map;
 
@@ -58,9 +59,8 @@ final class Pipeline {
 
     private static void expect(String file, String what, String expected, Object found, boolean ok) {
         if (!ok) {
-            String shown = found == null ? "none" : found.toString();
-            throw new ModelFormatException(file + ": " + what + ": expected " + expected + ", found "
-                    + (shown.length() > 200 ? shown.substring(0, 200) + "..." : shown)
+            String shown = found == null ? "none" : Excerpt.of(found.toString());
+            throw new ModelFormatException(file + ": " + what + ": expected " + expected + ", found " + shown
                     + "; only tokenizers of Gemma's kind (BPE with byte fallback) are supported");
         }
     }

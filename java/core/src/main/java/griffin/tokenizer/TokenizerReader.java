@@ -1,7 +1,10 @@
 package griffin.tokenizer;
 
 import griffin.error.ModelFormatException;
-import java.io.IOException;
+import griffin.json.Excerpt;
+import griffin.json.Json;
+import griffin.json.JsonScanner;
+import griffin.json.JsonTree;
 import java.io.InputStream;
 import java.util.BitSet;
 import java.util.HashMap;
@@ -21,6 +24,7 @@ final class TokenizerReader {
 
     private final String file;
     private final JsonScanner json;
+    private final JsonTree trees;
     private final Pieces pieces;
     /** Id of every entry of {@link #pieces}. */
     private final IntList ids;
@@ -37,6 +41,7 @@ final class TokenizerReader {
     private TokenizerReader(byte[] bytes, String file) {
         this.file = file;
         this.json = new JsonScanner(bytes, file);
+        this.trees = new JsonTree(json);
         // A token and the merges that make it take about this many bytes: a guess bounded by what was really read.
         this.pieces = new Pieces(bytes.length / BYTES_PER_TOKEN);
         this.ids = new IntList(bytes.length / BYTES_PER_TOKEN);
@@ -44,11 +49,7 @@ final class TokenizerReader {
     }
 
     static Tokenizer read(InputStream json, String file) {
-        try {
-            return new TokenizerReader(json.readAllBytes(), file).read();
-        } catch (IOException e) {
-            throw new ModelFormatException(file + ": cannot be read: " + e, e);
-        }
+        return new TokenizerReader(Json.bytes(json, file), file).read();
     }
 
     private Tokenizer read() {
@@ -56,18 +57,16 @@ final class TokenizerReader {
         for (boolean more = json.any('}'); more; more = json.more('}')) {
             String name = json.name();
             if (sections.containsKey(name)) {
-                throw error("name '" + shorten(name) + "' appears twice");
+                throw error("name '" + Excerpt.of(name) + "' appears twice");
             }
             if (name.equals("model")) {
                 readModel();
                 sections.put(name, Boolean.TRUE);
             } else {
-                sections.put(name, json.tree());
+                sections.put(name, trees.value());
             }
         }
-        if (json.peek() >= 0) {
-            throw json.error("expected the end of the file after the object");
-        }
+        json.end();
         if (mergesPostponed >= 0) {
             json.position(mergesPostponed);
             merges.read();
@@ -85,12 +84,12 @@ final class TokenizerReader {
                 default -> modelOptions.containsKey(name);
             };
             if (again) {
-                throw error("name '" + shorten(name) + "' appears twice in model");
+                throw error("name '" + Excerpt.of(name) + "' appears twice in model");
             }
             switch (name) {
                 case "vocab" -> readVocabulary();
                 case "merges" -> readMerges();
-                default -> modelOptions.put(name, json.tree());
+                default -> modelOptions.put(name, trees.value());
             }
         }
     }
@@ -116,7 +115,7 @@ final class TokenizerReader {
 
     private void addPiece(char[] text, int length) {
         if (length == 0 || !pieces.add(text, length)) {
-            throw error("token '" + shorten(new String(text, 0, length)) + "' " + (length == 0 ? "is empty" : "appears twice"));
+            throw error("token '" + Excerpt.of(new String(text, 0, length)) + "' " + (length == 0 ? "is empty" : "appears twice"));
         }
     }
 
@@ -129,7 +128,7 @@ final class TokenizerReader {
             // They refer to a vocabulary that is still to come: checked as JSON now, read then.
             json.peek();
             mergesPostponed = json.position();
-            json.tree();
+            trees.value();
         }
     }
 
@@ -156,7 +155,7 @@ final class TokenizerReader {
             return;
         }
         if (!(tokens instanceof List<?> list)) {
-            throw error("expected added_tokens to be an array, found " + shorten(tokens.toString()));
+            throw error("expected added_tokens to be an array, found " + Excerpt.of(tokens.toString()));
         }
         long limit = (long) ids.size() + list.size();
         for (Object token : list) {
@@ -164,7 +163,7 @@ final class TokenizerReader {
                     && fields.get("id") instanceof Long id && fields.get("special") instanceof Boolean isSpecial) {
                 addToken(fields, content, id, isSpecial, limit);
             } else {
-                throw error("expected added_tokens with id, content and special, found " + shorten(String.valueOf(token)));
+                throw error("expected added_tokens with id, content and special, found " + Excerpt.of(String.valueOf(token)));
             }
         }
     }
@@ -173,12 +172,12 @@ final class TokenizerReader {
         int entry = pieces.find(content);
         if (entry < 0) {
             if (id < 0 || id > Integer.MAX_VALUE) {
-                throw error("added token '" + shorten(content) + "': id " + id + " is out of range");
+                throw error("added token '" + Excerpt.of(content) + "': id " + id + " is out of range");
             }
             addPiece(content.toCharArray(), content.length());
             ids.add((int) id);
         } else if (ids.get(entry) != id) {
-            throw error("added token '" + shorten(content) + "': expected the vocabulary's id " + ids.get(entry) + ", found " + id);
+            throw error("added token '" + Excerpt.of(content) + "': expected the vocabulary's id " + ids.get(entry) + ", found " + id);
         }
         if (id >= limit) {
             // The check of all ids will refuse it; the sets below must not grow to it.
@@ -190,12 +189,12 @@ final class TokenizerReader {
         }
         for (String option : List.of("single_word", "lstrip", "rstrip", "normalized")) {
             if (!(fields.get(option) instanceof Boolean on) || on) {
-                throw error("added token '" + shorten(content) + "': expected " + option + " false, found " + fields.get(option)
+                throw error("added token '" + Excerpt.of(content) + "': expected " + option + " false, found " + fields.get(option)
                         + "; this option is not implemented");
             }
         }
         if (content.length() > ADDED_TOKEN_LIMIT) {
-            throw error("added token '" + shorten(content) + "': expected at most " + ADDED_TOKEN_LIMIT + " characters, found "
+            throw error("added token '" + Excerpt.of(content) + "': expected at most " + ADDED_TOKEN_LIMIT + " characters, found "
                     + content.length());
         }
         ordinaryAdded.set((int) id);
@@ -208,7 +207,7 @@ final class TokenizerReader {
             if (id >= idOfEntry.length || seen.get(id)) {
                 throw error("expected the " + idOfEntry.length + " tokens to have the ids 0 to " + (idOfEntry.length - 1)
                         + ", each once, found " + (id < idOfEntry.length ? "a second" : "") + " id " + id + " at token '"
-                        + shorten(pieces.string(entry)) + "'");
+                        + Excerpt.of(pieces.string(entry)) + "'");
             }
             seen.set(id);
         }
@@ -226,9 +225,5 @@ final class TokenizerReader {
 
     private ModelFormatException error(String message) {
         return new ModelFormatException(file + ": " + message);
-    }
-
-    static String shorten(String text) {
-        return text.length() > 60 ? text.substring(0, 60) + "..." : text;
     }
 }

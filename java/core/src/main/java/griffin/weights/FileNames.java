@@ -1,6 +1,7 @@
 package griffin.weights;
 
 import griffin.error.ModelFormatException;
+import griffin.json.Excerpt;
 
 /** Names of files inside a model: checked here once, so that no source of files has to trust an index. */
 final class FileNames {
@@ -12,7 +13,7 @@ final class FileNames {
     /** Returns the name if it stays inside the model's directory on every operating system. */
     static String checked(String name, String location) {
         if (!staysInside(name)) {
-            throw new ModelFormatException(location + ": file name '" + JsonObject.shorten(name)
+            throw new ModelFormatException(location + ": file name '" + Excerpt.of(name)
                     + "' is refused: expected a plain relative name inside the model directory");
         }
         return name;

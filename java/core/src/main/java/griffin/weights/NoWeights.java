@@ -1,5 +1,6 @@
 package griffin.weights;
 
+import griffin.json.Excerpt;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
@@ -21,7 +22,7 @@ final class NoWeights {
         List<String> shown = others.isEmpty() ? names : others;
         String more = shown.size() > SHOWN ? " and " + (shown.size() - SHOWN) + " more" : "";
         String found = shown.isEmpty() ? "an empty directory"
-                : shown.stream().limit(SHOWN).map(JsonObject::shorten).collect(Collectors.joining(", ")) + more;
+                : shown.stream().limit(SHOWN).map(Excerpt::of).collect(Collectors.joining(", ")) + more;
         return files.location()
                 + " holds no weights this library reads: expected model.safetensors, or model.safetensors.index.json and its"
                 + " shards, found " + found + "; use the model's Hugging Face form, or convert it with save_pretrained";

@@ -2,7 +2,9 @@ package griffin.weights;
 
 import griffin.backend.DType;
 import griffin.error.ModelFormatException;
-import java.io.ByteArrayInputStream;
+import griffin.json.Excerpt;
+import griffin.json.Json;
+import griffin.json.JsonObject;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -55,8 +57,7 @@ public final class Safetensors {
         String file = files.describe(name);
         MemorySegment all = files.map(name, arena);
         int headerBytes = headerBytes(all, file);
-        JsonObject header = Json.object(new ByteArrayInputStream(all.asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE)),
-                file + " (header)");
+        JsonObject header = Json.object(all.asSlice(LENGTH_BYTES, headerBytes).toArray(ValueLayout.JAVA_BYTE), file + " (header)");
         MemorySegment data = all.asSlice(LENGTH_BYTES + headerBytes);
         Map<String, Entry> entries = new LinkedHashMap<>();
         Map<String, String> metadata = new LinkedHashMap<>();
@@ -151,7 +152,7 @@ public final class Safetensors {
     }
 
     private static String named(Entry entry) {
-        return entry == null ? "the header" : "tensor '" + JsonObject.shorten(entry.name()) + "'";
+        return entry == null ? "the header" : "tensor '" + Excerpt.of(entry.name()) + "'";
     }
 
     /** The file's full path. */
@@ -185,7 +186,7 @@ public final class Safetensors {
             return Optional.empty();
         }
         DType type = known(entry.dtype()).orElseThrow(() -> tensorFault(file, name, "expected dtype F32, BF16, F16 or I32, found "
-                + JsonObject.shorten(entry.dtype()) + ": convert the weights to bfloat16"));
+                + Excerpt.of(entry.dtype()) + ": convert the weights to bfloat16"));
         return Optional.of(new Tensor(name, type, entry.shape(), data.asSlice(entry.begin(), entry.end() - entry.begin()), file));
     }
 
@@ -214,6 +215,6 @@ public final class Safetensors {
     }
 
     private static ModelFormatException tensorFault(String file, String tensor, String what) {
-        return new ModelFormatException(file + ": tensor '" + JsonObject.shorten(tensor) + "' " + what);
+        return new ModelFormatException(file + ": tensor '" + Excerpt.of(tensor) + "' " + what);
     }
 }

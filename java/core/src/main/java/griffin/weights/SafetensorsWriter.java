@@ -1,18 +1,14 @@
 package griffin.weights;
 
 import griffin.backend.DType;
+import griffin.io.AtomicFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -20,8 +16,7 @@ import java.util.Set;
 
 /**
  * Writes a safetensors file without ever holding its data: declare all tensors, then append their bytes in the same order, then
- * {@link #finish()}. The bytes go to a temporary file beside the target, which replaces the target only when it is complete and on disk;
- * closing an unfinished writer removes it and leaves an old target as it was. Input-output errors are {@link UncheckedIOException}s.
+ * {@link #finish()}, with which the file appears whole; closing an unfinished writer leaves an old target as it was. Input-output errors are {@link UncheckedIOException}s.
  */
 public final class SafetensorsWriter implements AutoCloseable {
 
@@ -30,8 +25,7 @@ public final class SafetensorsWriter implements AutoCloseable {
     private record Entry(String name, DType dtype, long[] shape, long bytes) {}
 
     private final Path target;
-    private final Path temporary;
-    private final FileChannel channel;
+    private final AtomicFile file;
     private final ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     private final List<Entry> entries = new ArrayList<>();
     private final Set<String> names = new HashSet<>();
@@ -42,24 +36,9 @@ public final class SafetensorsWriter implements AutoCloseable {
     public SafetensorsWriter(Path target) {
         this.target = target.toAbsolutePath();
         try {
-            this.temporary = newTemporary(this.target);
-            this.channel = FileChannel.open(temporary, StandardOpenOption.WRITE);
+            this.file = new AtomicFile(target);
         } catch (IOException e) {
             throw new UncheckedIOException(target + " cannot be written: " + e, e);
-        }
-    }
-
-    /** With the permissions of an ordinary new file, which a temporary file of the library's making would not have. */
-    private static Path newTemporary(Path target) throws IOException {
-        for (int i = 0;; i++) {
-            try {
-                String name = "." + target.getFileName() + "." + ProcessHandle.current().pid() + "-" + i + ".part";
-                return Files.createFile(target.resolveSibling(name));
-            } catch (FileAlreadyExistsException taken) {
-                if (i == 1000) {
-                    throw taken;
-                }
-            }
         }
     }
 
@@ -139,10 +118,7 @@ public final class SafetensorsWriter implements AutoCloseable {
         }
         flush();
         try {
-            channel.force(true);
-            channel.close();
-            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-            syncDirectory();
+            file.commit();
         } catch (IOException e) {
             throw failed(e);
         }
@@ -152,8 +128,7 @@ public final class SafetensorsWriter implements AutoCloseable {
     @Override
     public void close() {
         try {
-            channel.close();
-            Files.deleteIfExists(temporary);
+            file.close();
         } catch (IOException e) {
             throw failed(e);
         }
@@ -213,20 +188,9 @@ public final class SafetensorsWriter implements AutoCloseable {
 
     private void writeFully(ByteBuffer bytes) {
         try {
-            while (bytes.hasRemaining()) {
-                channel.write(bytes);
-            }
+            file.write(bytes);
         } catch (IOException e) {
             throw failed(e);
-        }
-    }
-
-    /** So that the new name survives a power failure; not every system can open a directory, and there it is not needed. */
-    private void syncDirectory() {
-        try (FileChannel directory = FileChannel.open(target.getParent(), StandardOpenOption.READ)) {
-            directory.force(true);
-        } catch (IOException e) {
-            return;
         }
     }
 

@@ -2,6 +2,9 @@ package griffin.weights;
 
 import griffin.backend.DType;
 import griffin.error.ModelFormatException;
+import griffin.json.Excerpt;
+import griffin.json.Json;
+import griffin.json.JsonObject;
 import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.Collection;
@@ -45,7 +48,7 @@ public final class WeightFiles {
     }
 
     private void addShards(Arena arena) {
-        JsonObject map = Json.object(files, INDEX).object("weight_map");
+        JsonObject map = Json.object(files.open(INDEX), files.describe(INDEX)).object("weight_map");
         String index = files.describe(INDEX);
         for (String tensor : map.keys()) {
             String shard = map.string(tensor);
@@ -53,7 +56,7 @@ public final class WeightFiles {
                 continue;
             }
             if (!files.exists(shard)) {
-                throw new ModelFormatException(index + " puts tensor '" + JsonObject.shorten(tensor) + "' in " + files.describe(shard)
+                throw new ModelFormatException(index + " puts tensor '" + Excerpt.of(tensor) + "' in " + files.describe(shard)
                         + ", which does not exist: the download is not complete");
             }
             add(shard, arena);
@@ -63,7 +66,7 @@ public final class WeightFiles {
             Safetensors found = home.get(tensor);
             if (found != expected) {
                 throw new ModelFormatException(
-                        index + " puts tensor '" + JsonObject.shorten(tensor) + "' in " + expected.file() + ", found "
+                        index + " puts tensor '" + Excerpt.of(tensor) + "' in " + expected.file() + ", found "
                                 + (found == null ? "in no shard" : "in " + found.file()) + ": the files do not belong together");
             }
         }
@@ -75,7 +78,7 @@ public final class WeightFiles {
         for (String tensor : shard.names()) {
             Safetensors other = home.put(tensor, shard);
             if (other != null) {
-                throw new ModelFormatException("tensor '" + JsonObject.shorten(tensor) + "' is in two shards, " + other.file() + " and "
+                throw new ModelFormatException("tensor '" + Excerpt.of(tensor) + "' is in two shards, " + other.file() + " and "
                         + shard.file() + ": expected in one");
             }
         }

@@ -1,2 +1,2 @@
-/** Model files as they lie on disk: safetensors, JSON, directories and jars, memory-mapped and checked, no knowledge of layers. */
+/** Model files as they lie on disk: safetensors, directories and jars, memory-mapped and checked, no knowledge of layers. */
 package griffin.weights;

@@ -54,6 +54,6 @@ class GenerationConfigTest {
         assertFault(() -> config("{'top_k':-2}"), "'top_k'", "found -2");
         assertFault(() -> config("{'do_sample':1}"), "'do_sample'", "true or false", "found 1");
         assertFault(() -> config("{'max_new_tokens':0}"), "'max_new_tokens'", "found 0");
-        assertFault(() -> config("{"), "dir/generation_config.json", "malformed JSON");
+        assertFault(() -> config("{"), "dir/generation_config.json", "JSON, line 1 column 2", "expected a name");
     }
 }

@@ -1,6 +1,6 @@
 package griffin.model;
 
-import griffin.weights.Json;
+import griffin.json.Json;
 import griffin.weights.ModelFiles;
 import griffin.weights.Safetensors;
 import griffin.weights.Tensor;
@@ -34,7 +34,7 @@ final class Golden {
     }
 
     int greedyPromptLength() {
-        return (int) Json.object(ModelFiles.of(directory), "golden.json").integer("greedy_prompt_length", 1, 1000);
+        return (int) Json.object(ModelFiles.of(directory).open("golden.json"), "golden.json").integer("greedy_prompt_length", 1, 1000);
     }
 
     int[] ints(String name) {

@@ -37,7 +37,7 @@ class TokenizerErrorsTest {
         refused("\"<0x01>\": 5", "\"<0x01>\": 4", "a second id 4");
         refused("\"<0x01>\": 5", "\"<0x01>\": 2000000000", "id 2000000000");
         refused("\"<0x01>\": 5", "\"<0x01>\": -5", "out of range");
-        refused("\"<0x01>\": 5", "\"<0x01>\": 99999999999999999999999", "JSON");
+        refused("\"<0x01>\": 5", "\"<0x01>\": 99999999999999999999999", "integer id");
         refused("\"<0x01>\": 5", "\"<0x01>\": 5.5", "integer id");
         refused("\"<0x01>\": 5", "\"<0x00>\": 5", "appears twice");
         refused("\"<0xC3>\":", "\"<0xc3>\":", "'<0xC3>'");

@@ -85,7 +85,7 @@ class SafetensorsTest {
 
     @Test
     void malformedHeaders() {
-        assertFault(() -> open("{'a':", 0), FILE, "header", "malformed JSON", "line 1");
+        assertFault(() -> open("{'a':", 0), FILE, "(header)", "JSON, line 1 column 6", "expected a value");
         assertFault(() -> open("[1,2]", 0), FILE, "JSON object", "[1, 2]");
         assertFault(() -> open("{'a':7}", 0), FILE, "'a'", "an object", "found 7");
         assertFault(() -> open("{'a':{'shape':[],'data_offsets':[0,4]}}", 4), FILE, "'a.dtype'", "missing");

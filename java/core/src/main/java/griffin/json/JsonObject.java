@@ -1,4 +1,4 @@
-package griffin.weights;
+package griffin.json;
 
 import griffin.error.ModelFormatException;
 import java.util.List;
@@ -8,8 +8,6 @@ import java.util.Set;
 
 /** One JSON object with typed access; a missing key or a wrong type is a {@link ModelFormatException} naming file, key and value. */
 public final class JsonObject {
-
-    private static final int SHOWN_CHARS = 160;
 
     private final Map<String, Object> members;
     private final String file;
@@ -26,8 +24,8 @@ public final class JsonObject {
         return new JsonObject((Map<String, Object>) members, file, path);
     }
 
-    static JsonObject root(Object members, String file) {
-        return of(members, file, "");
+    JsonObject(Map<String, Object> members, String file) {
+        this(members, file, "");
     }
 
     /** The file this object was read from, for messages. */
@@ -125,7 +123,8 @@ public final class JsonObject {
 
     /** The error for a key whose value is not what it must be. */
     public ModelFormatException fault(String key, String expected) {
-        return new ModelFormatException(file + ": key '" + where(key) + "' must be " + expected + ", found " + show(members.get(key)));
+        return new ModelFormatException(
+                file + ": key '" + where(key) + "' must be " + expected + ", found " + Excerpt.ofValue(members.get(key)));
     }
 
     private Object required(String key) {
@@ -138,24 +137,6 @@ public final class JsonObject {
     }
 
     private String where(String key) {
-        return shorten(path + key);
-    }
-
-    /** A value for a message: its type where that is not obvious, and at most a line of it. */
-    static String show(Object value) {
-        return switch (value) {
-            case null -> "null";
-            case String text -> "\"" + shorten(text) + "\"";
-            case Map<?, ?> map -> "an object with " + map.size() + " keys";
-            case List<?> list when list.size() > 16 -> "a list of " + list.size() + " values";
-            case List<?> list -> shorten(list.toString());
-            default -> shorten(value.toString());
-        };
-    }
-
-    /** Cuts text of unknown origin to a length fit for a message, without control characters. */
-    static String shorten(String text) {
-        String cut = text.length() <= SHOWN_CHARS ? text : text.substring(0, SHOWN_CHARS) + "...";
-        return cut.replaceAll("\\p{Cntrl}", "?");
+        return Excerpt.of(path + key);
     }
 }

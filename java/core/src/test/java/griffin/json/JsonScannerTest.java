@@ -1,4 +1,4 @@
-package griffin.tokenizer;
+package griffin.json;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -33,7 +33,7 @@ class JsonScannerTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"", "[", "[1", "[1,", "[1,]", "[,1]", "{", "{1:2}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\":1 \"b\":2}",
-        "tru", "nul", "True", "01", "-", "+1", "1.", ".5", "1e", "0x1", "NaN", "--1", "99999999999999999999", "\"",
+        "tru", "nul", "True", "01", "-", "+1", "1.", ".5", "1e", "0x1", "NaN", "--1", "\"",
         "\"a", "\"\\x\"", "\"\\u12\"",
         "\"\\u12G4\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\n\"", "\"\\", "\"\\u", "'a'", "{\"a\":1,\"a\":2}"})
     void whatIsNotJsonIsRefused(String json) {
@@ -50,16 +50,11 @@ class JsonScannerTest {
                 json[i + 1] = (byte) bad[i];
             }
             json[bad.length + 1] = '"';
-            assertThrows(ModelFormatException.class, () -> new JsonScanner(json, "f").tree(), Arrays.toString(bad));
+            assertThrows(ModelFormatException.class, () -> Json.tree(json, "f"), Arrays.toString(bad));
         }
     }
 
     private static Object tree(String json) {
-        JsonScanner scanner = new JsonScanner(json.getBytes(StandardCharsets.UTF_8), "f");
-        Object tree = scanner.tree();
-        if (scanner.peek() >= 0) {
-            throw scanner.error("expected the end");
-        }
-        return tree;
+        return Json.tree(json.getBytes(StandardCharsets.UTF_8), "f");
     }
 }

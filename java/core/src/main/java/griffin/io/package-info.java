@@ -1,0 +1,2 @@
+/** Writing files. Not exported. */
+package griffin.io;
