@@ -29,6 +29,16 @@ final class Json {
         json.writeEndArray();
     }
 
+    /** The same in single precision: 0.8 is written 0.8. */
+    static void number(JsonGenerator json, String name, float value) {
+        json.writeName(name);
+        if (Float.isFinite(value)) {
+            json.writeNumber(value);
+        } else {
+            json.writeNull();
+        }
+    }
+
     /** A number, or null where JSON has none: NaN and the infinities. */
     static void number(JsonGenerator json, String name, double value) {
         json.writeName(name);

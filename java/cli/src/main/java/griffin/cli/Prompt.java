@@ -11,7 +11,7 @@ import picocli.CommandLine.Parameters;
 /** Where the prompt comes from: exactly one of argument, ids, file and standard input. */
 final class Prompt {
 
-    @Parameters(arity = "0..1", paramLabel = "PROMPT",
+    @Parameters(index = "0", arity = "0..1", paramLabel = "PROMPT",
             description = "The text to continue, in quotes; - reads standard input, as does leaving it out in a pipe. "
                     + "A prompt that is the name of a command, or begins with a hyphen, comes after --.")
     String text;

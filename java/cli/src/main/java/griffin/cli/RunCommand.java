@@ -14,9 +14,9 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code griffin-run PROMPT}: continues a text. */
-@Command(name = "griffin-run", versionProvider = Version.class, sortOptions = false,
-        customSynopsis = {"griffin-run [OPTIONS] PROMPT", "griffin-run [OPTIONS] (--ids IDS | --file FILE | < FILE)",
-                "griffin-run COMMAND [OPTIONS]     (griffin-run COMMAND --help tells more)"},
+@Command(name = "griffin-run", versionProvider = Version.class, sortOptions = false, optionListHeading = "%nOptions:%n", commandListHeading = "%nCommands:%n",
+        customSynopsis = {"griffin-run [OPTIONS] PROMPT", "       griffin-run [OPTIONS] (--ids IDS | --file FILE | < FILE)",
+                "       griffin-run COMMAND [OPTIONS]     (griffin-run COMMAND --help tells more)"},
         description = {"", "Continues a text with a Griffin (RecurrentGemma) language model. The text goes to standard output as it comes; "
                 + "everything else goes to standard error."},
         exitCodeListHeading = "%nExit codes:%n",
@@ -28,7 +28,7 @@ import picocli.CommandLine.Option;
                 "  griffin-run --resume book.state \"In the end, he\"", "  echo \"A big dog\" | griffin-run --json | jq -r .text",
                 "  griffin-run --model some-model --ids 2,5,7 --max-tokens 10", "", "Environment:",
                 "  JAVA_HOME          a JDK 25 or newer to use first", "  GRIFFIN_JAVA_OPTS  further options of the JVM, such as -Xmx8g",
-                "  GRIFFIN_JVM_DIRS   folders to search for JDKs, separated by colons", "  NO_COLOR           no colours in help"})
+                "  GRIFFIN_JVM_DIRS   folders to search for JDKs, separated by colons", "  NO_COLOR           no colours in help%n"})
 final class RunCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -47,6 +47,9 @@ final class RunCommand implements Callable<Integer> {
 
     @ArgGroup(validate = false, heading = "%nOutput:%n", order = 5)
     Reports reports = new Reports();
+
+    @Option(names = "--version", versionHelp = true, description = "Print the version and end.")
+    boolean version;
 
     @Mixin
     CommonOptions common = new CommonOptions();
@@ -81,16 +84,6 @@ final class RunCommand implements Callable<Integer> {
                 session.save(save);
             }
         }
-    }
-
-    /** What is told besides the text. */
-    static final class Reports {
-
-        @Option(names = "--stats", description = "Tell tokens, speeds, seed and settings on standard error at the end.")
-        boolean stats;
-
-        @Option(names = "--version", versionHelp = true, description = "Print the version and end.")
-        boolean version;
     }
 
     RunCommand(Terminal terminal) {
