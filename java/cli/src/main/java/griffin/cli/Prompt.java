@@ -6,15 +6,9 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
-/** Where the prompt comes from: exactly one of argument, ids, file and standard input. */
+/** Where the prompt comes from if not from the argument: ids, file or standard input. */
 final class Prompt {
-
-    @Parameters(index = "0", arity = "0..1", paramLabel = "PROMPT",
-            description = "The text to continue, in quotes; - reads standard input, as does leaving it out in a pipe. "
-                    + "A prompt that is the name of a command, or begins with a hyphen, comes after --.")
-    String text;
 
     @Option(names = "--ids", paramLabel = "IDS",
             description = "Token ids instead of text: 2,5,7 or @FILE, where integers stand separated by commas or white space. "
@@ -29,8 +23,13 @@ final class Prompt {
     record Given(String text, int[] ids) {
     }
 
-    /** @param resumed whether a saved session goes on, so that the prompt may be empty */
-    Given read(Terminal terminal, boolean resumed) {
+    /**
+     * The prompt from the one place that has it.
+     *
+     * @param text    the argument, or null
+     * @param resumed whether a saved session goes on, so that the prompt may be empty
+     */
+    Given read(Terminal terminal, String text, boolean resumed) {
         int sources = (text == null ? 0 : 1) + (ids == null ? 0 : 1) + (file == null ? 0 : 1);
         if (sources > 1) {
             throw new InvalidRequestException("the prompt must come from one place, and several were given: leave all but one of PROMPT"

@@ -12,6 +12,7 @@ import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
 /** {@code griffin-run PROMPT}: continues a text. */
 @Command(name = "griffin-run", versionProvider = Version.class, sortOptions = false, optionListHeading = "%nOptions:%n", commandListHeading = "%nCommands:%n",
@@ -33,7 +34,12 @@ final class RunCommand implements Callable<Integer> {
 
     private final Terminal terminal;
 
-    @ArgGroup(validate = false, heading = "%nPrompt:%n", order = 1)
+    @Parameters(index = "0", arity = "0..1", paramLabel = "PROMPT",
+            description = "The text to continue, in quotes; - reads standard input, as does leaving it out in a pipe. "
+                    + "A prompt that is the name of a command, or begins with a hyphen, comes after --.")
+    String text;
+
+    @ArgGroup(validate = false, heading = "%nOther prompts:%n", order = 1)
     Prompt prompt = new Prompt();
 
     @ArgGroup(validate = false, heading = "%nModel and device:%n", order = 2)
@@ -93,7 +99,7 @@ final class RunCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         sessions.check();
-        Prompt.Given given = prompt.read(terminal, sessions.resume != null);
+        Prompt.Given given = prompt.read(terminal, text, sessions.resume != null);
         try (Griffin griffin = model.open(terminal); Session session = sessions.open(griffin)) {
             GenerationOptions options = sampling.of(griffin);
             Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);
