@@ -243,6 +243,11 @@ public final class Griffin implements AutoCloseable {
                 generation.repetitionPenalty(), new SecureRandom().nextLong(), -1);
     }
 
+    /** Most tokens to generate where nobody says: what generation_config.json suggests, else 400. */
+    public int defaultMaxTokens() {
+        return generation.maxNewTokens().orElse(GenerationOptions.DEFAULT.maxTokens());
+    }
+
     public GriffinConfig config() {
         return config;
     }

@@ -79,6 +79,33 @@ public final class Session implements AutoCloseable {
         return generate(text, GenerationOptions.DEFAULT.withMaxTokens(0), listener);
     }
 
+    /** Receives the logits of {@link Session#score}. */
+    @FunctionalInterface
+    public interface LogitsConsumer {
+
+        /**
+         * The logits after one more token.
+         *
+         * @param index  which of the given ids it is, from 0
+         * @param logits float32 [V], after the soft cap; overwritten by the next row
+         */
+        void row(int index, float[] logits);
+    }
+
+    /**
+     * Appends ids, as they are, and hands over the logits after each. The rows of long inputs are never held together, so memory does
+     * not grow with their number. What follows must give at least one token, since none is left to sample from.
+     *
+     * @param ids  at least one id; no BOS is added
+     * @param rows called once per id, in order, on this thread; an exception it throws ends the reading and comes out of this method
+     */
+    public void score(int[] ids, LogitsConsumer rows) {
+        griffin.exclusively(() -> {
+            sequence.score(ids, rows::row);
+            return null;
+        });
+    }
+
     private int[] encode(String prompt) {
         int[] ids = griffin.tokenizer().encode(prompt);
         if (!sequence.empty() || griffin.bosId().isEmpty()) {

@@ -5,6 +5,7 @@ import griffin.backend.StepResult;
 import griffin.error.InvalidRequestException;
 import griffin.model.ModelRunner;
 import griffin.sampling.SamplingParams;
+import java.lang.foreign.MemorySegment;
 
 /**
  * One sequence: a state slot and how far it has come. Its rule is that the sequence consists of exactly the tokens that were given to it
@@ -110,6 +111,9 @@ public final class Sequence implements AutoCloseable {
         }
         held = NONE;
         int[] input = withPending(prompt);
+        if (input.length == 0) {
+            throw new InvalidRequestException("the session's last tokens were scored, so all are in its state: give at least one token more");
+        }
         int lead = input.length - prompt.length;
         int most = maxTokens == 0 ? 1 : runner.maxRows();
         int at = 0;
@@ -137,6 +141,43 @@ public final class Sequence implements AutoCloseable {
             return Finish.CANCELLED;
         }
         return decode(ticket, sink);
+    }
+
+    /** Receives a row of logits [V] in an array that is reused; {@code index} counts the scored ids from 0. */
+    public interface LogitsSink {
+        void row(int index, float[] logits);
+    }
+
+    /**
+     * Reads ids and hands over the logits after each of them, one row at a time; no more than a few rows exist at once.
+     *
+     * @param ids  ids to append, at least one
+     * @param sink receives as many rows as there are ids, in order; what it throws ends the reading at the end of a chunk
+     */
+    public void score(int[] ids, LogitsSink sink) {
+        check(ids);
+        if (ids.length == 0) {
+            throw new InvalidRequestException("logits were asked for, of no tokens: give at least one token id");
+        }
+        int[] input = withPending(ids);
+        int lead = input.length - ids.length;
+        float[] row = new float[runner.model().config().vocabulary()];
+        for (int at = 0; at < input.length;) {
+            int count = Math.min(runner.maxRows(), input.length - at);
+            int first = at - lead;
+            runner.plan().clear().add(slot, consumed, input, at, at + count, StepPlan.Outputs.ALL);
+            fed(input, at, at + count);
+            runner.score((from, rows, logits) -> {
+                for (int i = 0; i < rows; i++) {
+                    // the row of a token that an earlier generation left pending is none of these ids'
+                    if (first + from + i >= 0) {
+                        runner.backend().read(logits.rows(i, 1), MemorySegment.ofArray(row));
+                        sink.row(first + from + i, row);
+                    }
+                }
+            });
+            at += count;
+        }
     }
 
     /** A held end id was sampled by an earlier call: it is the first token of this one. */

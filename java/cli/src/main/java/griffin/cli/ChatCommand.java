@@ -1,0 +1,180 @@
+package griffin.cli;
+
+import griffin.Generation;
+import griffin.GenerationOptions;
+import griffin.Griffin;
+import griffin.Session;
+import griffin.error.GriffinException;
+import griffin.tokenizer.ChatTemplate;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+
+/** {@code griffin-run chat}: a conversation whose history is the model's state. */
+@Command(name = "chat", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"", "Talks with a model that was trained on turns. The history lives in the model's state, so a "
+        + "turn costs its own tokens only, however long the chat. In a pipe, each line is a message, and the replies are all that is printed.", "",
+        "While it runs: /save FILE, /load FILE, /stats, /help, /exit; a message that begins with a slash is written with two. Ctrl-C stops a "
+                + "reply but not the chat, Ctrl-D ends it."})
+final class ChatCommand implements Callable<Integer> {
+
+    private static final String HELP = """
+            /save FILE   save the chat: its size is constant, whatever was said
+            /load FILE   go on with a saved chat instead of this one
+            /stats       length of the chat, and speed of the last reply
+            /exit        end, as Ctrl-D does
+            Ctrl-C stops a reply. A message that begins with a slash is written with two.
+            """;
+
+    private record Turn(String message, Generation generation) {
+    }
+
+    private final Terminal terminal;
+    private final List<Turn> turns = new ArrayList<>();
+    private Griffin griffin;
+    private Session session;
+    private GenerationOptions options;
+
+    @ArgGroup(validate = false, heading = "%nModel and device:%n", order = 2)
+    ModelOptions model = new ModelOptions();
+
+    @ArgGroup(validate = false, heading = "%nGeneration (what is left out follows the model's generation_config.json, else greedy):%n", order = 3)
+    SamplingOptions sampling = new SamplingOptions();
+
+    @ArgGroup(validate = false, heading = "%nSessions:%n", order = 4)
+    RunCommand.Sessions sessions = new RunCommand.Sessions();
+
+    @ArgGroup(validate = false, heading = "%nOutput:%n", order = 5)
+    Reports reports = new Reports();
+
+    @Mixin
+    CommonOptions common = new CommonOptions();
+
+    ChatCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    @Override
+    public Integer call() {
+        sessions.check();
+        boolean person = terminal.inTerminal();
+        try (Griffin opened = model.open(terminal)) {
+            griffin = opened;
+            // Refuses a model without turns before anybody types.
+            new ChatTemplate(griffin.tokenizer());
+            options = sampling.of(griffin);
+            session = sessions.open(griffin);
+            if (person) {
+                terminal.err().println("Ctrl-C stops a reply, Ctrl-D or /exit ends the chat, /help tells more.");
+                terminal.interrupts().otherwise(() -> terminal.err().print("\n(Ctrl-D or /exit ends the chat)\nyou> "));
+            }
+            try {
+                talk(new Lines(terminal.in()), person);
+                sessions.save(session);
+            } finally {
+                terminal.interrupts().otherwise(null);
+                session.close();
+            }
+            if (common.json) {
+                terminal.out().print(json());
+            }
+        }
+        return 0;
+    }
+
+    private void talk(Lines lines, boolean person) {
+        while (!terminal.out().closed()) {
+            if (person) {
+                terminal.err().print("you> ");
+            }
+            String line = lines.next();
+            if (line == null) {
+                if (person) {
+                    terminal.err().print("\n");
+                }
+                return;
+            }
+            if (line.isBlank()) {
+                continue;
+            }
+            if (line.startsWith("/") && !line.startsWith("//")) {
+                if (!obey(line.strip())) {
+                    return;
+                }
+            } else {
+                reply(line.startsWith("//") ? line.substring(1) : line);
+            }
+        }
+    }
+
+    private void reply(String message) {
+        Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);
+        Generation generation;
+        try {
+            generation = session.chat(message, options, reply);
+        } finally {
+            reply.finish();
+        }
+        turns.add(new Turn(message, generation));
+        reply.explain(generation, reports.stats, sampling.logprobs != null && !common.json);
+    }
+
+    /** A line that begins with a slash. Returns false to end; a command that fails is reported, and the chat goes on. */
+    private boolean obey(String line) {
+        String[] words = line.split("\\s+", 2);
+        try {
+            switch (words[0]) {
+                case "/exit", "/quit" -> {
+                    return false;
+                }
+                case "/help" -> terminal.err().print(HELP);
+                case "/stats" -> terminal.note(stats());
+                case "/save", "/load" -> saveOrLoad(words);
+                default -> terminal.note("there is no command " + words[0] + "; /help lists them");
+            }
+        } catch (GriffinException | UncheckedIOException e) {
+            Failure.report(terminal, e, common.verbose);
+        }
+        return true;
+    }
+
+    private void saveOrLoad(String[] words) {
+        if (words.length < 2) {
+            terminal.note(words[0] + " needs the name of a file");
+            return;
+        }
+        Path file = Path.of(words[1]);
+        if (words[0].equals("/save")) {
+            session.save(file);
+            terminal.note("saved " + session.length() + " tokens to " + file);
+        } else {
+            Session loaded = griffin.load(file);
+            session.close();
+            session = loaded;
+            terminal.note("loaded " + session.length() + " tokens from " + file);
+        }
+    }
+
+    private String stats() {
+        return "the chat has " + session.length() + " tokens in a state of " + griffin.stateBytes() + " bytes"
+                + (turns.isEmpty() ? "" : "; last turn: " + Report.stats(turns.getLast().generation()));
+    }
+
+    private String json() {
+        return Json.object(json -> {
+            Report.settings(json, model.name(), griffin, options);
+            json.writeArrayPropertyStart("turns");
+            for (Turn turn : turns) {
+                json.writeStartObject();
+                json.writeStringProperty("message", turn.message());
+                Report.generation(json, griffin, turn.generation(), sampling.logprobs != null);
+                json.writeEndObject();
+            }
+            json.writeEndArray();
+        });
+    }
+}

@@ -1,0 +1,16 @@
+package griffin.cli;
+
+import picocli.CommandLine.Option;
+
+/** What every command takes. */
+final class CommonOptions {
+
+    @Option(names = "--json", description = "Print exactly one JSON object on standard output, once everything is done.")
+    boolean json;
+
+    @Option(names = "--verbose", description = "Say more on standard error, and follow an error with its stack trace.")
+    boolean verbose;
+
+    @Option(names = {"-h", "--help"}, usageHelp = true, description = "Print this help and end.")
+    boolean help;
+}

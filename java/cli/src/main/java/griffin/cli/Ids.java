@@ -1,0 +1,60 @@
+package griffin.cli;
+
+import griffin.error.InvalidRequestException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+
+/** Token ids as people write them: {@code 2,5,7}, or {@code @FILE} with integers separated by commas or white space. */
+final class Ids {
+
+    private Ids() {}
+
+    /**
+     * @throws InvalidRequestException when something else than integers is there
+     * @throws UncheckedIOException    when the file cannot be read
+     */
+    static int[] parse(String argument) {
+        if (!argument.startsWith("@")) {
+            return numbers(argument, "--ids");
+        }
+        Path file = Path.of(argument.substring(1));
+        return numbers(text(file), file.toString());
+    }
+
+    /** A file as UTF-8 text. Bytes that are none become U+FFFD. */
+    static String text(Path file) {
+        try {
+            return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            String why = !Files.exists(file) ? "there is no such file" : Files.isDirectory(file) ? "it is a folder" : e.toString();
+            throw new UncheckedIOException(file + " cannot be read: " + why, e);
+        }
+    }
+
+    private static int[] numbers(String text, String where) {
+        int[] ids = new int[16];
+        int count = 0;
+        for (String word : text.split("[,\\s]+")) {
+            if (word.isEmpty()) {
+                continue;
+            }
+            if (count == ids.length) {
+                ids = Arrays.copyOf(ids, 2 * count);
+            }
+            try {
+                ids[count++] = Integer.parseInt(word);
+            } catch (NumberFormatException e) {
+                String shown = word.length() > 30 ? word.substring(0, 30) + "..." : word;
+                throw new InvalidRequestException(where + " must hold token ids, integers separated by commas or white space; found '" + shown + "'", e);
+            }
+        }
+        if (count == 0) {
+            throw new InvalidRequestException(where + " must hold token ids, and holds none");
+        }
+        return Arrays.copyOf(ids, count);
+    }
+}

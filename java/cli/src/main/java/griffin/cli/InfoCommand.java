@@ -1,0 +1,111 @@
+package griffin.cli;
+
+import griffin.Griffin;
+import griffin.backend.DType;
+import griffin.model.BlockKind;
+import griffin.model.GriffinConfig;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import tools.jackson.core.JsonGenerator;
+
+/** {@code griffin-run info}: what a model is and what it costs. */
+@Command(name = "info", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"", "Tells what a model is, and what its weights and a session of it cost. "
+        + "Reads headers, not weights."})
+final class InfoCommand implements Callable<Integer> {
+
+    private final Terminal terminal;
+
+    @ArgGroup(validate = false, heading = "%nModel and device:%n")
+    ModelOptions model = new ModelOptions();
+
+    @Mixin
+    CommonOptions common = new CommonOptions();
+
+    InfoCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    @Override
+    public Integer call() {
+        try (Griffin griffin = model.open(terminal)) {
+            terminal.out().print(common.json ? Json.object(json -> json(json, griffin)) : words(griffin));
+        }
+        return 0;
+    }
+
+    private String words(Griffin griffin) {
+        GriffinConfig c = griffin.config();
+        StringBuilder out = new StringBuilder();
+        line(out, "model", model.name());
+        line(out, "architecture", "Griffin (RecurrentGemma)");
+        line(out, "layers", c.layers() + ": " + c.recurrentLayers() + " recurrent, " + c.attentionLayers() + " attention (" + pattern(c) + ")");
+        line(out, "widths", "model " + c.width() + ", recurrence " + c.lruWidth() + ", MLP " + c.mlpWidth() + ", " + c.heads() + " heads of "
+                + c.headWidth());
+        line(out, "parameters", count(c.parameters()));
+        line(out, "weights", bytes(griffin.weightBytes()));
+        line(out, "state", bytes(griffin.stateBytes()) + " per sequence on this device");
+        line(out, "", bytes(c.stateBytes(DType.F32)) + " in float32");
+        line(out, "", bytes(c.stateBytes(DType.BF16)) + " in bfloat16 (recurrence in float32)");
+        line(out, "workspace", bytes(griffin.workspaceBytes()) + " for all sequences together");
+        line(out, "window", count(c.window()) + " tokens before the current one");
+        line(out, "vocabulary", count(c.vocabulary()) + " tokens" + (griffin.hasTokenizer() ? "" : "; no tokenizer.json: ids only"));
+        line(out, "first id", griffin.bosId().map(String::valueOf).orElse("none"));
+        line(out, "end ids", Arrays.stream(griffin.endIds()).mapToObj(String::valueOf).collect(Collectors.joining(", ")));
+        line(out, "device", griffin.device().kind() + " (" + griffin.device().name() + ")");
+        return out.toString();
+    }
+
+    private static void line(StringBuilder out, String name, String value) {
+        out.append(String.format(Locale.ROOT, "%-13s %s%n", name, value.isEmpty() ? "none" : value).replace("\r", ""));
+    }
+
+    private static String count(long value) {
+        return String.format(Locale.ROOT, "%,d", value);
+    }
+
+    private static String bytes(long value) {
+        return String.format(Locale.ROOT, "%,d bytes (%.1f MiB)", value, value / 1048576.0);
+    }
+
+    /** One letter per layer. */
+    private static String pattern(GriffinConfig config) {
+        return config.blockKinds().stream().map(kind -> kind == BlockKind.RECURRENT ? "R" : "A").collect(Collectors.joining());
+    }
+
+    private void json(JsonGenerator json, Griffin griffin) {
+        GriffinConfig c = griffin.config();
+        json.writeStringProperty("model", model.name());
+        json.writeStringProperty("architecture", "griffin");
+        json.writeNumberProperty("layers", c.layers());
+        json.writeNumberProperty("recurrent_layers", c.recurrentLayers());
+        json.writeNumberProperty("attention_layers", c.attentionLayers());
+        json.writeArrayPropertyStart("block_types");
+        c.blockKinds().forEach(kind -> json.writeString(kind.name().toLowerCase(Locale.ROOT)));
+        json.writeEndArray();
+        json.writeNumberProperty("width", c.width());
+        json.writeNumberProperty("lru_width", c.lruWidth());
+        json.writeNumberProperty("mlp_width", c.mlpWidth());
+        json.writeNumberProperty("heads", c.heads());
+        json.writeNumberProperty("head_width", c.headWidth());
+        json.writeNumberProperty("parameters", c.parameters());
+        json.writeNumberProperty("weight_bytes", griffin.weightBytes());
+        json.writeNumberProperty("state_bytes", griffin.stateBytes());
+        json.writeNumberProperty("state_bytes_f32", c.stateBytes(DType.F32));
+        json.writeNumberProperty("state_bytes_bf16", c.stateBytes(DType.BF16));
+        json.writeNumberProperty("workspace_bytes", griffin.workspaceBytes());
+        json.writeNumberProperty("window", c.window());
+        json.writeNumberProperty("vocabulary", c.vocabulary());
+        json.writeBooleanProperty("tokenizer", griffin.hasTokenizer());
+        json.writeName("bos_id");
+        griffin.bosId().ifPresentOrElse(json::writeNumber, json::writeNull);
+        Json.ids(json, "end_ids", Arrays.stream(griffin.endIds()).boxed().toList());
+        json.writeStringProperty("device", griffin.device().kind());
+        json.writeStringProperty("device_name", griffin.device().name());
+        json.writeNumberProperty("device_memory_bytes", griffin.device().memoryBytes());
+    }
+}

@@ -1,0 +1,70 @@
+package griffin.cli;
+
+import griffin.Griffin;
+import griffin.stories.GriffinStories;
+import griffin.weights.ModelFiles;
+import java.nio.file.Path;
+import java.util.Iterator;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** Which model, and what it runs on. */
+final class ModelOptions {
+
+    /** For messages and completion. */
+    static final class Devices implements Iterable<String> {
+        @Override
+        public Iterator<String> iterator() {
+            return List.of("auto", "cpu", "cuda", "metal", "reference").iterator();
+        }
+    }
+
+    @Option(names = {"-m", "--model"}, paramLabel = "DIR",
+            description = "Folder of a model in Hugging Face form: config.json, safetensors weights, and tokenizer.json unless ids are given. "
+                    + "Left out: the small story writer that comes with the command.")
+    Path model;
+
+    @Option(names = "--device", paramLabel = "NAME", completionCandidates = Devices.class, defaultValue = "auto",
+            description = "One of ${COMPLETION-CANDIDATES}. auto takes the best one found and says so; reference is slow, for comparisons.")
+    String device;
+
+    @Option(names = "--threads", paramLabel = "N", description = "Threads of the CPU. Default: one per core.")
+    Integer threads;
+
+    @Option(names = "--chunk", paramLabel = "N", description = "Prompt tokens read in one step. Default: 256. Less needs less memory.")
+    Integer chunk;
+
+    @Option(names = "--check", description = "Read all weights first and refuse the model if one is NaN or infinite.")
+    boolean check;
+
+    /** Opens it, with a note on an automatic choice of device. */
+    Griffin open(Terminal terminal) {
+        Griffin.Builder builder = Griffin.builder(files()).device(device).check(check);
+        if (threads != null) {
+            builder.threads(threads);
+        }
+        if (chunk != null) {
+            builder.chunk(chunk);
+        }
+        Progress progress = Progress.start(terminal, "loading " + name());
+        Griffin griffin;
+        try {
+            griffin = builder.open();
+        } finally {
+            progress.close();
+        }
+        if (device.equals("auto")) {
+            terminal.note(griffin.deviceReason());
+        }
+        return griffin;
+    }
+
+    private ModelFiles files() {
+        return model == null ? GriffinStories.files() : ModelFiles.of(model);
+    }
+
+    /** What reports call the model. */
+    String name() {
+        return model == null ? "griffin-stories" : model.toString();
+    }
+}

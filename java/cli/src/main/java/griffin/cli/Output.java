@@ -1,0 +1,55 @@
+package griffin.cli;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Locale;
+
+/**
+ * A standard stream for text: UTF-8 whatever the locale, every piece sent at once. When the reader of a pipe has gone, what follows is
+ * dropped and {@link #closed()} says so; that is no error.
+ */
+final class Output {
+
+    private final OutputStream stream;
+    private final String name;
+    private volatile boolean closed;
+
+    /** @param name what messages call the stream */
+    Output(OutputStream stream, String name) {
+        this.stream = stream;
+        this.name = name;
+    }
+
+    /** Writes a piece of text; throws {@link UncheckedIOException} when it cannot be written though there is a reader. */
+    synchronized void print(String text) {
+        if (closed || text.isEmpty()) {
+            return;
+        }
+        try {
+            stream.write(text.getBytes(StandardCharsets.UTF_8));
+            stream.flush();
+        } catch (IOException e) {
+            closed = true;
+            if (!readerGone(e)) {
+                throw new UncheckedIOException(name + " cannot be written: " + e.getMessage(), e);
+            }
+        }
+    }
+
+    void println(String text) {
+        print(text + "\n");
+    }
+
+    /** Whether nobody reads any more. */
+    boolean closed() {
+        return closed;
+    }
+
+    /** The words of Unix and of Windows; Java has no exception of its own for it. */
+    private static boolean readerGone(IOException e) {
+        String message = String.valueOf(e.getMessage()).toLowerCase(Locale.ROOT);
+        return message.contains("broken pipe") || message.contains("pipe is being closed") || message.contains("pipe has been ended");
+    }
+}

@@ -1,0 +1,89 @@
+package griffin.cli;
+
+import java.util.Locale;
+
+/**
+ * A line on the screen that says how far something is: drawn from a daemon thread, from half a second on, and wiped away at the end.
+ * Where standard error is no screen there is none.
+ */
+final class Progress {
+
+    private static final long DELAY_MILLIS = 500;
+    private static final long PERIOD_MILLIS = 100;
+    private static final int BAR = 24;
+
+    private final Terminal terminal;
+    private final String label;
+    private final long start = System.nanoTime();
+    private int done;
+    private int total;
+    private boolean drawn;
+    private boolean over;
+
+    /** @param label what is being done, such as {@code loading} */
+    private Progress(Terminal terminal, String label) {
+        this.terminal = terminal;
+        this.label = label;
+    }
+
+    static Progress start(Terminal terminal, String label) {
+        Progress progress = new Progress(terminal, label);
+        if (terminal.errTerminal()) {
+            Thread thread = new Thread(progress::draw, "griffin-progress");
+            thread.setDaemon(true);
+            thread.start();
+        } else {
+            progress.over = true;
+        }
+        return progress;
+    }
+
+    /** So many tokens of so many. */
+    synchronized void update(int tokens, int of) {
+        done = tokens;
+        total = of;
+    }
+
+    private synchronized void draw() {
+        long wait = DELAY_MILLIS;
+        try {
+            while (true) {
+                wait(wait);
+                if (over) {
+                    return;
+                }
+                terminal.err().print("\r" + line(done, total, (System.nanoTime() - start) / 1e9) + "\033[K");
+                drawn = true;
+                wait = PERIOD_MILLIS;
+            }
+        } catch (InterruptedException e) {
+            return;
+        }
+    }
+
+    /** The text of the line; {@code total} is 0 when nobody knows it. */
+    String line(int done, int total, double seconds) {
+        if (total == 0) {
+            return String.format(Locale.ROOT, "%s, %.0f s", label, seconds);
+        }
+        int filled = (int) ((long) BAR * done / total);
+        String bar = "#".repeat(filled) + ".".repeat(BAR - filled);
+        String text = String.format(Locale.ROOT, "%s [%s] %d/%d tokens", label, bar, done, total);
+        if (done == 0) {
+            return text;
+        }
+        double rate = done / seconds;
+        return text + String.format(Locale.ROOT, ", %.0f tokens/s, %.0f s left", rate, (total - done) / rate);
+    }
+
+    /** Wipes the line away; may be called again. */
+    synchronized void close() {
+        if (!over) {
+            over = true;
+            notifyAll();
+            if (drawn) {
+                terminal.err().print("\r\033[K");
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+package griffin.cli;
+
+import griffin.Generation;
+import griffin.GenerationOptions;
+import griffin.Griffin;
+import griffin.Session;
+import griffin.error.InvalidRequestException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code griffin-run PROMPT}: continues a text. */
+@Command(name = "griffin-run", versionProvider = Version.class, sortOptions = false, optionListHeading = "%nOptions:%n", commandListHeading = "%nCommands:%n",
+        customSynopsis = {"griffin-run [OPTIONS] PROMPT", "       griffin-run [OPTIONS] (--ids IDS | --file FILE | < FILE)",
+                "       griffin-run COMMAND [OPTIONS]     (griffin-run COMMAND --help tells more)"},
+        description = {"", "Continues a text with a Griffin (RecurrentGemma) language model. The text goes to standard output as it comes; "
+                + "everything else goes to standard error."},
+        exitCodeListHeading = "%nExit codes:%n",
+        exitCodeList = {"0:all went well, also when the reader of a pipe has gone", "1:a model, a state, a device or a file failed",
+                "2:the command line is wrong, or something is missing that it needs", "130:ended by Ctrl-C; what was written is kept, and --save still saves"},
+        footerHeading = "%nExamples:%n",
+        footer = {"  griffin-run \"Once upon a time\"", "  griffin-run --temperature 0 --max-tokens 50 --stop \"The end\" \"Tom had a red ball.\"",
+                "  griffin-run chat --model recurrentgemma-2b-it", "  griffin-run --file book.txt --max-tokens 0 --save book.state",
+                "  griffin-run --resume book.state \"In the end, he\"", "  echo \"A big dog\" | griffin-run --json | jq -r .text",
+                "  griffin-run --model some-model --ids 2,5,7 --max-tokens 10", "", "Environment:",
+                "  JAVA_HOME          a JDK 25 or newer to use first", "  GRIFFIN_JAVA_OPTS  further options of the JVM, such as -Xmx8g",
+                "  GRIFFIN_JVM_DIRS   folders to search for JDKs, separated by colons", "  NO_COLOR           no colours in help%n"})
+final class RunCommand implements Callable<Integer> {
+
+    private final Terminal terminal;
+
+    @Parameters(index = "0", arity = "0..1", paramLabel = "PROMPT",
+            description = "The text to continue, in quotes; - reads standard input, as does leaving it out in a pipe. "
+                    + "A prompt that is the name of a command, or begins with a hyphen, comes after --.")
+    String text;
+
+    @ArgGroup(validate = false, heading = "%nOther prompts:%n", order = 1)
+    Prompt prompt = new Prompt();
+
+    @ArgGroup(validate = false, heading = "%nModel and device:%n", order = 2)
+    ModelOptions model = new ModelOptions();
+
+    @ArgGroup(validate = false, heading = "%nGeneration (what is left out follows the model's generation_config.json, else greedy):%n", order = 3)
+    SamplingOptions sampling = new SamplingOptions();
+
+    @ArgGroup(validate = false, heading = "%nSessions:%n", order = 4)
+    Sessions sessions = new Sessions();
+
+    @ArgGroup(validate = false, heading = "%nOutput:%n", order = 5)
+    Reports reports = new Reports();
+
+    @Option(names = "--version", versionHelp = true, description = "Print the version and end.")
+    boolean version;
+
+    @Mixin
+    CommonOptions common = new CommonOptions();
+
+    /** A text in progress as a file. */
+    static final class Sessions {
+
+        @Option(names = "--save", paramLabel = "FILE",
+                description = "Save the session at the end, however it ended: the file has a constant size, whatever was read.")
+        Path save;
+
+        @Option(names = "--resume", paramLabel = "FILE",
+                description = "Go on from a saved session of the same model; without a prompt, exactly where it stopped.")
+        Path resume;
+
+        /** Refuses at once what would fail after a long run. */
+        void check() {
+            if (save != null && !Files.isDirectory(save.toAbsolutePath().getParent() == null ? save : save.toAbsolutePath().getParent())) {
+                throw new InvalidRequestException("--save " + save + ": the folder " + save.toAbsolutePath().getParent() + " does not exist");
+            }
+            if (save != null && Files.isDirectory(save)) {
+                throw new InvalidRequestException("--save " + save + ": that is a folder; name a file");
+            }
+        }
+
+        Session open(Griffin griffin) {
+            return resume == null ? griffin.newSession() : griffin.load(resume);
+        }
+
+        void save(Session session) {
+            if (save != null) {
+                session.save(save);
+            }
+        }
+    }
+
+    RunCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    @Override
+    public Integer call() {
+        sessions.check();
+        Prompt.Given given = prompt.read(terminal, text, sessions.resume != null);
+        try (Griffin griffin = model.open(terminal); Session session = sessions.open(griffin)) {
+            GenerationOptions options = sampling.of(griffin);
+            Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);
+            Generation generation;
+            try {
+                generation = given.ids() == null ? session.generate(given.text(), options, reply) : session.generate(given.ids(), options, reply);
+            } finally {
+                reply.finish();
+            }
+            sessions.save(session);
+            if (common.json) {
+                terminal.out().print(json(griffin, session, options, generation));
+            }
+            reply.explain(generation, reports.stats, sampling.logprobs != null && !common.json);
+            if (reports.stats) {
+                terminal.note(Report.settings(model.name(), griffin, options.sampling()));
+            }
+            return reply.exitCode();
+        }
+    }
+
+    private String json(Griffin griffin, Session session, GenerationOptions options, Generation generation) {
+        return Json.object(json -> {
+            Report.settings(json, model.name(), griffin, options);
+            Report.generation(json, griffin, generation, sampling.logprobs != null);
+            json.writeNumberProperty("session_tokens", session.length());
+        });
+    }
+}

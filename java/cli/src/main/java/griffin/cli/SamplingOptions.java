@@ -1,0 +1,61 @@
+package griffin.cli;
+
+import griffin.GenerationOptions;
+import griffin.Griffin;
+import griffin.sampling.SamplingParams;
+import java.util.ArrayList;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** How to generate; what is not given follows the model's generation_config.json. */
+final class SamplingOptions {
+
+    @Option(names = {"-n", "--max-tokens"}, paramLabel = "N",
+            description = "Generate at most N tokens; 0 only reads. Default: the model's max_new_tokens, else 400.")
+    Integer maxTokens;
+
+    @Option(names = "--temperature", paramLabel = "T",
+            description = "0 always takes the most likely token; 1 samples as the model was trained.")
+    Float temperature;
+
+    @Option(names = "--top-k", paramLabel = "K", description = "Sample among the K most likely tokens; 0 for all.")
+    Integer topK;
+
+    @Option(names = "--top-p", paramLabel = "P", description = "Sample among the most likely tokens that together reach probability P; 1 for all.")
+    Float topP;
+
+    @Option(names = "--min-p", paramLabel = "P", description = "Sample among tokens at least P times as likely as the likeliest; 0 for all.")
+    Float minP;
+
+    @Option(names = "--repetition-penalty", paramLabel = "X", description = "Make tokens that have occurred less likely; 1 is off.")
+    Float repetitionPenalty;
+
+    @Option(names = "--seed", paramLabel = "S",
+            description = "Seed of the random numbers: the same seed, prompt and options give the same text. "
+                    + "Default: a fresh one, which --stats and --json tell.")
+    Long seed;
+
+    @Option(names = "--stop", paramLabel = "TEXT", description = "End where TEXT would appear; may be given several times.")
+    List<String> stop = new ArrayList<>();
+
+    @Option(names = "--ignore-eos", description = "Go on where the model would end.")
+    boolean ignoreEos;
+
+    @Option(names = "--logprobs", paramLabel = "N",
+            description = "Tell the log-probability of each token and of the N most likely ones (0 to 20): in the JSON object, else on standard error.")
+    Integer logprobs;
+
+    /** The model's own suggestion with what was given in its place. */
+    GenerationOptions of(Griffin griffin) {
+        SamplingParams s = griffin.defaultSampling();
+        s = temperature == null ? s : s.withTemperature(temperature);
+        s = topK == null ? s : s.withTopK(topK);
+        s = topP == null ? s : s.withTopP(topP);
+        s = minP == null ? s : s.withMinP(minP);
+        s = repetitionPenalty == null ? s : s.withRepetitionPenalty(repetitionPenalty);
+        s = seed == null ? s : s.withSeed(seed);
+        s = logprobs == null ? s : s.withLogProbabilities(logprobs);
+        int most = maxTokens == null ? griffin.defaultMaxTokens() : maxTokens;
+        return new GenerationOptions(s, most, stop, ignoreEos);
+    }
+}

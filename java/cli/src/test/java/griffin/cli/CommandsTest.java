@@ -1,0 +1,186 @@
+package griffin.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import griffin.weights.ModelFiles;
+import griffin.weights.Safetensors;
+import griffin.weights.Tensor;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.StringJoiner;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The commands info, devices, logits, completion and chat, and help. */
+class CommandsTest {
+
+    @TempDir
+    Path folder;
+
+    @Test
+    void infoTellsExactSizes() {
+        Map<?, ?> json = Cli.run("info", "--json").json();
+        assertEquals(11L, json.get("layers"));
+        assertEquals(8L, json.get("recurrent_layers"));
+        assertEquals(15_032_000L, json.get("parameters"));
+        assertEquals(30_064_000L, json.get("weight_bytes"));
+        // 8 layers x 320 x (1 + 3) and 3 layers x 2 x 256 x 64, in float32; all but h in bfloat16
+        assertEquals(434_176L, json.get("state_bytes"));
+        assertEquals(434_176L, json.get("state_bytes_f32"));
+        assertEquals(222_208L, json.get("state_bytes_bf16"));
+        assertEquals(256L, json.get("window"));
+        assertEquals(List.of(1L, 261L), json.get("end_ids"));
+        String words = Cli.run("info").out();
+        assertTrue(words.contains("15,032,000") && words.contains("30,064,000 bytes") && words.contains("RRARRARRARR"), words);
+        assertEquals(434_176L, Cli.run("info", "--json", "--chunk", "7").json().get("state_bytes"));
+    }
+
+    @Test
+    void infoWorksWithoutTokenizer() {
+        Map<?, ?> json = Cli.run("info", "--json", "--model", Cli.TINY).json();
+        assertEquals(false, json.get("tokenizer"));
+        assertEquals(97L, json.get("vocabulary"));
+        assertTrue(Cli.run("info", "--model", Cli.TINY).out().contains("ids only"));
+    }
+
+    @Test
+    void devicesSayWhyNot() {
+        List<?> devices = Cli.run("devices", "--json").list("devices");
+        assertEquals(List.of("cuda", "metal", "cpu", "reference"), devices.stream().map(d -> ((Map<?, ?>) d).get("device")).toList());
+        for (Object device : devices) {
+            assertFalse(((String) ((Map<?, ?>) device).get("detail")).isBlank());
+        }
+        assertTrue(Cli.run("devices").out().lines().anyMatch(line -> line.matches("cpu +yes .*threads.*")));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"tiny-a,cpu,256", "tiny-b,cpu,7", "tiny-c,reference,1", "real-head,cpu,33"})
+    void logitsEqualTheGoldenOnes(String name, String device, String chunk) throws Exception {
+        Path directory = Cli.GOLDEN.resolve(name);
+        Path file = folder.resolve("logits.safetensors");
+        try (Arena arena = Arena.ofConfined()) {
+            Safetensors golden = Safetensors.open(ModelFiles.of(directory), "golden.safetensors", arena);
+            Tensor ids = golden.find("input_ids").orElseThrow();
+            StringJoiner list = new StringJoiner(" ");
+            for (int i = 0; i < ids.elements(); i++) {
+                list.add(Integer.toString(ids.getInt(i)));
+            }
+            Path idFile = Files.writeString(folder.resolve("ids"), list.toString());
+            Cli.Result result = Cli.run("logits", "--model", directory.toString(), "--ids", "@" + idFile, "--device", device, "--chunk", chunk, "--out",
+                    file.toString(), "--json");
+            assertEquals(0, result.exit(), result::err);
+            Tensor expected = golden.find("logits").orElseThrow();
+            Tensor found = Safetensors.open(ModelFiles.of(folder), "logits.safetensors", arena).find("logits").orElseThrow();
+            assertEquals(List.of(expected.shape()[0], expected.shape()[1]), result.list("shape"));
+            assertEquals(expected.elements(), found.elements());
+            for (long i = 0; i < found.elements(); i++) {
+                assertEquals(expected.get(i), found.get(i), 5e-4f, name);
+            }
+        }
+    }
+
+    @Test
+    void interruptedLogitsLeaveNoFile() throws Exception {
+        Path file = folder.resolve("logits.safetensors");
+        Cli cli = new Cli();
+        Thread pressing = new Thread(() -> {
+            while (!cli.interrupts.raised()) {
+                if (Thread.currentThread().isInterrupted()) {
+                    return;
+                }
+                cli.interrupts.otherwise(() -> { });
+                cli.interrupts.raise();
+            }
+        });
+        pressing.start();
+        Cli.Result result = cli.launch("logits", "--model", Cli.TINY, "--ids", "2" + ",3".repeat(20_000), "--out", file.toString());
+        pressing.interrupt();
+        pressing.join();
+        assertEquals(130, result.exit(), result::err);
+        try (var files = Files.list(folder)) {
+            assertEquals(0, files.count());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"bash", "zsh", "fish"})
+    void completionKnowsCommandsAndOptions(String shell) {
+        String script = Cli.run("completion", shell).out();
+        for (String word : List.of("chat", "info", "devices", "logits", "completion", "temperature", "repetition-penalty", "resume", "reference")) {
+            assertTrue(script.contains(word), word);
+        }
+        assertEquals(script, Cli.run("completion", shell, "--json").json().get("script"));
+    }
+
+    @Test
+    void chatKeepsItsHistoryInTheState() throws Exception {
+        Cli cli = new Cli();
+        String state = folder.resolve("chat.state").toString();
+        cli.input = "Hello\n\nTell me a story\n/stats\n/save " + state + "\n/nothing\n/load " + folder.resolve("none") + "\n/save\n";
+        Cli.Result result = cli.launch("chat", "--device", "cpu", "--temperature", "0", "--max-tokens", "8");
+        assertEquals(0, result.exit(), result::err);
+        assertEquals(List.of("the chat has", "saved", "there is no command /nothing", "there is no state file", "/save needs"),
+                result.err().lines().map(line -> List.of("the chat has", "saved", "there is no command /nothing", "there is no state file", "/save needs")
+                        .stream().filter(line::contains).findFirst().orElse(line)).toList());
+
+        cli.input = "Hello\nTell me a story\n/exit\nnever read\n";
+        Map<?, ?> json = cli.launch("chat", "--device", "cpu", "--temperature", "0", "--max-tokens", "8", "--json").json();
+        List<?> turns = (List<?>) json.get("turns");
+        assertEquals(2, turns.size());
+        assertEquals(result.out(), ((Map<?, ?>) turns.get(0)).get("text") + "\n" + ((Map<?, ?>) turns.get(1)).get("text") + "\n");
+        assertEquals(2L, ((List<?>) ((Map<?, ?>) turns.get(0)).get("prompt_ids")).getFirst());
+        assertFalse(((List<?>) ((Map<?, ?>) turns.get(1)).get("prompt_ids")).contains(2L), "a later turn reads its own tokens only");
+
+        cli.input = "Go on\n";
+        String resumed = cli.launch("chat", "--device", "cpu", "--temperature", "0", "--max-tokens", "8", "--resume", state).out();
+        cli.input = "Hello\nTell me a story\nGo on\n";
+        String whole = cli.launch("chat", "--device", "cpu", "--temperature", "0", "--max-tokens", "8").out();
+        assertEquals(whole, result.out() + resumed);
+    }
+
+    @Test
+    void interruptStopsAReplyButNotTheChat() {
+        Cli cli = new Cli();
+        cli.inTerminal = true;
+        cli.input = "Tell me a story\n/stats\n";
+        cli.beforeWrite = n -> {
+            if (n == 3) {
+                cli.interrupts.raise();
+            }
+        };
+        Cli.Result result = cli.launch("chat", "--device", "cpu", "--ignore-eos", "--max-tokens", "100000");
+        assertEquals(0, result.exit(), result::err);
+        assertTrue(result.err().contains("you> ") && result.err().contains("ended by cancelled"), result::err);
+        assertFalse(result.out().contains("you>"), result::out);
+    }
+
+    @Test
+    void chatNeedsTurns() {
+        Cli.Result result = Cli.run("chat", "--device", "cpu", "--model", Cli.TINY);
+        assertEquals(1, result.exit());
+        assertTrue(result.err().contains("tokenizer.json"), result::err);
+    }
+
+    @Test
+    void helpIsAManual() {
+        String help = Cli.run("--help").out();
+        for (String word : List.of("--ids", "--stop", "Exit codes:", "130", "Examples:", "GRIFFIN_JAVA_OPTS", "generation_config.json", "Commands:", "completion")) {
+            assertTrue(help.contains(word), word + " in " + help);
+        }
+        assertFalse(help.contains("\033"), "no colours in a pipe");
+        for (String command : List.of("chat", "info", "devices", "logits", "completion")) {
+            Cli.Result result = Cli.run(command, "--help");
+            assertEquals(0, result.exit());
+            assertTrue(result.out().startsWith("Usage: griffin-run " + command), result::out);
+        }
+        assertTrue(Cli.run("--version").out().startsWith("griffin-run "));
+    }
+}

@@ -1,0 +1,128 @@
+package griffin.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Every bad input has its sentence and its exit code, and nothing on standard output. */
+class ErrorsTest {
+
+    @TempDir
+    Path folder;
+
+    private static Cli.Result assertFails(int exit, String message, String... arguments) {
+        Cli.Result result = Cli.run(arguments);
+        assertEquals(exit, result.exit(), result::err);
+        assertEquals("", result.out());
+        String last = result.err().lines().toList().getLast();
+        assertTrue(last.startsWith("griffin-run: ") && last.contains(message), result::err);
+        assertFalse(result.err().contains("\tat "), "no stack trace unless asked for");
+        return result;
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "2 | did you mean --temperature | --temprature 1 x",
+        "2 | did you mean --max-tokens  | --max-token 1 x",
+        "2 | there is no option --zzzzz | --zzzzz x",
+        "2 | comes after --             | -Hello",
+        "2 | in quotes                  | Once upon",
+        "2 | from one place             | x --ids 2",
+        "2 | from one place             | x --file y",
+        "2 | from one place             | --ids 2 --file y",
+        "2 | '--max-tokens'             | x --max-tokens many",
+        "2 | must be 0 or more          | x --max-tokens -1",
+        "2 | temperature must be        | x --temperature -1",
+        "2 | temperature must be        | x --temperature NaN",
+        "2 | top-p must be              | x --top-p 1.5",
+        "2 | top-k must be              | x --top-k -1",
+        "2 | min-p must be              | x --min-p 2",
+        "2 | repetition penalty must be | x --repetition-penalty 0",
+        "2 | log-probabilities must be  | x --logprobs 21",
+        "2 | threads must be            | x --threads -1",
+        "2 | chunk must be              | x --chunk 0",
+        "2 | no device 'tpu'            | x --device tpu",
+        "2 | CUDA backend is not built  | x --device cuda",
+        "2 | Metal backend is not built | x --device metal",
+        "2 | integers separated         | --ids 2,x",
+        "2 | integers separated         | --ids 99999999999",
+        "2 | holds none                 | --ids ,",
+        "2 | outside the model          | --ids 4096",
+        "2 | outside the model          | --ids -1",
+        "2 | --out                      | logits --ids 2",
+        "2 | --ids                      | logits --out x",
+        "2 | there is no completion     | completion ksh",
+        "2 | after its name             | --seed 1 info",
+        "2 | standard input is empty    | --seed 1",
+        "1 | no such file               | --file /none/x",
+        "1 | it is a folder             | --file /",
+        "1 | no such file               | --ids @/none/x",
+        "1 | /none                      | --model /none x",
+        "1 | there is no state file     | --resume /none/x y",
+        "2 | the folder                 | x --save /none/x",
+        "2 | name a file                | x --save /",
+        "1 | cannot be written          | logits --ids 2 --out /none/x"})
+    void badInputs(int exit, String message, String arguments) {
+        assertFails(exit, message, arguments.strip().split(" "));
+    }
+
+    @Test
+    void textNeedsATokenizer() {
+        assertFails(1, "give token ids instead of text", "--model", Cli.TINY, "Hello");
+        assertFails(2, "stop strings need", "--model", Cli.TINY, "--ids", "2", "--stop", "x");
+        assertFails(2, "must not be empty", "--stop", "", "x");
+    }
+
+    @Test
+    void damagedFilesAreNamed() throws Exception {
+        Path model = Files.createDirectory(folder.resolve("model"));
+        assertFails(1, "config.json", "info", "--model", model.toString());
+        Files.writeString(model.resolve("config.json"), "{");
+        assertFails(1, "config.json", "info", "--model", model.toString());
+        Path state = Files.writeString(folder.resolve("bad.state"), "not a state");
+        assertFails(1, "bad.state", "--resume", state.toString(), "x");
+        String other = folder.resolve("other.state").toString();
+        assertEquals(0, Cli.run("--model", Cli.TINY, "--ids", "2,5", "--max-tokens", "0", "--save", other).exit());
+        assertFails(1, "other.state", "--resume", other, "x");
+    }
+
+    @Test
+    void noPromptAtATerminalIsExplained() {
+        Cli cli = new Cli();
+        cli.inTerminal = true;
+        Cli.Result result = cli.launch();
+        assertEquals(2, result.exit());
+        assertTrue(result.err().contains("griffin-run --help"), result::err);
+    }
+
+    @Test
+    void verboseShowsWhere() {
+        Cli.Result result = Cli.run("--model", "/none", "--verbose", "x");
+        assertEquals(1, result.exit());
+        assertTrue(result.err().startsWith("griffin-run: ") && result.err().contains("\tat griffin."), result::err);
+    }
+
+    @Test
+    void everyThrowableIsASentence() {
+        Cli cli = new Cli();
+        cli.beforeWrite = n -> {
+            throw new OutOfMemoryError("Java heap space");
+        };
+        Cli.Result memory = cli.launch("--device", "cpu", "x");
+        assertEquals(1, memory.exit());
+        assertTrue(memory.err().contains("-Xmx") && memory.err().lines().count() == 1, memory::err);
+        cli.beforeWrite = n -> {
+            throw new IllegalStateException("a bug");
+        };
+        Cli.Result bug = cli.launch("--device", "cpu", "x");
+        assertEquals(1, bug.exit());
+        assertTrue(bug.err().contains("a bug") && bug.err().contains("--verbose") && bug.err().lines().count() == 1, bug::err);
+    }
+}

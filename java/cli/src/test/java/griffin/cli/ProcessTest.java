@@ -1,0 +1,103 @@
+package griffin.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.File;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The command as a process of its own: signals, pipes and encodings are the system's. */
+@DisabledOnOs(OS.WINDOWS)
+class ProcessTest {
+
+    private static final long SECONDS = 60;
+
+    @TempDir
+    Path folder;
+
+    private ProcessBuilder command(String... arguments) {
+        List<String> words = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--add-modules",
+                "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC", "-cp", System.getProperty("java.class.path"),
+                "griffin.cli.Main"));
+        words.addAll(Arrays.asList(arguments));
+        ProcessBuilder builder = new ProcessBuilder(words).redirectError(folder.resolve("err").toFile());
+        builder.environment().put("LC_ALL", "C");
+        builder.environment().put(Terminal.TTY_VARIABLE, "");
+        return builder;
+    }
+
+    private String errors() throws Exception {
+        return Files.readString(folder.resolve("err"));
+    }
+
+    private int end(Process process) throws Exception {
+        assertTrue(process.waitFor(SECONDS, TimeUnit.SECONDS), "it must end");
+        return process.exitValue();
+    }
+
+    @Test
+    void interruptSignalEndsCleanly() throws Exception {
+        Path state = folder.resolve("saved.state");
+        Process process = command("--ignore-eos", "--max-tokens", "100000000", "--save", state.toString(), "Once upon a time").start();
+        try (InputStream out = process.getInputStream()) {
+            byte[] first = out.readNBytes(40);
+            new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+            String text = new String(first, StandardCharsets.UTF_8) + new String(out.readAllBytes(), StandardCharsets.UTF_8);
+            assertEquals(130, end(process), this::errorsOrFailure);
+            assertTrue(text.endsWith("\n"), text);
+            assertTrue(Files.size(state) > 0);
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    private String errorsOrFailure() {
+        try {
+            return errors();
+        } catch (Exception e) {
+            return e.toString();
+        }
+    }
+
+    @Test
+    void readerThatLeavesEndsItQuietly() throws Exception {
+        Process process = command("--device", "cpu", "--ignore-eos", "--max-tokens", "100000000", "Once upon a time").start();
+        try {
+            process.getInputStream().readNBytes(10);
+            process.getInputStream().close();
+            assertEquals(0, end(process), this::errorsOrFailure);
+            assertEquals("", errors().lines().filter(line -> !line.contains("incubator")).toList().toString().replaceAll("[\\[\\]]", ""));
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    @Test
+    void utf8WhateverTheLocale() throws Exception {
+        File input = Files.writeString(folder.resolve("in"), "/nö\n").toFile();
+        Process process = command("chat", "--device", "cpu").redirectInput(input).start();
+        assertEquals(0, end(process), this::errorsOrFailure);
+        assertTrue(errors().contains("there is no command /nö"), errors());
+    }
+
+    @Test
+    void bashTakesTheCompletionScript() throws Exception {
+        File script = folder.resolve("completion").toFile();
+        assertEquals(0, end(command("completion", "bash").redirectOutput(script).start()), this::errorsOrFailure);
+        Process bash = new ProcessBuilder("bash", "-n", script.toString()).redirectErrorStream(true).start();
+        String said = new String(bash.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertEquals(0, end(bash), said);
+        assertEquals("", said);
+    }
+}
