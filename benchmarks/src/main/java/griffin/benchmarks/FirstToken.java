@@ -11,7 +11,6 @@ final class FirstToken {
     }
 
     static void run(Options o, long start) {
-        long jvm = ProcessHandle.current().info().startInstant().map(t -> System.currentTimeMillis() - t.toEpochMilli()).orElse(0L);
         if (o.model == null) {
             o.model = Path.of(Soak.STORIES);
         }
@@ -23,7 +22,6 @@ final class FirstToken {
             long second = System.nanoTime();
             w.decode(100);
             long many = System.nanoTime();
-            Results.line("JVM start (10 ms resolution)", jvm, "ms");
             Results.line("load", (loaded - start) / 1e6, "ms");
             Results.line("prompt of 5 tokens and first token", (first - loaded) / 1e6, "ms");
             Results.line("second token", (second - first) / 1e6, "ms");
