@@ -21,8 +21,7 @@ import griffin.backend.host.HostWeight;
 public final class CpuBackend extends HostBackend {
 
     final Workers workers;
-    /** Changes once, from the scalar to the vector kernels, when those are compiled. */
-    volatile Kernels kernels;
+    final Kernels kernels;
     private final String width;
 
     /** All cores, the widest vectors. */
@@ -37,9 +36,8 @@ public final class CpuBackend extends HostBackend {
 
     CpuBackend(int threads, KernelChoice choice) {
         workers = new Workers(threads);
-        kernels = choice.first();
+        kernels = choice.kernels();
         width = choice.description();
-        choice.whenReady(fast -> kernels = fast);
     }
 
     @Override

@@ -1,19 +1,29 @@
 package griffin.backend.cpu;
 
+import griffin.backend.DType;
 import griffin.backend.TensorPart;
 import griffin.backend.host.HostBuffer;
 import griffin.backend.host.HostRows;
 import griffin.backend.host.HostWeight;
+import java.util.Arrays;
 
 /**
- * A matrix product with its bias and soft cap. Output rows are cut into chunks that fit the second-level cache; a chunk is one task.
- * One input row streams the stored weights once; several widen a chunk to float32 first, so that widening and memory traffic are
- * paid once for all of them.
+ * A matrix product with its bias and soft cap. A task is a chunk of output rows. Few input rows stream the stored weights once, straight
+ * from the file. Many widen a chunk to float32 first, packed in blocks of columns, and multiply block by block: one block of a chunk's
+ * weights, four rows of x and their partial sums lie in the first-level cache together.
  */
 final class CpuLinear implements Runnable {
 
-    /** Weights of a chunk: 256 KiB as float32, a quarter of the usual second-level cache. */
-    private static final int CHUNK_ELEMENTS = 1 << 16;
+    /** Up to this many input rows stream the weights. */
+    private static final int STREAM_ROWS = 12;
+    /** Streaming: rows of a chunk, between enough for long runs of addresses and enough chunks per thread for balance. */
+    private static final int STREAM_CHUNK = 64;
+    private static final int LEAST_STREAM_CHUNK = 16;
+    private static final int CHUNKS_PER_THREAD = 8;
+    /** Multiplying: output rows of a chunk, columns of a block, input rows whose partial sums are kept. 16 + 4 + 8 KiB. */
+    private static final int PANEL_ROWS = 16;
+    private static final int PANEL_COLUMNS = 256;
+    private static final int SUM_ROWS = 8;
     /** Multiply-adds below which handing work to other threads costs more than it gains. */
     private static final long INLINE_WORK = 1 << 15;
 
@@ -24,11 +34,11 @@ final class CpuLinear implements Runnable {
     private final float[] bias;
     private final float cap;
     private final int n;
-    private final TensorPart[] chunkPart;
-    private final int[] chunkRow;
-    private final int[] chunkCount;
-    private final int[] chunkColumn;
-    private final Workers.Task body = this::chunk;
+    private final RowChunks streamed;
+    private final RowChunks panels;
+    private final boolean storedWide;
+    private final Workers.Task streamBody = this::stream;
+    private final Workers.Task panelBody = this::panel;
 
     CpuLinear(CpuBackend backend, HostRows rows, HostBuffer x, HostWeight w, float[] bias, float cap, HostBuffer y) {
         this.backend = backend;
@@ -38,71 +48,96 @@ final class CpuLinear implements Runnable {
         this.bias = bias;
         this.cap = cap;
         n = w.columns();
-        int wanted = (w.rows() + 4 * backend.workers.size() - 1) / (4 * backend.workers.size());
-        int size = Math.max(4, Math.min(CHUNK_ELEMENTS / n, wanted + 3) & ~3);
-        int count = 0;
-        for (TensorPart part : w.parts()) {
-            count += (part.rows() + size - 1) / size;
-        }
-        chunkPart = new TensorPart[count];
-        chunkRow = new int[count];
-        chunkCount = new int[count];
-        chunkColumn = new int[count];
-        int i = 0;
-        int column = 0;
-        for (TensorPart part : w.parts()) {
-            for (int row = 0; row < part.rows(); row += size, i++) {
-                chunkPart[i] = part;
-                chunkRow[i] = row;
-                chunkCount[i] = Math.min(size, part.rows() - row);
-                chunkColumn[i] = column + row;
-            }
-            column += part.rows();
-        }
-        backend.workers.reserve(size * n, 0);
+        int even = w.rows() / (CHUNKS_PER_THREAD * backend.workers.size()) & ~3;
+        streamed = new RowChunks(w, Math.clamp(even, LEAST_STREAM_CHUNK, STREAM_CHUNK));
+        panels = new RowChunks(w, PANEL_ROWS);
+        storedWide = w.parts()[0].dtype() != DType.BF16;
+        backend.workers.reserve(PANEL_ROWS * n, 0);
     }
 
     @Override
     public void run() {
         int m = rows.count();
-        if (m > 0) {
-            backend.run(chunkPart.length, (long) m * y.columns() * n < INLINE_WORK, body);
+        if (m == 0) {
+            return;
+        }
+        boolean few = storedWide ? m == 1 && streamed.part[0].dtype() == DType.F32 : m <= STREAM_ROWS;
+        int tasks = few ? streamed.part.length : panels.part.length;
+        backend.run(tasks, (long) m * y.columns() * n < INLINE_WORK, few ? streamBody : panelBody);
+    }
+
+    private void stream(int index, Scratch scratch) {
+        Kernels kernels = backend.kernels;
+        TensorPart part = streamed.part[index];
+        int count = streamed.count[index];
+        int column = streamed.column[index];
+        long at = (long) streamed.row[index] * n;
+        int to = y.at(0) + column;
+        int m = rows.count();
+        if (part.dtype() == DType.F32) {
+            kernels.matvecF32(part.data(), at, count, n, x.floats(), x.at(0), y.floats(), to, scratch.lanes);
+        } else if (m == 1) {
+            kernels.matvecBf16(part.data(), at, count, n, x.floats(), x.at(0), y.floats(), to, scratch.lanes);
+        } else {
+            kernels.matmulBf16(part.data(), at, count, n, x.floats(), x.at(0), x.stride(), m, y.floats(), to, y.stride(), scratch.lanes);
+        }
+        finish(kernels, 0, m, column, count);
+    }
+
+    private void panel(int index, Scratch scratch) {
+        Kernels kernels = backend.kernels;
+        int count = panels.count[index];
+        int column = panels.column[index];
+        widen(kernels, panels.part[index], (long) panels.row[index] * n, count, scratch.panel);
+        int m = rows.count();
+        int whole = n / Kernels.LANES * Kernels.LANES;
+        for (int i = 0; i < m; i += SUM_ROWS) {
+            int few = Math.min(SUM_ROWS, m - i);
+            float[] sums = scratch.sums;
+            Arrays.fill(sums, 0, few * count * Kernels.LANES, 0);
+            for (int k = 0; k < whole; k += PANEL_COLUMNS) {
+                int width = Math.min(PANEL_COLUMNS, whole - k);
+                int stride = Math.min(PANEL_COLUMNS, n - k);
+                kernels.addProducts(x.floats(), x.at(i) + k, x.stride(), few, scratch.panel, k * count, stride, count, width, sums, 0);
+            }
+            reduce(i, few, count, column, whole, scratch);
+            finish(kernels, i, few, column, count);
         }
     }
 
-    private void chunk(int index, Scratch scratch) {
-        Kernels kernels = backend.kernels;
-        TensorPart part = chunkPart[index];
-        int m = rows.count();
-        int count = chunkCount[index];
-        int column = chunkColumn[index];
-        long at = (long) chunkRow[index] * n;
-        boolean streams = m == 1;
-        switch (part.dtype()) {
-            case BF16 -> {
-                if (streams) {
-                    kernels.matvecBf16(part.data(), at, count, n, x.floats(), x.at(0), y.floats(), y.at(0) + column, scratch.lanes);
+    /** Widens rows to float32, block of columns by block of columns: element (r, k0 + k) is at k0 count + r width + k. */
+    private void widen(Kernels kernels, TensorPart part, long at, int count, float[] panel) {
+        for (int r = 0; r < count; r++) {
+            for (int k = 0; k < n; k += PANEL_COLUMNS) {
+                int width = Math.min(PANEL_COLUMNS, n - k);
+                int to = k * count + r * width;
+                if (part.dtype() == DType.BF16) {
+                    kernels.widenBf16(part.data(), at + (long) r * n + k, width, panel, to);
                 } else {
-                    kernels.widenBf16(part.data(), at, count * n, scratch.panel, 0);
+                    HostWeight.widen(part, at + (long) r * n + k, width, panel, to);
                 }
             }
-            case F32 -> {
-                if (streams) {
-                    kernels.matvecF32(part.data(), at, count, n, x.floats(), x.at(0), y.floats(), y.at(0) + column, scratch.lanes);
-                } else {
-                    HostWeight.widen(part, at, count * n, scratch.panel, 0);
+        }
+    }
+
+    /** Adds the last columns, which fill no vector, and the partial sums. */
+    private void reduce(int i, int few, int count, int column, int whole, Scratch scratch) {
+        int block = whole / PANEL_COLUMNS * PANEL_COLUMNS;
+        for (int t = 0; t < few; t++) {
+            for (int r = 0; r < count; r++) {
+                int at = (t * count + r) * Kernels.LANES;
+                int w = block * count + r * (n - block) - block;
+                for (int k = whole; k < n; k++) {
+                    int lane = at + k - whole;
+                    scratch.sums[lane] = Math.fma(scratch.panel[w + k], x.floats()[x.at(i + t) + k], scratch.sums[lane]);
                 }
-            }
-            default -> {
-                HostWeight.widen(part, at, count * n, scratch.panel, 0);
-                streams = false;
+                y.floats()[y.at(i + t) + column + r] = Kernels.reduce(scratch.sums, at);
             }
         }
-        if (!streams) {
-            kernels.matmul(x.floats(), x.at(0), x.stride(), m, scratch.panel, 0, n, count, n, y.floats(), y.at(0) + column, y.stride(),
-                    scratch.lanes);
-        }
-        for (int i = 0; i < m; i++) {
+    }
+
+    private void finish(Kernels kernels, int from, int few, int column, int count) {
+        for (int i = from; i < from + few; i++) {
             if (bias != null) {
                 kernels.add(y.floats(), y.at(i) + column, bias, column, count);
             }
@@ -110,5 +145,10 @@ final class CpuLinear implements Runnable {
                 kernels.softCap(y.floats(), y.at(i) + column, count, cap);
             }
         }
+    }
+
+    /** Floats of a thread's partial sums. */
+    static int sumFloats() {
+        return SUM_ROWS * PANEL_ROWS * Kernels.LANES;
     }
 }

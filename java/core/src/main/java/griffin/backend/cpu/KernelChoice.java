@@ -1,17 +1,26 @@
 package griffin.backend.cpu;
 
-import java.util.function.Consumer;
+import griffin.error.InvalidRequestException;
 
-/** Which kernels a backend starts with, and which it goes over to. */
-record KernelChoice(Kernels first, Kernels fast, String description) {
+/** Which kernels a backend uses. {@code -Dgriffin.cpu.kernels=scalar|vector|auto} chooses; auto starts scalar ({@link AdaptiveKernels}). */
+record KernelChoice(Kernels kernels, String description) {
 
-    /** The widest vector kernels of this machine, or the scalar ones where the vector module is absent. */
+    static final String PROPERTY = "griffin.cpu.kernels";
+
+    /** What the property says, by default vectors as wide as the machine has, scalar without the vector module. */
     static KernelChoice choose() {
+        String wanted = System.getProperty(PROPERTY, "auto");
+        if (wanted.equals("scalar")) {
+            return new KernelChoice(new ScalarKernels(), "no vectors (" + PROPERTY + "=scalar)");
+        }
+        if (!wanted.equals("auto") && !wanted.equals("vector")) {
+            throw new InvalidRequestException("the system property " + PROPERTY + " must be scalar, vector or auto, not '" + wanted + "'");
+        }
         if (ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()) {
-            return new KernelChoice(new ScalarKernels(), null, "no vectors (start Java with --add-modules jdk.incubator.vector)");
+            return new KernelChoice(new ScalarKernels(), "no vectors (start Java with --add-modules jdk.incubator.vector)");
         }
         int bits = VectorWidth.FLOATS.vectorBitSize();
-        return new KernelChoice(vectors(bits), null, bits + "-bit vectors");
+        return new KernelChoice(wanted.equals("vector") ? vectors(bits) : AdaptiveKernels.shared(bits), bits + "-bit vectors");
     }
 
     static Kernels vectors(int bits) {
@@ -20,11 +29,5 @@ record KernelChoice(Kernels first, Kernels fast, String description) {
             case 256 -> new Kernels256();
             default -> new Kernels128();
         };
-    }
-
-    void whenReady(Consumer<Kernels> use) {
-        if (fast != null) {
-            use.accept(fast);
-        }
     }
 }

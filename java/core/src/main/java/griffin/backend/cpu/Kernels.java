@@ -29,6 +29,19 @@ interface Kernels {
     void matvecF32(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes);
 
     /**
+     * out[outAt + i outStride + r] = x[i] . w[r] for a few rows of x, {@code rows} rows of bfloat16 weights beginning at element wAt:
+     * the weights are read from memory once.
+     */
+    void matmulBf16(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, int xStride, int m, float[] out, int outAt,
+            int outStride, float[] lanes);
+
+    /**
+     * Adds n products to partial sums: sums[sumsAt + (i rows + r) LANES + l] += x[i, k] w[r, k] for l = k mod LANES; n is a multiple of
+     * LANES. Large products go through this in blocks of columns that stay in the first-level cache.
+     */
+    void addProducts(float[] x, int xAt, int xStride, int m, float[] w, int wAt, int wStride, int rows, int n, float[] sums, int sumsAt);
+
+    /**
      * out[outAt + i outStride + r] = x[i] . w[r] for m rows of x and {@code rows} rows of w, all in arrays with their strides.
      */
     void matmul(float[] x, int xAt, int xStride, int m, float[] w, int wAt, int wStride, int rows, int n, float[] out, int outAt,

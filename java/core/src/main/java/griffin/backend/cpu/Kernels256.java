@@ -8,12 +8,17 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
-/** Products on 256-bit vectors: two registers hold a dot product's 16 partial sums; two rows at once, since there are only 16 registers. */
+/**
+ * Products on 256-bit vectors: two registers hold a dot product's 16 partial sums; there are only 16. Long rows are
+ * read two at once, half a chunk apart (see {@link Kernels512}).
+ */
 final class Kernels256 extends VectorKernels {
 
     private static final VectorSpecies<Float> F = FloatVector.SPECIES_256;
     private static final VectorSpecies<Integer> I = IntVector.SPECIES_256;
     private static final VectorSpecies<Short> S = ShortVector.SPECIES_128;
+    /** Rows up to this length are read one by one: x stays in the first-level cache, and a single stream suits the prefetcher best. */
+    private static final int SHORT_ROW = 3072;
     private static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
 
     private static FloatVector bf16(MemorySegment w, long byteAt) {
@@ -42,22 +47,23 @@ final class Kernels256 extends VectorKernels {
 
     @Override
     public void matvecBf16(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
-        int r = 0;
-        for (; r + 2 <= rows; r += 2) {
-            rowsBf16(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        int half = n > SHORT_ROW ? rows / 2 : 0;
+        for (int r = 0; r < half; r++) {
+            rowsBf16(w, wAt + (long) r * n, half, n, x, xAt, out, outAt + r, lanes);
         }
-        for (; r < rows; r++) {
+        for (int r = 2 * half; r < rows; r++) {
             rowBf16(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
         }
     }
 
-    private static void rowsBf16(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+    private static void rowsBf16(MemorySegment w, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
+            float[] lanes) {
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s01 = FloatVector.zero(F);
         FloatVector s10 = FloatVector.zero(F);
         FloatVector s11 = FloatVector.zero(F);
         long at0 = wAt * 2;
-        long at1 = (wAt + 1L * n) * 2;
+        long at1 = (wAt + 1L * apart * n) * 2;
         int k = 0;
         for (; k + LANES <= n; k += LANES) {
             FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
@@ -72,7 +78,7 @@ final class Kernels256 extends VectorKernels {
         s10.intoArray(lanes, 16);
         s11.intoArray(lanes, 24);
         out[outAt] = finishBf16(w, wAt + k, x, xAt + k, n - k, lanes, 0);
-        out[outAt + 1] = finishBf16(w, wAt + 1L * n + k, x, xAt + k, n - k, lanes, 16);
+        out[outAt + apart] = finishBf16(w, wAt + 1L * apart * n + k, x, xAt + k, n - k, lanes, 16);
     }
 
     private static void rowBf16(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
@@ -80,11 +86,15 @@ final class Kernels256 extends VectorKernels {
         FloatVector s01 = FloatVector.zero(F);
         long at0 = wAt * 2;
         int k = 0;
+        for (; k + 2 * LANES <= n; k += 2 * LANES) {
+            s00 = bf16(w, at0 + 2L * k).fma(FloatVector.fromArray(F, x, xAt + k), s00);
+            s01 = bf16(w, at0 + 2L * k + 16).fma(FloatVector.fromArray(F, x, xAt + k + 8), s01);
+            s00 = bf16(w, at0 + 2L * k + 32).fma(FloatVector.fromArray(F, x, xAt + k + 16), s00);
+            s01 = bf16(w, at0 + 2L * k + 48).fma(FloatVector.fromArray(F, x, xAt + k + 24), s01);
+        }
         for (; k + LANES <= n; k += LANES) {
-            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
-            FloatVector x1 = FloatVector.fromArray(F, x, xAt + k + 8);
-            s00 = bf16(w, at0 + 2L * k).fma(x0, s00);
-            s01 = bf16(w, at0 + 2L * k + 16).fma(x1, s01);
+            s00 = bf16(w, at0 + 2L * k).fma(FloatVector.fromArray(F, x, xAt + k), s00);
+            s01 = bf16(w, at0 + 2L * k + 16).fma(FloatVector.fromArray(F, x, xAt + k + 8), s01);
         }
         s00.intoArray(lanes, 0);
         s01.intoArray(lanes, 8);
@@ -93,22 +103,23 @@ final class Kernels256 extends VectorKernels {
 
     @Override
     public void matvecF32(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
-        int r = 0;
-        for (; r + 2 <= rows; r += 2) {
-            rowsF32(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        int half = n > SHORT_ROW ? rows / 2 : 0;
+        for (int r = 0; r < half; r++) {
+            rowsF32(w, wAt + (long) r * n, half, n, x, xAt, out, outAt + r, lanes);
         }
-        for (; r < rows; r++) {
+        for (int r = 2 * half; r < rows; r++) {
             rowF32(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
         }
     }
 
-    private static void rowsF32(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+    private static void rowsF32(MemorySegment w, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
+            float[] lanes) {
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s01 = FloatVector.zero(F);
         FloatVector s10 = FloatVector.zero(F);
         FloatVector s11 = FloatVector.zero(F);
         long at0 = wAt * 4;
-        long at1 = (wAt + 1L * n) * 4;
+        long at1 = (wAt + 1L * apart * n) * 4;
         int k = 0;
         for (; k + LANES <= n; k += LANES) {
             FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
@@ -123,7 +134,7 @@ final class Kernels256 extends VectorKernels {
         s10.intoArray(lanes, 16);
         s11.intoArray(lanes, 24);
         out[outAt] = finishF32(w, wAt + k, x, xAt + k, n - k, lanes, 0);
-        out[outAt + 1] = finishF32(w, wAt + 1L * n + k, x, xAt + k, n - k, lanes, 16);
+        out[outAt + apart] = finishF32(w, wAt + 1L * apart * n + k, x, xAt + k, n - k, lanes, 16);
     }
 
     private static void rowF32(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {

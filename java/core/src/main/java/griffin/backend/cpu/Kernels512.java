@@ -2,13 +2,18 @@ package griffin.backend.cpu;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
-/** Products on 512-bit vectors: one register holds a dot product's 16 partial sums; four rows at once hide the latency. */
+/**
+ * Products on 512-bit vectors: one register holds a dot product's 16 partial sums. Four rows at once hide the latency and share the loads
+ * of x, which with long rows does not stay in the first-level cache. Rows that are read at once lie a quarter of the chunk apart: streams
+ * in neighbouring pages confuse the prefetcher (measured: four adjacent rows 13 GB/s, four distant ones 20, one row 10 to 24).
+ */
 final class Kernels512 extends VectorKernels {
 
     private static final VectorSpecies<Float> F = FloatVector.SPECIES_512;
@@ -39,24 +44,25 @@ final class Kernels512 extends VectorKernels {
 
     @Override
     public void matvecBf16(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
-        int r = 0;
-        for (; r + 4 <= rows; r += 4) {
-            rowsBf16(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        int quarter = rows / 4;
+        for (int r = 0; r < quarter; r++) {
+            rowsBf16(w, wAt + (long) r * n, quarter, n, x, xAt, out, outAt + r, lanes);
         }
-        for (; r < rows; r++) {
+        for (int r = 4 * quarter; r < rows; r++) {
             rowBf16(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
         }
     }
 
-    private static void rowsBf16(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+    private static void rowsBf16(MemorySegment w, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
+            float[] lanes) {
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s10 = FloatVector.zero(F);
         FloatVector s20 = FloatVector.zero(F);
         FloatVector s30 = FloatVector.zero(F);
         long at0 = wAt * 2;
-        long at1 = (wAt + 1L * n) * 2;
-        long at2 = (wAt + 2L * n) * 2;
-        long at3 = (wAt + 3L * n) * 2;
+        long at1 = (wAt + 1L * apart * n) * 2;
+        long at2 = (wAt + 2L * apart * n) * 2;
+        long at3 = (wAt + 3L * apart * n) * 2;
         int k = 0;
         for (; k + LANES <= n; k += LANES) {
             FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
@@ -70,9 +76,9 @@ final class Kernels512 extends VectorKernels {
         s20.intoArray(lanes, 32);
         s30.intoArray(lanes, 48);
         out[outAt] = finishBf16(w, wAt + k, x, xAt + k, n - k, lanes, 0);
-        out[outAt + 1] = finishBf16(w, wAt + 1L * n + k, x, xAt + k, n - k, lanes, 16);
-        out[outAt + 2] = finishBf16(w, wAt + 2L * n + k, x, xAt + k, n - k, lanes, 32);
-        out[outAt + 3] = finishBf16(w, wAt + 3L * n + k, x, xAt + k, n - k, lanes, 48);
+        out[outAt + apart] = finishBf16(w, wAt + 1L * apart * n + k, x, xAt + k, n - k, lanes, 16);
+        out[outAt + 2 * apart] = finishBf16(w, wAt + 2L * apart * n + k, x, xAt + k, n - k, lanes, 32);
+        out[outAt + 3 * apart] = finishBf16(w, wAt + 3L * apart * n + k, x, xAt + k, n - k, lanes, 48);
     }
 
     private static void rowBf16(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
@@ -89,24 +95,25 @@ final class Kernels512 extends VectorKernels {
 
     @Override
     public void matvecF32(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
-        int r = 0;
-        for (; r + 4 <= rows; r += 4) {
-            rowsF32(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
+        int quarter = rows / 4;
+        for (int r = 0; r < quarter; r++) {
+            rowsF32(w, wAt + (long) r * n, quarter, n, x, xAt, out, outAt + r, lanes);
         }
-        for (; r < rows; r++) {
+        for (int r = 4 * quarter; r < rows; r++) {
             rowF32(w, wAt + (long) r * n, n, x, xAt, out, outAt + r, lanes);
         }
     }
 
-    private static void rowsF32(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+    private static void rowsF32(MemorySegment w, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
+            float[] lanes) {
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s10 = FloatVector.zero(F);
         FloatVector s20 = FloatVector.zero(F);
         FloatVector s30 = FloatVector.zero(F);
         long at0 = wAt * 4;
-        long at1 = (wAt + 1L * n) * 4;
-        long at2 = (wAt + 2L * n) * 4;
-        long at3 = (wAt + 3L * n) * 4;
+        long at1 = (wAt + 1L * apart * n) * 4;
+        long at2 = (wAt + 2L * apart * n) * 4;
+        long at3 = (wAt + 3L * apart * n) * 4;
         int k = 0;
         for (; k + LANES <= n; k += LANES) {
             FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
@@ -120,9 +127,9 @@ final class Kernels512 extends VectorKernels {
         s20.intoArray(lanes, 32);
         s30.intoArray(lanes, 48);
         out[outAt] = finishF32(w, wAt + k, x, xAt + k, n - k, lanes, 0);
-        out[outAt + 1] = finishF32(w, wAt + 1L * n + k, x, xAt + k, n - k, lanes, 16);
-        out[outAt + 2] = finishF32(w, wAt + 2L * n + k, x, xAt + k, n - k, lanes, 32);
-        out[outAt + 3] = finishF32(w, wAt + 3L * n + k, x, xAt + k, n - k, lanes, 48);
+        out[outAt + apart] = finishF32(w, wAt + 1L * apart * n + k, x, xAt + k, n - k, lanes, 16);
+        out[outAt + 2 * apart] = finishF32(w, wAt + 2L * apart * n + k, x, xAt + k, n - k, lanes, 32);
+        out[outAt + 3 * apart] = finishF32(w, wAt + 3L * apart * n + k, x, xAt + k, n - k, lanes, 48);
     }
 
     private static void rowF32(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
@@ -135,6 +142,97 @@ final class Kernels512 extends VectorKernels {
         }
         s00.intoArray(lanes, 0);
         out[outAt] = finishF32(w, wAt + k, x, xAt + k, n - k, lanes, 0);
+    }
+
+    @Override
+    public void matmulBf16(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, int xStride, int m, float[] out, int outAt,
+            int outStride, float[] lanes) {
+        int quarter = rows / 4;
+        for (int r = 0; r < quarter; r++) {
+            for (int i = 0; i < m; i += 4) { // the second tile finds the four rows in the cache
+                tileBf16(w, wAt + (long) r * n, quarter, n, x, xAt + i * xStride, xStride, Math.min(4, m - i), lanes);
+                for (int t = 0; t < 4 * Math.min(4, m - i); t++) {
+                    long row = wAt + (r + (long) (t % 4) * quarter) * n;
+                    int k = n / LANES * LANES;
+                    out[outAt + (i + t / 4) * outStride + r + t % 4 * quarter] = finishBf16(w, row + k, x, xAt + (i + t / 4) * xStride + k,
+                            n - k, lanes, t * LANES);
+                }
+            }
+        }
+        for (int r = 4 * quarter; r < rows; r++) {
+            for (int i = 0; i < m; i++) {
+                rowBf16(w, wAt + (long) r * n, n, x, xAt + i * xStride, out, outAt + i * outStride + r, lanes);
+            }
+        }
+    }
+
+    /** The partial sums of up to 4 rows of x by 4 rows of weights; where x has fewer rows the last is multiplied again. */
+    private static void tileBf16(MemorySegment w, long wAt, int apart, int n, float[] x, int xAt, int xStride, int m, float[] lanes) {
+        FloatVector s00 = FloatVector.zero(F);
+        FloatVector s01 = FloatVector.zero(F);
+        FloatVector s02 = FloatVector.zero(F);
+        FloatVector s03 = FloatVector.zero(F);
+        FloatVector s10 = FloatVector.zero(F);
+        FloatVector s11 = FloatVector.zero(F);
+        FloatVector s12 = FloatVector.zero(F);
+        FloatVector s13 = FloatVector.zero(F);
+        FloatVector s20 = FloatVector.zero(F);
+        FloatVector s21 = FloatVector.zero(F);
+        FloatVector s22 = FloatVector.zero(F);
+        FloatVector s23 = FloatVector.zero(F);
+        FloatVector s30 = FloatVector.zero(F);
+        FloatVector s31 = FloatVector.zero(F);
+        FloatVector s32 = FloatVector.zero(F);
+        FloatVector s33 = FloatVector.zero(F);
+        long at0 = wAt * 2;
+        long at1 = (wAt + 1L * apart * n) * 2;
+        long at2 = (wAt + 2L * apart * n) * 2;
+        long at3 = (wAt + 3L * apart * n) * 2;
+        int x1At = xAt + Math.min(1, m - 1) * xStride;
+        int x2At = xAt + Math.min(2, m - 1) * xStride;
+        int x3At = xAt + Math.min(3, m - 1) * xStride;
+        for (int k = 0; k + LANES <= n; k += LANES) {
+            FloatVector w0 = bf16(w, at0 + 2L * k);
+            FloatVector w1 = bf16(w, at1 + 2L * k);
+            FloatVector w2 = bf16(w, at2 + 2L * k);
+            FloatVector w3 = bf16(w, at3 + 2L * k);
+            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
+            s00 = w0.fma(x0, s00);
+            s01 = w1.fma(x0, s01);
+            s02 = w2.fma(x0, s02);
+            s03 = w3.fma(x0, s03);
+            FloatVector x1 = FloatVector.fromArray(F, x, x1At + k);
+            s10 = w0.fma(x1, s10);
+            s11 = w1.fma(x1, s11);
+            s12 = w2.fma(x1, s12);
+            s13 = w3.fma(x1, s13);
+            FloatVector x2 = FloatVector.fromArray(F, x, x2At + k);
+            s20 = w0.fma(x2, s20);
+            s21 = w1.fma(x2, s21);
+            s22 = w2.fma(x2, s22);
+            s23 = w3.fma(x2, s23);
+            FloatVector x3 = FloatVector.fromArray(F, x, x3At + k);
+            s30 = w0.fma(x3, s30);
+            s31 = w1.fma(x3, s31);
+            s32 = w2.fma(x3, s32);
+            s33 = w3.fma(x3, s33);
+        }
+        s00.intoArray(lanes, 0);
+        s01.intoArray(lanes, 16);
+        s02.intoArray(lanes, 32);
+        s03.intoArray(lanes, 48);
+        s10.intoArray(lanes, 64);
+        s11.intoArray(lanes, 80);
+        s12.intoArray(lanes, 96);
+        s13.intoArray(lanes, 112);
+        s20.intoArray(lanes, 128);
+        s21.intoArray(lanes, 144);
+        s22.intoArray(lanes, 160);
+        s23.intoArray(lanes, 176);
+        s30.intoArray(lanes, 192);
+        s31.intoArray(lanes, 208);
+        s32.intoArray(lanes, 224);
+        s33.intoArray(lanes, 240);
     }
 
     @Override
@@ -159,27 +257,68 @@ final class Kernels512 extends VectorKernels {
         }
     }
 
-    /** 4 rows of x by 4 rows of w, all partial sums in registers. */
+    /** 4 rows of x by 4 rows of w. */
     private static void tile(float[] x, int xAt, int xStride, float[] w, int wAt, int wStride, int n, float[] out, int outAt, int outStride,
             float[] lanes) {
-        FloatVector s00 = FloatVector.zero(F);
-        FloatVector s01 = FloatVector.zero(F);
-        FloatVector s02 = FloatVector.zero(F);
-        FloatVector s03 = FloatVector.zero(F);
-        FloatVector s10 = FloatVector.zero(F);
-        FloatVector s11 = FloatVector.zero(F);
-        FloatVector s12 = FloatVector.zero(F);
-        FloatVector s13 = FloatVector.zero(F);
-        FloatVector s20 = FloatVector.zero(F);
-        FloatVector s21 = FloatVector.zero(F);
-        FloatVector s22 = FloatVector.zero(F);
-        FloatVector s23 = FloatVector.zero(F);
-        FloatVector s30 = FloatVector.zero(F);
-        FloatVector s31 = FloatVector.zero(F);
-        FloatVector s32 = FloatVector.zero(F);
-        FloatVector s33 = FloatVector.zero(F);
-        int k = 0;
-        for (; k + LANES <= n; k += LANES) {
+        Arrays.fill(lanes, 0, 16 * LANES, 0);
+        addTile(x, xAt, xStride, w, wAt, wStride, n, lanes, 0, 4 * LANES);
+        int k = n / LANES * LANES;
+        for (int t = 0; t < 4; t++) {
+            for (int r = 0; r < 4; r++) {
+                out[outAt + t * outStride + r] = finish(w, wAt + r * wStride + k, x, xAt + t * xStride + k, n - k, lanes, (4 * t + r) * LANES);
+            }
+        }
+    }
+
+    @Override
+    public void addProducts(float[] x, int xAt, int xStride, int m, float[] w, int wAt, int wStride, int rows, int n, float[] sums,
+            int sumsAt) {
+        int i = 0;
+        for (; i + 4 <= m; i += 4) {
+            int r = 0;
+            for (; r + 4 <= rows; r += 4) {
+                addTile(x, xAt + i * xStride, xStride, w, wAt + r * wStride, wStride, n, sums, sumsAt + (i * rows + r) * LANES, rows * LANES);
+            }
+            for (; r < rows; r++) {
+                for (int t = i; t < i + 4; t++) {
+                    addRow16(x, xAt + t * xStride, w, wAt + r * wStride, n, sums, sumsAt + (t * rows + r) * LANES);
+                }
+            }
+        }
+        for (; i < m; i++) {
+            for (int r = 0; r < rows; r++) {
+                addRow16(x, xAt + i * xStride, w, wAt + r * wStride, n, sums, sumsAt + (i * rows + r) * LANES);
+            }
+        }
+    }
+
+    private static void addRow16(float[] x, int xAt, float[] w, int wAt, int n, float[] sums, int at) {
+        FloatVector s = FloatVector.fromArray(F, sums, at);
+        for (int k = 0; k < n; k += LANES) {
+            s = FloatVector.fromArray(F, x, xAt + k).fma(FloatVector.fromArray(F, w, wAt + k), s);
+        }
+        s.intoArray(sums, at);
+    }
+
+    /** 4 rows of x by 4 rows of w, all partial sums in registers; those of the next row of x are {@code stride} further on. */
+    private static void addTile(float[] x, int xAt, int xStride, float[] w, int wAt, int wStride, int n, float[] sums, int at, int stride) {
+        FloatVector s00 = FloatVector.fromArray(F, sums, at);
+        FloatVector s01 = FloatVector.fromArray(F, sums, at + 16);
+        FloatVector s02 = FloatVector.fromArray(F, sums, at + 32);
+        FloatVector s03 = FloatVector.fromArray(F, sums, at + 48);
+        FloatVector s10 = FloatVector.fromArray(F, sums, at + stride);
+        FloatVector s11 = FloatVector.fromArray(F, sums, at + stride + 16);
+        FloatVector s12 = FloatVector.fromArray(F, sums, at + stride + 32);
+        FloatVector s13 = FloatVector.fromArray(F, sums, at + stride + 48);
+        FloatVector s20 = FloatVector.fromArray(F, sums, at + 2 * stride);
+        FloatVector s21 = FloatVector.fromArray(F, sums, at + 2 * stride + 16);
+        FloatVector s22 = FloatVector.fromArray(F, sums, at + 2 * stride + 32);
+        FloatVector s23 = FloatVector.fromArray(F, sums, at + 2 * stride + 48);
+        FloatVector s30 = FloatVector.fromArray(F, sums, at + 3 * stride);
+        FloatVector s31 = FloatVector.fromArray(F, sums, at + 3 * stride + 16);
+        FloatVector s32 = FloatVector.fromArray(F, sums, at + 3 * stride + 32);
+        FloatVector s33 = FloatVector.fromArray(F, sums, at + 3 * stride + 48);
+        for (int k = 0; k + LANES <= n; k += LANES) {
             FloatVector w0 = FloatVector.fromArray(F, w, wAt + k);
             FloatVector w1 = FloatVector.fromArray(F, w, wAt + wStride + k);
             FloatVector w2 = FloatVector.fromArray(F, w, wAt + 2 * wStride + k);
@@ -205,27 +344,21 @@ final class Kernels512 extends VectorKernels {
             s32 = w2.fma(x3, s32);
             s33 = w3.fma(x3, s33);
         }
-        s00.intoArray(lanes, 0);
-        s01.intoArray(lanes, 16);
-        s02.intoArray(lanes, 32);
-        s03.intoArray(lanes, 48);
-        s10.intoArray(lanes, 64);
-        s11.intoArray(lanes, 80);
-        s12.intoArray(lanes, 96);
-        s13.intoArray(lanes, 112);
-        s20.intoArray(lanes, 128);
-        s21.intoArray(lanes, 144);
-        s22.intoArray(lanes, 160);
-        s23.intoArray(lanes, 176);
-        s30.intoArray(lanes, 192);
-        s31.intoArray(lanes, 208);
-        s32.intoArray(lanes, 224);
-        s33.intoArray(lanes, 240);
-        for (int t = 0; t < 4; t++) {
-            for (int r = 0; r < 4; r++) {
-                out[outAt + t * outStride + r] =
-                        finish(w, wAt + r * wStride + k, x, xAt + t * xStride + k, n - k, lanes, (4 * t + r) * LANES);
-            }
-        }
+        s00.intoArray(sums, at);
+        s01.intoArray(sums, at + 16);
+        s02.intoArray(sums, at + 32);
+        s03.intoArray(sums, at + 48);
+        s10.intoArray(sums, at + stride);
+        s11.intoArray(sums, at + stride + 16);
+        s12.intoArray(sums, at + stride + 32);
+        s13.intoArray(sums, at + stride + 48);
+        s20.intoArray(sums, at + 2 * stride);
+        s21.intoArray(sums, at + 2 * stride + 16);
+        s22.intoArray(sums, at + 2 * stride + 32);
+        s23.intoArray(sums, at + 2 * stride + 48);
+        s30.intoArray(sums, at + 3 * stride);
+        s31.intoArray(sums, at + 3 * stride + 16);
+        s32.intoArray(sums, at + 3 * stride + 32);
+        s33.intoArray(sums, at + 3 * stride + 48);
     }
 }

@@ -53,6 +53,29 @@ final class ScalarKernels implements Kernels {
     }
 
     @Override
+    public void matmulBf16(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, int xStride, int m, float[] out, int outAt,
+            int outStride, float[] lanes) {
+        for (int i = 0; i < m; i++) {
+            matvecBf16(w, wAt, rows, n, x, xAt + i * xStride, out, outAt + i * outStride, lanes);
+        }
+    }
+
+    @Override
+    public void addProducts(float[] x, int xAt, int xStride, int m, float[] w, int wAt, int wStride, int rows, int n, float[] sums,
+            int sumsAt) {
+        for (int i = 0; i < m; i++) {
+            for (int r = 0; r < rows; r++) {
+                int at = sumsAt + (i * rows + r) * LANES;
+                for (int k = 0; k < n; k += LANES) {
+                    for (int l = 0; l < LANES; l++) {
+                        sums[at + l] = Math.fma(x[xAt + i * xStride + k + l], w[wAt + r * wStride + k + l], sums[at + l]);
+                    }
+                }
+            }
+        }
+    }
+
+    @Override
     public void matmul(float[] x, int xAt, int xStride, int m, float[] w, int wAt, int wStride, int rows, int n, float[] out, int outAt,
             int outStride, float[] lanes) {
         for (int i = 0; i < m; i++) {

@@ -5,6 +5,8 @@ final class Scratch {
 
     /** Partial sums of up to 16 dot products. */
     final float[] lanes = new float[16 * Kernels.LANES];
+    /** Partial sums of a product under way. */
+    final float[] sums = new float[CpuLinear.sumFloats()];
     /** Weight rows widened to float32. */
     float[] panel = new float[0];
     /** Attention scores of all heads. */

@@ -31,6 +31,82 @@ abstract class VectorKernels implements Kernels {
     }
 
     @Override
+    public void matmulBf16(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, int xStride, int m, float[] out, int outAt,
+            int outStride, float[] lanes) {
+        for (int i = 0; i < m; i++) { // from the second row of x on, the weights are in the second-level cache
+            matvecBf16(w, wAt, rows, n, x, xAt + i * xStride, out, outAt + i * outStride, lanes);
+        }
+    }
+
+    /** A vector holds LENGTH of the LANES partial sums; the others follow in further passes, since registers are few. */
+    @Override
+    public void addProducts(float[] x, int xAt, int xStride, int m, float[] w, int wAt, int wStride, int rows, int n, float[] sums,
+            int sumsAt) {
+        for (int part = 0; part < LANES; part += LENGTH) {
+            int i = 0;
+            for (; i + 2 <= m; i += 2) {
+                int r = 0;
+                for (; r + 4 <= rows; r += 4) {
+                    addTile(x, xAt + i * xStride + part, xStride, w, wAt + r * wStride + part, wStride, n, sums,
+                            sumsAt + (i * rows + r) * LANES + part, rows * LANES);
+                }
+                for (; r < rows; r++) {
+                    addRow(x, xAt + i * xStride + part, w, wAt + r * wStride + part, n, sums, sumsAt + (i * rows + r) * LANES + part);
+                    addRow(x, xAt + (i + 1) * xStride + part, w, wAt + r * wStride + part, n, sums,
+                            sumsAt + ((i + 1) * rows + r) * LANES + part);
+                }
+            }
+            for (int r = 0; i < m && r < rows; r++) {
+                addRow(x, xAt + i * xStride + part, w, wAt + r * wStride + part, n, sums, sumsAt + (i * rows + r) * LANES + part);
+            }
+        }
+    }
+
+    private static void addRow(float[] x, int xAt, float[] w, int wAt, int n, float[] sums, int at) {
+        FloatVector s = FloatVector.fromArray(F, sums, at);
+        for (int k = 0; k < n; k += LANES) {
+            s = FloatVector.fromArray(F, x, xAt + k).fma(FloatVector.fromArray(F, w, wAt + k), s);
+        }
+        s.intoArray(sums, at);
+    }
+
+    /** 2 rows of x by 4 rows of w; the sums of the second row of x are {@code stride} further on. */
+    private static void addTile(float[] x, int xAt, int xStride, float[] w, int wAt, int wStride, int n, float[] sums, int at, int stride) {
+        FloatVector s00 = FloatVector.fromArray(F, sums, at);
+        FloatVector s01 = FloatVector.fromArray(F, sums, at + 16);
+        FloatVector s02 = FloatVector.fromArray(F, sums, at + 32);
+        FloatVector s03 = FloatVector.fromArray(F, sums, at + 48);
+        FloatVector s10 = FloatVector.fromArray(F, sums, at + stride);
+        FloatVector s11 = FloatVector.fromArray(F, sums, at + stride + 16);
+        FloatVector s12 = FloatVector.fromArray(F, sums, at + stride + 32);
+        FloatVector s13 = FloatVector.fromArray(F, sums, at + stride + 48);
+        for (int k = 0; k < n; k += LANES) {
+            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
+            FloatVector x1 = FloatVector.fromArray(F, x, xAt + xStride + k);
+            FloatVector w0 = FloatVector.fromArray(F, w, wAt + k);
+            s00 = w0.fma(x0, s00);
+            s10 = w0.fma(x1, s10);
+            FloatVector w1 = FloatVector.fromArray(F, w, wAt + wStride + k);
+            s01 = w1.fma(x0, s01);
+            s11 = w1.fma(x1, s11);
+            FloatVector w2 = FloatVector.fromArray(F, w, wAt + 2 * wStride + k);
+            s02 = w2.fma(x0, s02);
+            s12 = w2.fma(x1, s12);
+            FloatVector w3 = FloatVector.fromArray(F, w, wAt + 3 * wStride + k);
+            s03 = w3.fma(x0, s03);
+            s13 = w3.fma(x1, s13);
+        }
+        s00.intoArray(sums, at);
+        s01.intoArray(sums, at + 16);
+        s02.intoArray(sums, at + 32);
+        s03.intoArray(sums, at + 48);
+        s10.intoArray(sums, at + stride);
+        s11.intoArray(sums, at + stride + 16);
+        s12.intoArray(sums, at + stride + 32);
+        s13.intoArray(sums, at + stride + 48);
+    }
+
+    @Override
     public final void widenBf16(MemorySegment w, long at, int n, float[] out, int outAt) {
         int i = 0;
         for (; i + LENGTH <= n; i += LENGTH) {

@@ -15,11 +15,14 @@ final class Workers implements AutoCloseable {
     }
 
     private static final int SPINS = 20_000;
+    /** The caller yields after this many looks: the last worker may be waiting for a core. */
+    private static final int PATIENCE = 2_000;
 
     private final Thread[] threads;
     private final Scratch[] scratches;
     private final AtomicInteger next = new AtomicInteger();
     private final AtomicInteger busy = new AtomicInteger();
+    private final AtomicInteger parked = new AtomicInteger();
     private volatile int generation;
     private volatile boolean closed;
     private volatile Throwable failure;
@@ -62,14 +65,20 @@ final class Workers implements AutoCloseable {
         next.set(0);
         busy.set(threads.length);
         generation++; // publishes the fields above
-        for (Thread thread : threads) {
-            LockSupport.unpark(thread);
+        if (parked.get() != 0) { // a worker that is about to park counts itself first and looks at the generation after that
+            for (Thread thread : threads) {
+                LockSupport.unpark(thread);
+            }
         }
         try {
             pull(scratches[0]);
         } finally {
-            while (busy.get() != 0) {
-                Thread.onSpinWait();
+            for (int looks = 0; busy.get() != 0; looks++) {
+                if (looks < PATIENCE) {
+                    Thread.onSpinWait();
+                } else {
+                    Thread.yield();
+                }
             }
         }
         Throwable thrown = failure;
@@ -105,7 +114,11 @@ final class Workers implements AutoCloseable {
                 if (++spins < SPINS) {
                     Thread.onSpinWait();
                 } else {
-                    LockSupport.park(this);
+                    parked.getAndIncrement();
+                    if (generation == seen && !closed) {
+                        LockSupport.park(this);
+                    }
+                    parked.getAndDecrement();
                 }
             }
             seen++;

@@ -1,0 +1,114 @@
+package griffin.benchmarks;
+
+import java.util.Arrays;
+
+/**
+ * Runs the benchmarks: {@code java --add-modules jdk.incubator.vector -jar griffin-benchmarks.jar NAME [options]}. Java 25, this jar and
+ * the lib folder beside it are all that is needed.
+ */
+public final class Main {
+
+    private static final String USAGE = """
+            usage: java --add-modules jdk.incubator.vector -jar griffin-benchmarks.jar NAME [options]
+              report     ceilings, decode, batch, prefill, scan and conv in one table
+              ceilings   read, copy and FMA rates of this machine, in Java and C
+              decode     end-to-end decode, share of the read ceiling
+              batch      end-to-end decode of 1, 2, 4 and 8 sequences at once
+              prefill    end-to-end prefill of 512 tokens, share of the FMA ceiling
+              scan       RG-LRU recurrence alone
+              conv       causal convolution alone
+              first      time to the first token in this new process
+              soak       200,000 tokens through the stories model, resident memory before and after
+              jmh ...    JMH with its own options: operations by shape
+            options: --model DIR, or random weights of --shape 2b|9b|stories (2b) with --layers N (all); --runs N (5);
+              --tokens N per run; --threads N (all cores); --no-c leaves the C ceilings out""";
+
+    private Main() {
+    }
+
+    public static void main(String[] args) throws Exception {
+        long start = System.nanoTime();
+        String name = args.length == 0 ? "--help" : args[0];
+        if (name.equals("jmh")) {
+            org.openjdk.jmh.Main.main(Arrays.copyOfRange(args, 1, args.length));
+            return;
+        }
+        if (name.equals("--help")) {
+            System.out.println(USAGE);
+            return;
+        }
+        try {
+            run(name, Options.parse(args, 1), start);
+        } catch (IllegalArgumentException e) {
+            System.err.println(e.getMessage() + System.lineSeparator() + USAGE);
+            System.exit(2);
+        }
+    }
+
+    private static void run(String name, Options o, long start) {
+        if (name.equals("first")) {
+            FirstToken.run(o, start);
+            return;
+        }
+        Results.note(MachineInfo.line() + "; " + o.threads + " threads, median of " + o.runs + " runs");
+        Results.header();
+        switch (name) {
+            case "report" -> {
+                ceilings(o);
+                models(o, true, true, true);
+                Loops.scan(o);
+                Loops.conv(o);
+            }
+            case "ceilings" -> ceilings(o);
+            case "decode" -> models(o, true, false, false);
+            case "batch" -> models(o, false, true, false);
+            case "prefill" -> models(o, false, false, true);
+            case "scan" -> Loops.scan(o);
+            case "conv" -> Loops.conv(o);
+            case "soak" -> Soak.run(o);
+            default -> throw new IllegalArgumentException("unknown benchmark " + name);
+        }
+    }
+
+    private static void ceilings(Options o) {
+        double[] read = new double[o.runs];
+        double[] copy = new double[o.runs];
+        double[] fma = new double[o.runs];
+        try (ReadCeiling ceiling = new ReadCeiling(o.threads)) {
+            Arrays.setAll(read, i -> ceiling.measure());
+        }
+        CopyCeiling copies = new CopyCeiling(o.threads);
+        Arrays.setAll(copy, i -> copies.measure());
+        FmaCeiling operations = new FmaCeiling(o.threads);
+        Arrays.setAll(fma, i -> operations.measure());
+        Results.line("read ceiling, Java", Team.median(read), "GB/s");
+        Results.line("copy ceiling, Java", Team.median(copy), "GB/s");
+        Results.line("FMA ceiling, Java", Team.median(fma), "GFLOP/s");
+        if (o.twin) {
+            CTwin.measure(o.threads, o.runs).ifPresent(c -> {
+                Results.line("read ceiling, Java against C", Team.median(read), "GB/s", c.readGigabytes(), "C's");
+                Results.line("FMA ceiling, Java against C", Team.median(fma), "GFLOP/s", c.fmaGigaflops(), "C's");
+            });
+        }
+    }
+
+    private static void models(Options o, boolean decode, boolean batch, boolean prefill) {
+        try (Workload w = new Workload(o, 512, 8)) {
+            Results.note(w.description);
+            if (decode) {
+                try (ReadCeiling ceiling = new ReadCeiling(o.threads)) {
+                    ModelRuns.decode(o, w, ceiling);
+                }
+            }
+            if (batch) {
+                double single = ModelRuns.single(o, w);
+                for (int sequences : new int[] {2, 4, 8}) {
+                    ModelRuns.batch(o, w, sequences, single);
+                }
+            }
+            if (prefill) {
+                ModelRuns.prefill(o, w, new FmaCeiling(o.threads));
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+package griffin.benchmarks;
+
+import java.nio.file.Path;
+
+/** The command line after the benchmark's name. */
+final class Options {
+
+    /** A model directory, or null for random weights of {@link #shape} in memory. */
+    Path model;
+    ModelShape shape = ModelShape.M2B;
+    /** Layers of the model in memory; 0 is the shape's own number. */
+    int layers;
+    int runs = 5;
+    int threads = Runtime.getRuntime().availableProcessors();
+    int tokens;
+    boolean twin = true;
+
+    static Options parse(String[] args, int from) {
+        Options o = new Options();
+        for (int i = from; i < args.length; i++) {
+            switch (args[i]) {
+                case "--model" -> o.model = Path.of(value(args, ++i));
+                case "--shape" -> o.shape = ModelShape.named(value(args, ++i));
+                case "--layers" -> o.layers = number(args, ++i);
+                case "--runs" -> o.runs = number(args, ++i);
+                case "--threads" -> o.threads = number(args, ++i);
+                case "--tokens" -> o.tokens = number(args, ++i);
+                case "--no-c" -> o.twin = false;
+                default -> throw new IllegalArgumentException("unknown option " + args[i]);
+            }
+        }
+        return o;
+    }
+
+    int layers() {
+        return layers > 0 ? layers : shape.layers;
+    }
+
+    private static String value(String[] args, int i) {
+        if (i == args.length) {
+            throw new IllegalArgumentException("option " + args[i - 1] + " needs a value");
+        }
+        return args[i];
+    }
+
+    private static int number(String[] args, int i) {
+        int n = Integer.parseInt(value(args, i));
+        if (n < 1) {
+            throw new IllegalArgumentException("option " + args[i - 1] + " must be at least 1, not " + n);
+        }
+        return n;
+    }
+}

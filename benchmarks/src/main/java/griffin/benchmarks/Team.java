@@ -1,0 +1,52 @@
+package griffin.benchmarks;
+
+import java.util.Arrays;
+import java.util.concurrent.CyclicBarrier;
+
+/** Threads that all start at once; the time is from the start of the first to the end of the last. */
+final class Team {
+
+    /** A thread's part of the work. */
+    interface Part {
+        void run(int thread);
+    }
+
+    private Team() {
+    }
+
+    /** Runs {@code part} on that many threads and returns the seconds it took. */
+    static double seconds(int threads, Part part) {
+        long[] start = new long[threads];
+        long[] end = new long[threads];
+        CyclicBarrier gate = new CyclicBarrier(threads);
+        Thread[] team = new Thread[threads];
+        for (int i = 0; i < threads; i++) {
+            int id = i;
+            team[i] = new Thread(() -> {
+                try {
+                    gate.await();
+                } catch (Exception e) {
+                    throw new IllegalStateException(e);
+                }
+                start[id] = System.nanoTime();
+                part.run(id);
+                end[id] = System.nanoTime();
+            });
+            team[i].start();
+        }
+        try {
+            for (Thread t : team) {
+                t.join();
+            }
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+        return (Arrays.stream(end).max().getAsLong() - Arrays.stream(start).min().getAsLong()) / 1e9;
+    }
+
+    /** The middle of some numbers, which it sorts. */
+    static double median(double[] values) {
+        Arrays.sort(values);
+        return values[values.length / 2];
+    }
+}
