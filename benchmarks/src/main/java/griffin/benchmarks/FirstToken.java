@@ -7,8 +7,7 @@ final class FirstToken {
 
     private static final int PROMPT = 5;
 
-    private FirstToken() {
-    }
+    private FirstToken() {}
 
     static void run(Options o, long start) {
         if (o.model == null) {

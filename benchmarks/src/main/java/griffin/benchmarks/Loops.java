@@ -2,8 +2,8 @@ package griffin.benchmarks;
 
 import griffin.backend.Buffer;
 import griffin.backend.DType;
-import griffin.backend.StepPlan;
 import griffin.backend.Step;
+import griffin.backend.StepPlan;
 import griffin.backend.TensorPart;
 import griffin.backend.Weight;
 import griffin.backend.WeightRole;
@@ -21,8 +21,7 @@ final class Loops {
 
     private static final int ROWS = 8192;
 
-    private Loops() {
-    }
+    private Loops() {}
 
     /** RG-LRU given gate pre-activations: three arrays read, one written. */
     static void scan(Options o) {
@@ -37,8 +36,9 @@ final class Loops {
         CopyCeiling copy = new CopyCeiling(o.threads);
         double bytes = 16.0 * ROWS * width / 1e9;
         double[] ceilings = new double[o.runs];
-        double full = rate(o, copy::measure, ceilings, bytes, () -> split(o, width, (from, n) -> KernelLoops.lru(zi, zr, decay, x, h, out, ROWS,
-                width, from, n)));
+        double full =
+                rate(o, copy::measure, ceilings, bytes, () -> split(o, width, (from, n) -> KernelLoops.lru(zi, zr, decay, x, h, out, ROWS,
+                        width, from, n)));
         double ceiling = Team.median(ceilings);
         double plain = rate(o, copy::measure, ceilings, bytes, () -> split(o, width, (from, n) -> KernelLoops.plain(zi, zr, x, h, out, ROWS,
                 width, from, n)));
@@ -115,7 +115,8 @@ final class Loops {
     /** Median of GB/s, after three runs for the compiler. */
     private static double rate(Options o, DoubleSupplier ceiling, double[] ceilings, double gigabytes, DoubleSupplier seconds) {
         for (int i = 0; i < 3; i++) {
-            seconds.getAsDouble();
+            double warm = seconds.getAsDouble();
+            assert warm > 0;
         }
         double[] rates = new double[o.runs];
         for (int i = 0; i < o.runs; i++) {

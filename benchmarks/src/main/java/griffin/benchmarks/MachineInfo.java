@@ -9,8 +9,7 @@ import jdk.incubator.vector.FloatVector;
 /** What the numbers were measured on. */
 final class MachineInfo {
 
-    private MachineInfo() {
-    }
+    private MachineInfo() {}
 
     /** Processor, cores, vector width, Java. */
     static String line() {

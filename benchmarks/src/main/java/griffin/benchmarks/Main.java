@@ -23,8 +23,7 @@ public final class Main {
             options: --model DIR, or random weights of --shape 2b|9b|stories (2b) with --layers N (all); --runs N (5);
               --tokens N per run; --threads N (all cores); --no-c leaves the C ceilings out""";
 
-    private Main() {
-    }
+    private Main() {}
 
     public static void main(String[] args) throws Exception {
         long start = System.nanoTime();

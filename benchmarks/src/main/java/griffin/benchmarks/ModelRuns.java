@@ -8,8 +8,7 @@ final class ModelRuns {
     private static final int CONTEXT = 128;
     private static final int PROMPT = 512;
 
-    private ModelRuns() {
-    }
+    private ModelRuns() {}
 
     /** Decode of one sequence from context 128 on. */
     static void decode(Options o, Workload w, ReadCeiling ceiling) {

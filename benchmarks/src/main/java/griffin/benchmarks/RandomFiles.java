@@ -71,8 +71,9 @@ final class RandomFiles implements ModelFiles {
         long end = 0;
         for (Spec s : specs) {
             String shape = LongStream.of(s.shape).mapToObj(Long::toString).collect(Collectors.joining(","));
-            header.append(end == 0 ? "" : ",").append("\"%s\":{\"dtype\":\"BF16\",\"shape\":[%s],\"data_offsets\":[%d,%d]}".formatted(s.name,
-                    shape, end, end + 2 * s.elements()));
+            header.append(end == 0 ? "" : ",")
+                    .append("\"%s\":{\"dtype\":\"BF16\",\"shape\":[%s],\"data_offsets\":[%d,%d]}".formatted(s.name,
+                            shape, end, end + 2 * s.elements()));
             end += 2 * s.elements();
         }
         header.append('}').repeat(' ', 64 - (header.length() + 9) % 64);

@@ -5,8 +5,7 @@ import java.util.Locale;
 /** The one format of results: name, value, unit, share of a ceiling measured in the same run. */
 final class Results {
 
-    private Results() {
-    }
+    private Results() {}
 
     static void header() {
         System.out.printf("%-44s %12s  %-10s %s%n", "name", "value", "unit", "share");
@@ -18,7 +17,8 @@ final class Results {
 
     /** @param ceiling in the value's unit; {@code of} names it */
     static void line(String name, double value, String unit, double ceiling, String of) {
-        System.out.printf(Locale.ROOT, "%-44s %12s  %-10s %.3f of %s %s%n", name, number(value), unit, value / ceiling, of, number(ceiling));
+        System.out.printf(Locale.ROOT, "%-44s %12s  %-10s %.3f of %s %s%n", name, number(value), unit, value / ceiling, of,
+                number(ceiling));
     }
 
     static void note(String text) {

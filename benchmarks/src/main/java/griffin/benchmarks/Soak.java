@@ -12,8 +12,7 @@ final class Soak {
     static final String STORIES = "java/stories/src/main/resources/griffin/stories";
     private static final int TOKENS = 200_000;
 
-    private Soak() {
-    }
+    private Soak() {}
 
     static void run(Options o) {
         if (o.model == null) {

@@ -11,8 +11,7 @@ final class Team {
         void run(int thread);
     }
 
-    private Team() {
-    }
+    private Team() {}
 
     /** Runs {@code part} on that many threads and returns the seconds it took. */
     static double seconds(int threads, Part part) {

@@ -1,7 +1,6 @@
 package griffin;
 
 import griffin.backend.Backend;
-import griffin.backend.Backends;
 import griffin.backend.DeviceInfo;
 import griffin.backend.StateLayout;
 import griffin.error.DeviceMemoryException;
@@ -60,7 +59,7 @@ public final class Griffin implements AutoCloseable {
         files = b.files;
         config = GriffinConfig.read(files);
         generation = GenerationConfig.read(files);
-        Backends.Choice choice = Backends.open(b.device, b.threads);
+        Devices.Choice choice = Devices.open(b.device, b.threads);
         backend = choice.backend();
         deviceReason = choice.reason();
         try {

@@ -16,7 +16,8 @@ public final class Seed implements TestExecutionExceptionHandler {
 
     @Override
     public void handleTestExecutionException(ExtensionContext context, Throwable failure) throws Throwable {
-        AssertionError named = new AssertionError("[repeat with -Dgriffin.test.seed=" + BASE + "] " + failure.getMessage(), failure.getCause());
+        AssertionError named =
+                new AssertionError("[repeat with -Dgriffin.test.seed=" + BASE + "] " + failure.getMessage(), failure.getCause());
         named.setStackTrace(failure.getStackTrace());
         throw failure instanceof AssertionError ? named : failure;
     }

@@ -20,7 +20,8 @@ class SessionScoreTest {
     private static final int[] FIRST = {2, 9, 31};
     private static final int[] MORE = {5, 44, 7, 18, 80};
 
-    private final Griffin griffin = Griffin.builder(ModelFiles.of(Path.of("src/test/resources/golden/tiny-a"))).device("cpu").chunk(3).open();
+    private final Griffin griffin =
+            Griffin.builder(ModelFiles.of(Path.of("src/test/resources/golden/tiny-a"))).device("cpu").chunk(3).open();
 
     @AfterEach
     void close() {
@@ -39,7 +40,7 @@ class SessionScoreTest {
     @Test
     void tokenLeftByAGenerationIsReadButHasNoRow() {
         try (Session one = griffin.newSession(); Session other = griffin.newSession()) {
-            List<Integer> said = one.generate(FIRST, FOUR, new GenerationListener() { }).ids();
+            List<Integer> said = one.generate(FIRST, FOUR, new GenerationListener() {}).ids();
             List<float[]> rows = score(one, MORE);
             assertEquals(FIRST.length + 4 + MORE.length, one.length());
             assertEquals(MORE.length, rows.size());
@@ -57,11 +58,11 @@ class SessionScoreTest {
     void scoredSessionGoesOnWithATokenMore() {
         try (Session one = griffin.newSession(); Session other = griffin.newSession()) {
             score(one, FIRST);
-            assertThrows(InvalidRequestException.class, () -> one.generate(new int[0], FOUR, new GenerationListener() { }));
+            assertThrows(InvalidRequestException.class, () -> one.generate(new int[0], FOUR, new GenerationListener() {}));
             assertThrows(InvalidRequestException.class, () -> score(one));
             assertThrows(InvalidRequestException.class, () -> score(one, 97));
-            List<Integer> whole = other.generate(new int[] {2, 9, 31, 5}, FOUR, new GenerationListener() { }).ids();
-            assertEquals(whole, one.generate(new int[] {5}, FOUR, new GenerationListener() { }).ids());
+            List<Integer> whole = other.generate(new int[] {2, 9, 31, 5}, FOUR, new GenerationListener() {}).ids();
+            assertEquals(whole, one.generate(new int[] {5}, FOUR, new GenerationListener() {}).ids());
         }
     }
 }

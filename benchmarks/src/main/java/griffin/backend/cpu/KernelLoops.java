@@ -5,8 +5,7 @@ public final class KernelLoops {
 
     private static final Kernels KERNELS = KernelChoice.vectors(VectorWidth.FLOATS.vectorBitSize());
 
-    private KernelLoops() {
-    }
+    private KernelLoops() {}
 
     /** The RG-LRU of channels [from, from + n) over {@code rows} rows of {@code width} channels, given gate pre-activations. */
     public static void lru(float[] zi, float[] zr, float[] decay, float[] x, float[] h, float[] out, int rows, int width, int from, int n) {

@@ -1,7 +1,7 @@
 package griffin.cli;
 
-import griffin.backend.Backends;
-import griffin.backend.Backends.Found;
+import griffin.Devices;
+import griffin.Devices.Found;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -9,8 +9,9 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
 /** {@code griffin-run devices}: what this machine has. */
-@Command(name = "devices", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"", "Lists the devices a model can run on, what was found and what was not and why, "
-        + "in the order in which --device auto prefers them."})
+@Command(name = "devices", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+        description = {"", "Lists the devices a model can run on, what was found and what was not and why, "
+                + "in the order in which --device auto prefers them."})
 final class DevicesCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -24,7 +25,7 @@ final class DevicesCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        List<Found> all = Backends.find();
+        List<Found> all = Devices.find();
         if (common.json) {
             terminal.out().print(Json.object(json -> {
                 json.writeArrayPropertyStart("devices");
@@ -39,7 +40,8 @@ final class DevicesCommand implements Callable<Integer> {
             }));
         } else {
             for (Found found : all) {
-                terminal.out().println(String.format(Locale.ROOT, "%-10s %-4s %s", found.kind(), found.available() ? "yes" : "no", found.detail()));
+                terminal.out().println(
+                        String.format(Locale.ROOT, "%-10s %-4s %s", found.kind(), found.available() ? "yes" : "no", found.detail()));
             }
         }
         return 0;

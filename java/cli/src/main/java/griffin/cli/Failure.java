@@ -78,7 +78,8 @@ final class Failure {
         String name = word.split("=", 2)[0];
         int reach = Math.max(1, Math.min(3, name.length() / 3));
         return command.getCommandSpec().options().stream().flatMap(option -> Arrays.stream(option.names()))
-                .filter(option -> option.startsWith("--") && (distance(option, name) <= reach || name.length() > 3 && option.startsWith(name)))
+                .filter(option -> option.startsWith("--")
+                        && (distance(option, name) <= reach || name.length() > 3 && option.startsWith(name)))
                 .sorted((a, b) -> Integer.compare(distance(a, name), distance(b, name))).limit(2).toList();
     }
 

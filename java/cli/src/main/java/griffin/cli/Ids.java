@@ -49,7 +49,8 @@ final class Ids {
                 ids[count++] = Integer.parseInt(word);
             } catch (NumberFormatException e) {
                 String shown = word.length() > 30 ? word.substring(0, 30) + "..." : word;
-                throw new InvalidRequestException(where + " must hold token ids, integers separated by commas or white space; found '" + shown + "'", e);
+                throw new InvalidRequestException(
+                        where + " must hold token ids, integers separated by commas or white space; found '" + shown + "'", e);
             }
         }
         if (count == 0) {

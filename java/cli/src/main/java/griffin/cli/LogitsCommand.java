@@ -13,8 +13,9 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code griffin-run logits}: the model's raw output, to compare ports with. */
-@Command(name = "logits", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"", "Writes the logits after each token, float32 [T, V] under the name 'logits', to a "
-        + "safetensors file. Rows go to the file as they come, so any length fits in memory. Needs no tokenizer."})
+@Command(name = "logits", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+        description = {"", "Writes the logits after each token, float32 [T, V] under the name 'logits', to a "
+                + "safetensors file. Rows go to the file as they come, so any length fits in memory. Needs no tokenizer."})
 final class LogitsCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -40,7 +41,8 @@ final class LogitsCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         int[] tokens = Ids.parse(ids);
-        try (Griffin griffin = model.open(terminal); Session session = griffin.newSession(); SafetensorsWriter writer = new SafetensorsWriter(out)) {
+        try (Griffin griffin = model.open(terminal); Session session = griffin.newSession();
+                SafetensorsWriter writer = new SafetensorsWriter(out)) {
             int vocabulary = griffin.config().vocabulary();
             writer.declare("logits", DType.F32, tokens.length, vocabulary);
             long start = System.nanoTime();

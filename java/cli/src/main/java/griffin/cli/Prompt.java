@@ -20,8 +20,7 @@ final class Prompt {
     Path file;
 
     /** What was given. Exactly one of the two is set. */
-    record Given(String text, int[] ids) {
-    }
+    record Given(String text, int[] ids) {}
 
     /**
      * The prompt from the one place that has it.

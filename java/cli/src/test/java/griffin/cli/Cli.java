@@ -47,7 +47,7 @@ final class Cli {
     boolean errTerminal;
     final Interrupts interrupts = new Interrupts();
     /** Called before the n-th write to standard output, n from 1. */
-    IntConsumer beforeWrite = n -> { };
+    IntConsumer beforeWrite = n -> {};
     /** The write to standard output that fails, and how. */
     int failingWrite = -1;
     String failure;
@@ -77,8 +77,9 @@ final class Cli {
                 out.write(bytes, from, count);
             }
         };
-        Terminal terminal = new Terminal(new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)), new Output(watched, "standard output"),
-                new Output(err, "standard error"), inTerminal, false, errTerminal, Map.of(), interrupts);
+        Terminal terminal =
+                new Terminal(new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)), new Output(watched, "standard output"),
+                        new Output(err, "standard error"), inTerminal, false, errTerminal, Map.of(), interrupts);
         int exit = Main.run(terminal, arguments);
         return new Result(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
     }

@@ -112,7 +112,8 @@ public final class Sequence implements AutoCloseable {
         held = NONE;
         int[] input = withPending(prompt);
         if (input.length == 0) {
-            throw new InvalidRequestException("the session's last tokens were scored, so all are in its state: give at least one token more");
+            throw new InvalidRequestException(
+                    "the session's last tokens were scored, so all are in its state: give at least one token more");
         }
         int lead = input.length - prompt.length;
         int most = maxTokens == 0 ? 1 : runner.maxRows();

@@ -74,7 +74,7 @@ interface AttentionConformance extends Conformance {
         Random random = random();
         AttentionShape shape = new AttentionShape(2, 16, 7, 8, 10_000);
         for (int position = 0; position < 3 * shape.window(); position++) {
-            for (int length : new int[]{1, 2, 7, 8, 9}) {
+            for (int length : new int[] {1, 2, 7, 8, 9}) {
                 StepPlan plan = new StepPlan(length, 1);
                 plan.add(2, position, new int[length], 0, length, StepPlan.Outputs.LAST);
                 attend(random, shape, plan, 1);
@@ -83,7 +83,7 @@ interface AttentionConformance extends Conformance {
         AttentionShape real = new AttentionShape(10, 256, 300, 128, 10_000);
         StepPlan decode = new StepPlan(3, 3);
         for (int q = 0; q < 3; q++) {
-            decode.add(2 - q, new int[]{299, 5000, 17}[q], new int[1], 0, 1, StepPlan.Outputs.LAST);
+            decode.add(2 - q, new int[] {299, 5000, 17}[q], new int[1], 0, 1, StepPlan.Outputs.LAST);
         }
         attend(random, real, decode, 1);
     }

@@ -17,7 +17,7 @@ interface DenseConformance extends Conformance {
     default void embed() {
         Random random = random();
         for (DType dtype : WEIGHT_DTYPES) {
-            for (int width : new int[]{1, 31, 32, 33, 207, 2560}) {
+            for (int width : new int[] {1, 31, 32, 33, 207, 2560}) {
                 int vocabulary = 50;
                 TensorPart table = part(dtype, vocabulary, width, normal(random, vocabulary * width, 3));
                 StepPlan plan = Conformance.sequences(random, 4, 5, vocabulary);
@@ -33,8 +33,8 @@ interface DenseConformance extends Conformance {
     @Test
     default void addRmsNorm() {
         Random random = random();
-        for (int width : new int[]{1, 31, 32, 33, 207, 2560, 7680}) {
-            for (double size : new double[]{1, 1e-6, 1e6, 1e15, 0}) {
+        for (int width : new int[] {1, 31, 32, 33, 207, 2560, 7680}) {
+            for (double size : new double[] {1, 1e-6, 1e6, 1e15, 0}) {
                 int rows = 1 + random.nextInt(4);
                 float[] residual = normal(random, rows * width, size);
                 float[] delta = random.nextBoolean() ? normal(random, rows * width, size) : null;
@@ -54,7 +54,7 @@ interface DenseConformance extends Conformance {
         Side.Framed out = side.output(rows + 1, width);
         side.backend.addRmsNorm(side.step(plan, 1).rows(), x.view, delta == null ? null : side.input(delta, width).view,
                 side.weight(WeightRole.NORM, scale), 1e-6f, out.view);
-        return new float[][]{x.written(rows), out.written(rows)};
+        return new float[][] {x.written(rows), out.written(rows)};
     }
 
     @Test
@@ -108,7 +108,7 @@ interface DenseConformance extends Conformance {
         Random random = random();
         TensorPart w = part(DType.BF16, 5, 33, normal(random, 5 * 33, 1));
         float[] x = normal(random, 9 * 33, 1);
-        for (int[] slice : new int[][]{{0, 9}, {0, 4}, {4, 4}, {8, 4}, {9, 3}, {6, 100}, {2, 1}}) {
+        for (int[] slice : new int[][] {{0, 9}, {0, 4}, {4, 4}, {8, 4}, {9, 3}, {6, 100}, {2, 1}}) {
             int live = Math.clamp(7 - slice[0], 0, slice[1]);
             compare("slice " + Arrays.toString(slice), tolerances().linear(DType.BF16, 33), filled(live * 5, 100), side -> {
                 Side.Framed out = side.output(9, 5);
@@ -124,8 +124,8 @@ interface DenseConformance extends Conformance {
     @Test
     default void gatedGelu() {
         Random random = random();
-        for (int width : new int[]{1, 31, 32, 33, 207, 7680}) {
-            for (double size : new double[]{1, 1e-20, 30, 1e10, 1e35}) {
+        for (int width : new int[] {1, 31, 32, 33, 207, 7680}) {
+            for (double size : new double[] {1, 1e-20, 30, 1e10, 1e35}) {
                 float[] gate = normal(random, 3 * width, size);
                 float[] up = normal(random, 3 * width, 1);
                 gate[random.nextInt(gate.length)] = -0f;
@@ -135,7 +135,7 @@ interface DenseConformance extends Conformance {
                     magnitude[i] = Math.abs(Math.max(gate[i], -1) * up[i]); // gelu of anything negative is small
                 }
                 String what = "gatedGelu " + width + " of size " + size;
-                for (String target : new String[]{"out", "up", "gate"}) {
+                for (String target : new String[] {"out", "up", "gate"}) {
                     compare(what + " into " + target, tolerances().gatedGelu(), magnitude, side -> {
                         Side.Framed g = side.input(gate, width);
                         Side.Framed u = side.input(up, width);
@@ -152,7 +152,7 @@ interface DenseConformance extends Conformance {
     default void logits() {
         Random random = random();
         for (DType dtype : WEIGHT_DTYPES) {
-            for (float cap : new float[]{0, 30, 5}) {
+            for (float cap : new float[] {0, 30, 5}) {
                 int width = pick(random, SIZES);
                 int vocabulary = pick(random, 1, 97, 1000);
                 TensorPart table = part(dtype, vocabulary, width, normal(random, vocabulary * width, 2));
@@ -178,8 +178,8 @@ interface DenseConformance extends Conformance {
         int f = 65;
         float[] x = normal(random, 3 * d, 1);
         TensorPart[] w = {part(DType.BF16, f, d, normal(random, f * d, 0.2)), part(DType.F16, f, d, normal(random, f * d, 0.2)),
-                part(DType.F32, d, f, normal(random, d * f, 0.2)), part(DType.F32, 1, 2 * f, normal(random, 2 * f, 0.2)),
-                part(DType.F32, 1, d, normal(random, d, 0.2))};
+            part(DType.F32, d, f, normal(random, d * f, 0.2)), part(DType.F32, 1, 2 * f, normal(random, 2 * f, 0.2)),
+            part(DType.F32, 1, d, normal(random, d, 0.2))};
         Conformance.close("gatedMlp", tolerances().fusion(), null, mlp(new DefaultFusions(device().backend), x, w, d, f),
                 mlp(device().backend, x, w, d, f));
         compare("gatedMlp against the reference", new Tolerances.Tolerance(0, 64 * Tolerances.EPS * Math.sqrt(f)), null,

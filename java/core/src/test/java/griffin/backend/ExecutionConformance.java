@@ -51,7 +51,8 @@ interface ExecutionConformance extends Conformance {
         }
         for (int layer = 0; layer < 2; layer++, at += 70) {
             sameBits("keys " + layer, Arrays.copyOfRange(slots[1], at, at + 35), device().read(states.keys().get(layer).rows(7, 7)));
-            sameBits("values " + layer, Arrays.copyOfRange(slots[1], at + 35, at + 70), device().read(states.values().get(layer).rows(7, 7)));
+            sameBits("values " + layer, Arrays.copyOfRange(slots[1], at + 35, at + 70),
+                    device().read(states.values().get(layer).rows(7, 7)));
         }
         assertEquals(LAYOUT.bytes(), 4L * (at + 3));
     }
@@ -67,7 +68,7 @@ interface ExecutionConformance extends Conformance {
         for (int i = 0; i < 6; i++) {
             assertEquals(data[(1 + i / 2) * 9 + 3 + i % 2], found[i]);
         }
-        device().write(whole.rows(5, 1).columns(8, 1), new float[]{42});
+        device().write(whole.rows(5, 1).columns(8, 1), new float[] {42});
         data[53] = 42;
         sameBits("write through a view", data, device().read(whole));
     }
@@ -173,7 +174,7 @@ interface ExecutionConformance extends Conformance {
                 side.backend.advance(step);
             });
             for (int q = 0; q < sequences; q++) {
-                plan.add(3 - q, 0, new int[]{0, 1}, 0, 2, StepPlan.Outputs.LAST, SamplingParams.GREEDY, limit, endIds);
+                plan.add(3 - q, 0, new int[] {0, 1}, 0, 2, StepPlan.Outputs.LAST, SamplingParams.GREEDY, limit, endIds);
             }
         }
 
@@ -210,49 +211,49 @@ interface ExecutionConformance extends Conformance {
     default void sequencesEndByEndIdLimitAndCancelAndAreThenParked() {
         Decode d = new Decode(device(), 0, 0, null);
         int[] prompt = {0, 1};
-        d.plan.add(2, 0, prompt, 0, 2, StepPlan.Outputs.LAST, SamplingParams.GREEDY, 100, new int[]{6, 4});
+        d.plan.add(2, 0, prompt, 0, 2, StepPlan.Outputs.LAST, SamplingParams.GREEDY, 100, new int[] {6, 4});
         d.plan.add(0, 0, prompt, 0, 2, StepPlan.Outputs.LAST, SamplingParams.GREEDY, 2, new int[0]);
-        d.plan.add(3, 0, prompt, 0, 2, StepPlan.Outputs.LAST, SamplingParams.GREEDY, 100, new int[]{99});
+        d.plan.add(3, 0, prompt, 0, 2, StepPlan.Outputs.LAST, SamplingParams.GREEDY, 100, new int[] {99});
         float[] idle = device().export(d.states, 1);
         StepResult r = d.result(d.start());
-        assertArrayEquals(new int[]{2, 2, 2}, r.ids);
-        assertArrayEquals(new int[]{StepResult.RUNNING, StepResult.RUNNING, StepResult.RUNNING}, r.status);
+        assertArrayEquals(new int[] {2, 2, 2}, r.ids);
+        assertArrayEquals(new int[] {StepResult.RUNNING, StepResult.RUNNING, StepResult.RUNNING}, r.status);
         r = d.result(d.next());
-        assertArrayEquals(new int[]{3, 3, 3}, r.ids);
-        assertArrayEquals(new int[]{StepResult.RUNNING, StepResult.LIMIT, StepResult.RUNNING}, r.status);
+        assertArrayEquals(new int[] {3, 3, 3}, r.ids);
+        assertArrayEquals(new int[] {StepResult.RUNNING, StepResult.LIMIT, StepResult.RUNNING}, r.status);
         d.side.backend.cancel(d.step, 2);
         r = d.result(d.next());
-        assertArrayEquals(new int[]{4, -1, 4}, r.ids);
-        assertArrayEquals(new int[]{StepResult.ENDED, StepResult.PARKED, StepResult.CANCELLED}, r.status);
+        assertArrayEquals(new int[] {4, -1, 4}, r.ids);
+        assertArrayEquals(new int[] {StepResult.ENDED, StepResult.PARKED, StepResult.CANCELLED}, r.status);
         float[][] ended = {device().export(d.states, 2), device().export(d.states, 0), device().export(d.states, 3)};
         for (int i = 0; i < 5; i++) {
             r = d.result(d.next());
-            assertArrayEquals(new int[]{-1, -1, -1}, r.ids);
-            assertArrayEquals(new int[]{StepResult.PARKED, StepResult.PARKED, StepResult.PARKED}, r.status);
+            assertArrayEquals(new int[] {-1, -1, -1}, r.ids);
+            assertArrayEquals(new int[] {StepResult.PARKED, StepResult.PARKED, StepResult.PARKED}, r.status);
         }
         sameBits("ended by id", ended[0], device().export(d.states, 2));
         sameBits("ended by limit", ended[1], device().export(d.states, 0));
         sameBits("cancelled", ended[2], device().export(d.states, 3));
         sameBits("not in the step", idle, device().export(d.states, 1));
-        assertArrayEquals(new int[]{1, 2, 3}, d.consumed(2), "everything reported but the last sampled token");
-        assertArrayEquals(new int[]{0, 1, 2}, d.consumed(0));
-        assertArrayEquals(new int[]{1, 2, 3}, d.consumed(3));
+        assertArrayEquals(new int[] {1, 2, 3}, d.consumed(2), "everything reported but the last sampled token");
+        assertArrayEquals(new int[] {0, 1, 2}, d.consumed(0));
+        assertArrayEquals(new int[] {1, 2, 3}, d.consumed(3));
     }
 
     @Test
     default void sequencesWithoutASampledRowAreParked() {
         Decode d = new Decode(device(), 0, 0, null);
-        d.plan.add(1, 0, new int[]{0, 1, 2}, 0, 3, StepPlan.Outputs.NONE);
-        d.plan.add(2, 0, new int[]{3}, 0, 1, StepPlan.Outputs.LAST);
+        d.plan.add(1, 0, new int[] {0, 1, 2}, 0, 3, StepPlan.Outputs.NONE);
+        d.plan.add(2, 0, new int[] {3}, 0, 1, StepPlan.Outputs.LAST);
         StepResult r = d.result(d.start());
-        assertArrayEquals(new int[]{-1, 4}, Arrays.copyOf(r.ids, 2));
-        assertArrayEquals(new int[]{StepResult.PARKED, StepResult.RUNNING}, Arrays.copyOf(r.status, 2));
+        assertArrayEquals(new int[] {-1, 4}, Arrays.copyOf(r.ids, 2));
+        assertArrayEquals(new int[] {StepResult.PARKED, StepResult.RUNNING}, Arrays.copyOf(r.status, 2));
         float[] parked = device().export(d.states, 1);
         for (int i = 0; i < 4; i++) {
             assertEquals(5 + i & 7, d.result(d.next()).ids[1]);
         }
         sameBits("parked", parked, device().export(d.states, 1));
-        assertArrayEquals(new int[]{0, 1, 2}, d.consumed(1));
+        assertArrayEquals(new int[] {0, 1, 2}, d.consumed(1));
     }
 
     /** A new submit takes the step over whatever it was doing, cancellations included. */
@@ -263,7 +264,7 @@ interface ExecutionConformance extends Conformance {
         d.side.backend.cancel(d.step, 0);
         d.result(d.next());
         StepResult r = d.result(d.start());
-        assertArrayEquals(new int[]{2, 2}, Arrays.copyOf(r.ids, 2));
-        assertArrayEquals(new int[]{StepResult.RUNNING, StepResult.RUNNING}, Arrays.copyOf(r.status, 2));
+        assertArrayEquals(new int[] {2, 2}, Arrays.copyOf(r.ids, 2));
+        assertArrayEquals(new int[] {StepResult.RUNNING, StepResult.RUNNING}, Arrays.copyOf(r.status, 2));
     }
 }

@@ -41,12 +41,12 @@ interface RecurrenceConformance extends Conformance {
             for (int e = 0; e < width; e++) {
                 decay[e] = Float.isNaN(parameter) ? (float) random.nextGaussian() * 2 - 5 : parameter;
             }
-            weights = new TensorPart[]{part(DType.F32, width, taps, normal(random, width * taps, 0.5)),
-                    part(DType.BF16, 1, width, normal(random, width, 0.3)),
-                    part(dtype, heads * block, block, normal(random, width * block, 1 / Math.sqrt(block))),
-                    part(dtype, heads * block, block, normal(random, width * block, 1 / Math.sqrt(block))),
-                    part(DType.F32, 1, width, normal(random, width, pick(random, 1, 1, 60))),
-                    part(DType.F32, 1, width, normal(random, width, pick(random, 1, 1, 60))), part(DType.F32, 1, width, decay)};
+            weights = new TensorPart[] {part(DType.F32, width, taps, normal(random, width * taps, 0.5)),
+                part(DType.BF16, 1, width, normal(random, width, 0.3)),
+                part(dtype, heads * block, block, normal(random, width * block, 1 / Math.sqrt(block))),
+                part(dtype, heads * block, block, normal(random, width * block, 1 / Math.sqrt(block))),
+                part(DType.F32, 1, width, normal(random, width, pick(random, 1, 1, 60))),
+                part(DType.F32, 1, width, normal(random, width, pick(random, 1, 1, 60))), part(DType.F32, 1, width, decay)};
         }
 
         RgLruWeights rgLru(Side side) {
@@ -142,7 +142,8 @@ interface RecurrenceConformance extends Conformance {
         StateBuffers states = side.states(c.layout, c.slots);
         Side.Framed out = side.output(c.plan.rows() + 1, c.width);
         backend.recurrence(side.step(c.plan, SLOTS), side.input(c.xy, 2 * c.width).view,
-                new RecurrenceWeights(side.weight(WeightRole.CONV_TAPS, c.weights[0]), side.weight(WeightRole.BIAS, c.weights[1]), c.rgLru(side)),
+                new RecurrenceWeights(side.weight(WeightRole.CONV_TAPS, c.weights[0]), side.weight(WeightRole.BIAS, c.weights[1]),
+                        c.rgLru(side)),
                 states.conv().get(0), states.h().get(0), side.output(c.plan.rows() + 1, c.width).view, out.view);
         return Conformance.joined(out.written(c.plan.rows()), c.after(side, states, true, true));
     }

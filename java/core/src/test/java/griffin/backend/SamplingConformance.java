@@ -44,11 +44,12 @@ interface SamplingConformance extends Conformance {
         for (int q = 0; q < params.length; q++) {
             String what = params[q] + " over " + vocabulary;
             assertEquals(expected.ids[q], found.ids[q], what);
-            Conformance.close(what, tolerances().logProbability(), null, new float[]{expected.logProbabilities[q]},
-                    new float[]{found.logProbabilities[q]});
+            Conformance.close(what, tolerances().logProbability(), null, new float[] {expected.logProbabilities[q]},
+                    new float[] {found.logProbabilities[q]});
             int from = q * StepResult.MAX_ALTERNATIVES;
             int to = from + Math.max(0, params[q].logProbabilities());
-            assertArrayEquals(Arrays.copyOfRange(expected.alternativeIds, from, to), Arrays.copyOfRange(found.alternativeIds, from, to), what);
+            assertArrayEquals(Arrays.copyOfRange(expected.alternativeIds, from, to), Arrays.copyOfRange(found.alternativeIds, from, to),
+                    what);
             Conformance.close(what + " alternatives", tolerances().logProbability(), null,
                     Arrays.copyOfRange(expected.alternativeLogProbabilities, from, to),
                     Arrays.copyOfRange(found.alternativeLogProbabilities, from, to));
@@ -58,14 +59,14 @@ interface SamplingConformance extends Conformance {
     @Test
     default void everyCombinationOfParameters() {
         Random random = random();
-        for (int vocabulary : new int[]{1, 2, 31, 32, 33, 97, 1000}) {
-            for (float temperature : new float[]{0, 0.1f, 1, 3}) {
+        for (int vocabulary : new int[] {1, 2, 31, 32, 33, 97, 1000}) {
+            for (float temperature : new float[] {0, 0.1f, 1, 3}) {
                 SamplingParams[] params = new SamplingParams[4 * 3 * 3 * 3];
                 int i = 0;
-                for (int topK : new int[]{0, 1, 5, 2000}) {
-                    for (float topP : new float[]{1, 0.9f, 0.01f}) {
-                        for (float minP : new float[]{0, 0.05f, 1}) {
-                            for (float penalty : new float[]{1, 1.3f, 0.5f}) {
+                for (int topK : new int[] {0, 1, 5, 2000}) {
+                    for (float topP : new float[] {1, 0.9f, 0.01f}) {
+                        for (float minP : new float[] {0, 0.05f, 1}) {
+                            for (float penalty : new float[] {1, 1.3f, 0.5f}) {
                                 params[i++] = new SamplingParams(temperature, topK, topP, minP, penalty, random.nextLong(),
                                         random.nextInt(22) - 1);
                             }
@@ -93,10 +94,10 @@ interface SamplingConformance extends Conformance {
         logits[7] = -0f;
         logits[9] = 0f;
         SamplingParams[] params = {SamplingParams.GREEDY.withLogProbabilities(3)};
-        StepResult found = sample(device(), logits, vocabulary, params, new int[][]{{1}}, 0);
+        StepResult found = sample(device(), logits, vocabulary, params, new int[][] {{1}}, 0);
         assertEquals(7, found.ids[0]);
-        assertArrayEquals(new int[]{7, 9, 0}, Arrays.copyOf(found.alternativeIds, 3));
-        compareSamples(logits, vocabulary, params, new int[][]{{1}}, 0);
+        assertArrayEquals(new int[] {7, 9, 0}, Arrays.copyOf(found.alternativeIds, 3));
+        compareSamples(logits, vocabulary, params, new int[][] {{1}}, 0);
     }
 
     /** The coldest and hottest allowed temperatures choose a token, too: near 0 the most likely one, whatever its sign. */
@@ -104,19 +105,19 @@ interface SamplingConformance extends Conformance {
     default void extremeTemperatures() {
         Random random = random();
         int vocabulary = 97;
-        for (float shift : new float[]{-50, 0, 50}) {
+        for (float shift : new float[] {-50, 0, 50}) {
             float[] logits = normal(random, vocabulary, 3);
             int best = 0;
             for (int id = 0; id < vocabulary; id++) {
                 logits[id] += shift;
                 best = logits[id] > logits[best] ? id : best;
             }
-            for (float temperature : new float[]{Float.MIN_VALUE, 1e-38f, 1e-20f, 1000}) {
-                for (int topK : new int[]{0, 10}) {
+            for (float temperature : new float[] {Float.MIN_VALUE, 1e-38f, 1e-20f, 1000}) {
+                for (int topK : new int[] {0, 10}) {
                     SamplingParams[] params = {new SamplingParams(temperature, topK, 1, 0, 1, 3, -1)};
-                    int found = sample(device(), logits, vocabulary, params, new int[][]{{1}}, 5).ids[0];
+                    int found = sample(device(), logits, vocabulary, params, new int[][] {{1}}, 5).ids[0];
                     assertEquals(temperature < 1 ? best : found, found, "temperature " + temperature + ", shift " + shift);
-                    compareSamples(logits, vocabulary, params, new int[][]{{1}}, 5);
+                    compareSamples(logits, vocabulary, params, new int[][] {{1}}, 5);
                 }
             }
         }
@@ -129,9 +130,9 @@ interface SamplingConformance extends Conformance {
         int vocabulary = 97;
         float[] row = normal(random, vocabulary, 1);
         SamplingParams params = new SamplingParams(1, 0, 1, 0, 1, random.nextLong(), -1);
-        int alone = sample(device(), row, vocabulary, new SamplingParams[]{params}, new int[][]{{4}}, 12).ids[0];
+        int alone = sample(device(), row, vocabulary, new SamplingParams[] {params}, new int[][] {{4}}, 12).ids[0];
         float[] logits = Conformance.joined(normal(random, vocabulary, 1), normal(random, vocabulary, 1), row);
         SamplingParams[] three = {params.withSeed(1), SamplingParams.GREEDY, params};
-        assertEquals(alone, sample(device(), logits, vocabulary, three, new int[][]{{1}, {2}, {3}}, 12).ids[2]);
+        assertEquals(alone, sample(device(), logits, vocabulary, three, new int[][] {{1}, {2}, {3}}, 12).ids[2]);
     }
 }

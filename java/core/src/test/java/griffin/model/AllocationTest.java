@@ -30,8 +30,9 @@ class AllocationTest {
         try (ModelHarness m = new ModelHarness(new Golden("tiny-a").directory, new CpuBackend(workers), 4, 2)) {
             SamplingParams everything = new SamplingParams(0.8f, 40, 0.95f, 0.01f, 1.1f, 7, 5);
             int[] prompt = {2, 5, 7};
-            m.runner.plan().clear().add(0, 0, prompt, 0, 3, StepPlan.Outputs.LAST, everything, Integer.MAX_VALUE, new int[]{-1});
-            m.runner.plan().add(1, 0, prompt, 0, 1, StepPlan.Outputs.LAST, everything.withTopK(0).withTopP(1), Integer.MAX_VALUE, new int[0]);
+            m.runner.plan().clear().add(0, 0, prompt, 0, 3, StepPlan.Outputs.LAST, everything, Integer.MAX_VALUE, new int[] {-1});
+            m.runner.plan().add(1, 0, prompt, 0, 1, StepPlan.Outputs.LAST, everything.withTopK(0).withTopP(1), Integer.MAX_VALUE,
+                    new int[0]);
             m.runner.await(m.runner.generate(), result);
             int batches = 0;
             while (allocatedBy(m) != 0) {

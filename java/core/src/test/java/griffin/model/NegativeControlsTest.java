@@ -63,7 +63,7 @@ class NegativeControlsTest {
     @ParameterizedTest(name = "{0}")
     @MethodSource("runs")
     void withoutAMistakeAllIsWell(Run run) {
-        for (String right : new String[]{NONE, "no mistake, but an RG-LRU of its own"}) {
+        for (String right : new String[] {NONE, "no mistake, but an RG-LRU of its own"}) {
             float largest = largestChange(right, run);
             assertTrue(largest > 0 && largest <= Golden.LOGITS, right + ": " + largest);
         }

@@ -7,9 +7,8 @@ import griffin.backend.Backend;
 import griffin.backend.StepPlan;
 import griffin.backend.cpu.CpuBackend;
 import griffin.backend.reference.ReferenceBackend;
-import griffin.weights.Json;
+import griffin.json.Json;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -35,11 +34,9 @@ class StoriesParityTest {
     }
 
     static List<Prompt> prompts() throws IOException {
-        try (InputStream in = Files.newInputStream(GOLDEN)) {
-            List<?> all = (List<?>) ((Map<?, ?>) Json.tree(in, "golden.json")).get("prompts");
-            assertEquals(5, all.size(), "prompts in " + GOLDEN);
-            return all.stream().map(entry -> prompt((Map<?, ?>) entry)).toList();
-        }
+        List<?> all = (List<?>) ((Map<?, ?>) Json.tree(Files.readAllBytes(GOLDEN), "golden.json")).get("prompts");
+        assertEquals(5, all.size(), "prompts in " + GOLDEN);
+        return all.stream().map(entry -> prompt((Map<?, ?>) entry)).toList();
     }
 
     private static Prompt prompt(Map<?, ?> entry) {

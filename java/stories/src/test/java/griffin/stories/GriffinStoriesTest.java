@@ -85,7 +85,9 @@ class GriffinStoriesTest {
 
         @Override
         protected Class<?> loadClass(String name, boolean resolve) throws ClassNotFoundException {
-            if (name.startsWith("griffin.stories.")) { throw new ClassNotFoundException(name); }
+            if (name.startsWith("griffin.stories.")) {
+                throw new ClassNotFoundException(name);
+            }
             return super.loadClass(name, resolve);
         }
     }

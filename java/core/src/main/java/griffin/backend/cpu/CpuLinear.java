@@ -36,7 +36,8 @@ final class CpuLinear implements Runnable {
     private final int n;
     private final RowChunks streamed;
     private final RowChunks panels;
-    private final boolean storedWide;
+    /** Up to how many input rows the weights are streamed. */
+    private final int streamRows;
     private final Workers.Task streamBody = this::stream;
     private final Workers.Task panelBody = this::panel;
 
@@ -51,8 +52,17 @@ final class CpuLinear implements Runnable {
         int even = w.rows() / (CHUNKS_PER_THREAD * backend.workers.size()) & ~3;
         streamed = new RowChunks(w, Math.clamp(even, LEAST_STREAM_CHUNK, STREAM_CHUNK));
         panels = new RowChunks(w, PANEL_ROWS);
-        storedWide = w.parts()[0].dtype() != DType.BF16;
+        streamRows = streamRows(w);
         backend.workers.reserve(PANEL_ROWS * n, 0);
+    }
+
+    /** There are streaming kernels for bfloat16, and for one row of float32; anything else is widened first. */
+    private static int streamRows(HostWeight w) {
+        int most = STREAM_ROWS;
+        for (TensorPart part : w.parts()) {
+            most = Math.min(most, part.dtype() == DType.BF16 ? STREAM_ROWS : part.dtype() == DType.F32 ? 1 : 0);
+        }
+        return most;
     }
 
     @Override
@@ -61,7 +71,7 @@ final class CpuLinear implements Runnable {
         if (m == 0) {
             return;
         }
-        boolean few = storedWide ? m == 1 && streamed.part[0].dtype() == DType.F32 : m <= STREAM_ROWS;
+        boolean few = m <= streamRows;
         int tasks = few ? streamed.part.length : panels.part.length;
         backend.run(tasks, (long) m * y.columns() * n < INLINE_WORK, few ? streamBody : panelBody);
     }

@@ -265,7 +265,8 @@ final class Kernels512 extends VectorKernels {
         int k = n / LANES * LANES;
         for (int t = 0; t < 4; t++) {
             for (int r = 0; r < 4; r++) {
-                out[outAt + t * outStride + r] = finish(w, wAt + r * wStride + k, x, xAt + t * xStride + k, n - k, lanes, (4 * t + r) * LANES);
+                out[outAt + t * outStride + r] =
+                        finish(w, wAt + r * wStride + k, x, xAt + t * xStride + k, n - k, lanes, (4 * t + r) * LANES);
             }
         }
     }
@@ -277,7 +278,8 @@ final class Kernels512 extends VectorKernels {
         for (; i + 4 <= m; i += 4) {
             int r = 0;
             for (; r + 4 <= rows; r += 4) {
-                addTile(x, xAt + i * xStride, xStride, w, wAt + r * wStride, wStride, n, sums, sumsAt + (i * rows + r) * LANES, rows * LANES);
+                addTile(x, xAt + i * xStride, xStride, w, wAt + r * wStride, wStride, n, sums, sumsAt + (i * rows + r) * LANES,
+                        rows * LANES);
             }
             for (; r < rows; r++) {
                 for (int t = i; t < i + 4; t++) {

@@ -230,10 +230,10 @@ abstract class VectorKernels implements Kernels {
      * they exceed the compiler's budget of nodes, and what it then calls instead of inlining passes vectors as objects on the heap.
      */
     private static final LruPass[] LRU_PASSES = {
-            (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> sigmoidTimes(zi, ziAt, x, xAt, n),
-            (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> sigmoidTimes(zr, zrAt, decay, decayAt, n),
-            (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> normaliseInput(zi, ziAt, zr, zrAt, n),
-            (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> decayAndAdd(zi, ziAt, zr, zrAt, h, hAt, n)};
+        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> sigmoidTimes(zi, ziAt, x, xAt, n),
+        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> sigmoidTimes(zr, zrAt, decay, decayAt, n),
+        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> normaliseInput(zi, ziAt, zr, zrAt, n),
+        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> decayAndAdd(zi, ziAt, zr, zrAt, h, hAt, n)};
 
     @Override
     public final void lru(float[] zi, int ziAt, float[] zr, int zrAt, float[] decay, int decayAt, float[] x, int xAt, boolean reset,

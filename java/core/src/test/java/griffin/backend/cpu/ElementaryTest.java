@@ -14,9 +14,10 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @ExtendWith(Seed.class)
 class ElementaryTest {
 
-    private static final float[] SPECIAL = {0f, -0f, Float.MIN_VALUE, -Float.MIN_VALUE, Float.MIN_NORMAL, -Float.MIN_NORMAL, 1e-20f, -1e-20f,
-            -0.35f, Math.nextUp(-0.35f), Math.nextDown(-0.35f), 86.9f, -86.9f, -87f, -87.1f, 88f, 88.1f, -88.1f, 100f, -100f, 1e4f, -1e4f,
-            1e10f, -1e10f, 1e30f, -1e30f, Float.MAX_VALUE, -Float.MAX_VALUE, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY};
+    private static final float[] SPECIAL = {0f, -0f, Float.MIN_VALUE, -Float.MIN_VALUE, Float.MIN_NORMAL, -Float.MIN_NORMAL, 1e-20f,
+        -1e-20f,
+        -0.35f, Math.nextUp(-0.35f), Math.nextDown(-0.35f), 86.9f, -86.9f, -87f, -87.1f, 88f, 88.1f, -88.1f, 100f, -100f, 1e4f, -1e4f,
+        1e10f, -1e10f, 1e30f, -1e30f, Float.MAX_VALUE, -Float.MAX_VALUE, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY};
 
     private interface Scalar {
         float at(float x);
@@ -55,7 +56,8 @@ class ElementaryTest {
         accurate("exp", points("exp far", -1000, -87), 0, 2e-38, Math::exp, Elementary::exp); // denormal results and 0: bounded from below
         assertEquals(1, Elementary.exp(0));
         assertEquals(1, Elementary.exp(-0f));
-        assertEquals(Elementary.exp(88), Elementary.exp(Float.POSITIVE_INFINITY), "bounded from above: finite, so that 1 / (1 + exp) stays a number");
+        assertEquals(Elementary.exp(88), Elementary.exp(Float.POSITIVE_INFINITY),
+                "bounded from above: finite, so that 1 / (1 + exp) stays a number");
         assertEquals(Elementary.exp(-87), Elementary.exp(Float.NEGATIVE_INFINITY));
     }
 
@@ -70,7 +72,8 @@ class ElementaryTest {
     @Test
     void gelu() {
         accurate("gelu", points("gelu", -20, 20), 1e-6, 2e-7, ElementaryTest::exactGelu, Elementary::gelu);
-        accurate("gelu", points("gelu far", -1e30f, 1e9f), 1e-6, 1e-30, v -> v < -40 ? 0 : exactGelu(v), x -> Math.abs(x) < 40 ? (float) exactGelu(x) : Elementary.gelu(x));
+        accurate("gelu", points("gelu far", -1e30f, 1e9f), 1e-6, 1e-30, v -> v < -40 ? 0 : exactGelu(v),
+                x -> Math.abs(x) < 40 ? (float) exactGelu(x) : Elementary.gelu(x));
         assertEquals(Float.POSITIVE_INFINITY, Elementary.gelu(Float.POSITIVE_INFINITY));
         assertEquals(0, Elementary.gelu(Float.NEGATIVE_INFINITY), 1e-30);
         assertEquals(Float.floatToIntBits(-0f), Float.floatToIntBits(Elementary.gelu(-0f)));
@@ -79,14 +82,14 @@ class ElementaryTest {
     @Test
     void expm1OfWhatIsNotPositive() {
         accurate("expm1", points("expm1", -100, -1e-12f), 5e-7, 0, Math::expm1, Elementary::expm1);
-        accurate("expm1 near zero", new float[]{-Float.MIN_VALUE, -Float.MIN_NORMAL, -1e-40f, -1e-30f, -1e-10f, -0f}, 5e-7, 0, Math::expm1,
+        accurate("expm1 near zero", new float[] {-Float.MIN_VALUE, -Float.MIN_NORMAL, -1e-40f, -1e-30f, -1e-10f, -0f}, 5e-7, 0, Math::expm1,
                 Elementary::expm1);
         assertEquals(-1, Elementary.expm1(Float.NEGATIVE_INFINITY));
     }
 
     @Test
     void notANumberIsKept() {
-        for (Scalar f : new Scalar[]{Elementary::exp, Elementary::sigmoid, Elementary::tanh, Elementary::gelu, Elementary::expm1}) {
+        for (Scalar f : new Scalar[] {Elementary::exp, Elementary::sigmoid, Elementary::tanh, Elementary::gelu, Elementary::expm1}) {
             assertTrue(Float.isNaN(f.at(Float.NaN)));
         }
     }

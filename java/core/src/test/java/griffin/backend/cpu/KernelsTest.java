@@ -143,7 +143,8 @@ class KernelsTest {
         });
         check(bits, "add", (k, in, n) -> k.add(in.out, in.at(), in.floats(MAX + ROOM), in.at(), n));
         check(bits, "scale", (k, in, n) -> k.scale(in.floats(MAX + ROOM), in.at(), 0.3f, in.floats(MAX), n, in.out, in.at()));
-        check(bits, "gatedGelu", (k, in, n) -> k.gatedGelu(in.floats(MAX + ROOM), in.at(), in.floats(MAX + ROOM), in.at(), in.out, in.at(), n));
+        check(bits, "gatedGelu",
+                (k, in, n) -> k.gatedGelu(in.floats(MAX + ROOM), in.at(), in.floats(MAX + ROOM), in.at(), in.out, in.at(), n));
         check(bits, "softCap", (k, in, n) -> k.softCap(in.out, in.at(), n, 3));
         check(bits, "expScaled", (k, in, n) -> k.expScaled(in.out, in.at(), n, 2.5f, 0.7f));
     }
@@ -186,7 +187,7 @@ class KernelsTest {
             k.gateF32(in.floats(ROOM + block), in.at(), in.floats(ROOM + block * block), in.at(), block, from, n, in.floats(ROOM + block),
                     in.at(), in.out, in.at());
         });
-        for (boolean reset : new boolean[]{false, true}) {
+        for (boolean reset : new boolean[] {false, true}) {
             check(bits, "lru" + (reset ? " at a reset" : ""), (k, in, n) -> {
                 float[] decay = in.floats(MAX + ROOM);
                 for (int i = 0; i < decay.length; i++) {
@@ -203,7 +204,7 @@ class KernelsTest {
     @ValueSource(ints = {128, 256, 512})
     void notANumberIsKept(int bits) {
         ToDoubleBiFunction<Kernels, float[]> gelu = (k, x) -> {
-            k.gatedGelu(x, 0, new float[]{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 0, x, 0, 17);
+            k.gatedGelu(x, 0, new float[] {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 0, x, 0, 17);
             return x[3] + x[16];
         };
         ToDoubleBiFunction<Kernels, float[]> cap = (k, x) -> {
@@ -222,8 +223,8 @@ class KernelsTest {
         int preferred = FloatVector.SPECIES_PREFERRED.vectorBitSize();
         assumeTrue(bits <= preferred, "this processor has vectors of " + preferred + " bits, not " + bits);
         for (var call : java.util.List.of(gelu, cap, exp, max, lru)) {
-            for (Kernels kernels : new Kernels[]{new ScalarKernels(), KernelChoice.vectors(bits)}) {
-                for (int nan : new int[]{3, 16}) {
+            for (Kernels kernels : new Kernels[] {new ScalarKernels(), KernelChoice.vectors(bits)}) {
+                for (int nan : new int[] {3, 16}) {
                     float[] x = new float[17];
                     x[nan] = Float.NaN;
                     assertEquals(Double.NaN, call.applyAsDouble(kernels, x), kernels.getClass() + " with NaN at " + nan);

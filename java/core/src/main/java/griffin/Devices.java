@@ -1,13 +1,14 @@
-package griffin.backend;
+package griffin;
 
+import griffin.backend.Backend;
 import griffin.backend.cpu.CpuBackend;
 import griffin.backend.reference.ReferenceBackend;
 import griffin.error.BackendUnavailableException;
 import griffin.error.InvalidRequestException;
 import java.util.List;
 
-/** Chooses a backend by the word after {@code --device}. */
-public final class Backends {
+/** The devices of this machine, and the choice among them by the word after {@code --device}. */
+public final class Devices {
 
     /**
      * A backend and why it was taken.
@@ -15,7 +16,7 @@ public final class Backends {
      * @param backend to be closed by whoever asked
      * @param reason  one sentence, worth printing when the choice was automatic
      */
-    public record Choice(Backend backend, String reason) {}
+    record Choice(Backend backend, String reason) {}
 
     /**
      * One kind of device as found on this machine.
@@ -26,7 +27,7 @@ public final class Backends {
      */
     public record Found(String kind, boolean available, String detail) {}
 
-    private Backends() {}
+    private Devices() {}
 
     /**
      * Opens a device: {@code auto}, {@code cpu}, {@code cuda}, {@code metal}, or {@code reference} (slow: the specification).
@@ -35,7 +36,7 @@ public final class Backends {
      * @throws BackendUnavailableException when the named device cannot be used here
      * @throws InvalidRequestException     when there is no device of that name
      */
-    public static Choice open(String device, int threads) {
+    static Choice open(String device, int threads) {
         return switch (device) {
             case "auto" -> {
                 Backend cpu = cpu(threads);
