@@ -1,11 +1,15 @@
 package griffin.backend.cpu;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 
 /**
  * A fixed team of threads for loops of a few microseconds and up. The caller works too; handing over a loop allocates nothing.
  * Workers spin for a while between loops, since the next operation of a step follows at once, then park.
+ *
+ * <p>The caller waits for the pieces that were taken, not for the threads: a worker that has no core just then costs nothing, so a team on a
+ * busy machine is no slower than one thread.
  */
 final class Workers implements AutoCloseable {
 
@@ -14,20 +18,25 @@ final class Workers implements AutoCloseable {
         void run(int index, Scratch scratch);
     }
 
+    /** Most pieces of a loop. */
+    static final int MAX_TASKS = (1 << 24) - 1;
+
     private static final int SPINS = 20_000;
     /** The caller yields after this many looks: the last worker may be waiting for a core. */
     private static final int PATIENCE = 2_000;
 
     private final Thread[] threads;
     private final Scratch[] scratches;
-    private final AtomicInteger next = new AtomicInteger();
-    private final AtomicInteger busy = new AtomicInteger();
+    /**
+     * The loop's number of pieces (upper 32 bits) and the next piece to take (lower 32). Both are in one word, so that a late thread
+     * never judges a piece of one loop by the size of the next. While pieces are not done, {@code task} is that loop's.
+     */
+    private final AtomicLong claim = new AtomicLong();
+    private final AtomicInteger done = new AtomicInteger();
     private final AtomicInteger parked = new AtomicInteger();
-    private volatile int generation;
     private volatile boolean closed;
     private volatile Throwable failure;
     private Task task;
-    private int count;
 
     Workers(int size) {
         threads = new Thread[size - 1];
@@ -37,7 +46,7 @@ final class Workers implements AutoCloseable {
         }
         for (int i = 0; i < threads.length; i++) {
             Scratch scratch = scratches[i + 1];
-            threads[i] = new Thread(() -> work(scratch), "griffin-cpu-" + (i + 1));
+            threads[i] = new Thread(() -> serve(scratch), "griffin-cpu-" + (i + 1));
             threads[i].setDaemon(true);
             threads[i].start();
         }
@@ -60,25 +69,21 @@ final class Workers implements AutoCloseable {
             runHere(tasks, body);
             return;
         }
+        assert tasks <= MAX_TASKS;
         task = body;
-        count = tasks;
-        next.set(0);
-        busy.set(threads.length);
-        generation++; // publishes the fields above
-        if (parked.get() != 0) { // a worker that is about to park counts itself first and looks at the generation after that
+        done.set(0);
+        claim.set((long) tasks << 32); // publishes the fields above
+        if (parked.get() != 0) { // a worker that is about to park counts itself first and looks for work after that
             for (Thread thread : threads) {
                 LockSupport.unpark(thread);
             }
         }
-        try {
-            pull(scratches[0]);
-        } finally {
-            for (int looks = 0; busy.get() != 0; looks++) {
-                if (looks < PATIENCE) {
-                    Thread.onSpinWait();
-                } else {
-                    Thread.yield();
-                }
+        pull(scratches[0]);
+        for (int looks = 0; done.get() != tasks; looks++) {
+            if (looks < PATIENCE) {
+                Thread.onSpinWait();
+            } else {
+                Thread.yield();
             }
         }
         Throwable thrown = failure;
@@ -95,39 +100,41 @@ final class Workers implements AutoCloseable {
         }
     }
 
+    private boolean work() {
+        long c = claim.get();
+        return (int) c < (int) (c >>> 32);
+    }
+
+    /** Takes pieces while there are any. */
     private void pull(Scratch scratch) {
-        int tasks = count;
-        Task body = task;
-        for (int i = next.getAndIncrement(); i < tasks; i = next.getAndIncrement()) {
-            body.run(i, scratch);
+        while (work()) {
+            long c = claim.getAndIncrement();
+            if ((int) c < (int) (c >>> 32)) {
+                try {
+                    task.run((int) c, scratch);
+                } catch (Throwable e) {
+                    failure = e;
+                } finally {
+                    done.getAndIncrement();
+                }
+            }
         }
     }
 
-    private void work(Scratch scratch) {
-        int seen = 0;
-        while (true) {
-            int spins = 0;
-            while (generation == seen) {
-                if (closed) {
-                    return;
-                }
-                if (++spins < SPINS) {
-                    Thread.onSpinWait();
-                } else {
-                    parked.getAndIncrement();
-                    if (generation == seen && !closed) {
-                        LockSupport.park(this);
-                    }
-                    parked.getAndDecrement();
-                }
-            }
-            seen++;
-            try {
+    private void serve(Scratch scratch) {
+        int spins = 0;
+        while (!closed) {
+            if (work()) {
                 pull(scratch);
-            } catch (Throwable e) {
-                failure = e;
-            } finally {
-                busy.getAndDecrement();
+                spins = 0;
+            } else if (++spins < SPINS) {
+                Thread.onSpinWait();
+            } else {
+                parked.getAndIncrement();
+                if (!work() && !closed) {
+                    LockSupport.park(this);
+                }
+                parked.getAndDecrement();
             }
         }
     }
