@@ -16,10 +16,12 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
 /** {@code griffin-run chat}: a conversation whose history is the model's state. */
-@Command(name = "chat", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"", "Talks with a model that was trained on turns. The history lives in the model's state, so a "
-        + "turn costs its own tokens only, however long the chat. In a pipe, each line is a message, and the replies are all that is printed.", "",
-        "While it runs: /save FILE, /load FILE, /stats, /help, /exit; a message that begins with a slash is written with two. Ctrl-C stops a "
-                + "reply but not the chat, Ctrl-D ends it."})
+@Command(name = "chat", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"",
+    "Talks with a model that was trained on turns. The history lives in the model's state, so a "
+            + "turn costs its own tokens only, however long the chat. In a pipe, each line is a message, and the replies are all that is printed.",
+    "",
+    "While it runs: /save FILE, /load FILE, /stats, /help, /exit; a message that begins with a slash is written with two. Ctrl-C stops a "
+            + "reply but not the chat, Ctrl-D ends it."})
 final class ChatCommand implements Callable<Integer> {
 
     private static final String HELP = """
@@ -30,8 +32,7 @@ final class ChatCommand implements Callable<Integer> {
             Ctrl-C stops a reply. A message that begins with a slash is written with two.
             """;
 
-    private record Turn(String message, Generation generation) {
-    }
+    private record Turn(String message, Generation generation) {}
 
     private final Terminal terminal;
     private final List<Turn> turns = new ArrayList<>();
@@ -42,7 +43,8 @@ final class ChatCommand implements Callable<Integer> {
     @ArgGroup(validate = false, heading = "%nModel and device:%n", order = 2)
     ModelOptions model = new ModelOptions();
 
-    @ArgGroup(validate = false, heading = "%nGeneration (what is left out follows the model's generation_config.json, else greedy):%n", order = 3)
+    @ArgGroup(validate = false, heading = "%nGeneration (what is left out follows the model's generation_config.json, else greedy):%n",
+            order = 3)
     SamplingOptions sampling = new SamplingOptions();
 
     @ArgGroup(validate = false, heading = "%nSessions:%n", order = 4)
@@ -102,9 +104,7 @@ final class ChatCommand implements Callable<Integer> {
                 continue;
             }
             if (line.startsWith("/") && !line.startsWith("//")) {
-                if (!obey(line.strip())) {
-                    return;
-                }
+                if (!obey(line.strip())) { return; }
             } else {
                 reply(line.startsWith("//") ? line.substring(1) : line);
             }

@@ -1,8 +1,8 @@
 package griffin.cli;
 
 import griffin.error.InvalidRequestException;
-import java.util.List;
 import java.util.Iterator;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.AutoComplete;
 import picocli.CommandLine;
@@ -13,9 +13,10 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code griffin-run completion}: a script that teaches a shell the options. */
-@Command(name = "completion", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"", "Prints a script that makes a shell complete commands and options. "
-        + "For now: source <(griffin-run completion bash). For good, add that line to ~/.bashrc or ~/.zshrc, or run",
-        "  griffin-run completion fish > ~/.config/fish/completions/griffin-run.fish"})
+@Command(name = "completion", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+        description = {"", "Prints a script that makes a shell complete commands and options. "
+                + "For now: source <(griffin-run completion bash). For good, add that line to ~/.bashrc or ~/.zshrc, or run",
+            "  griffin-run completion fish > ~/.config/fish/completions/griffin-run.fish"})
 final class CompletionCommand implements Callable<Integer> {
 
     static final class Shells implements Iterable<String> {

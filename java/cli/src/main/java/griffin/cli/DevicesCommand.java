@@ -9,8 +9,9 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
 /** {@code griffin-run devices}: what this machine has. */
-@Command(name = "devices", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"", "Lists the devices a model can run on, what was found and what was not and why, "
-        + "in the order in which --device auto prefers them."})
+@Command(name = "devices", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+        description = {"", "Lists the devices a model can run on, what was found and what was not and why, "
+                + "in the order in which --device auto prefers them."})
 final class DevicesCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -39,7 +40,8 @@ final class DevicesCommand implements Callable<Integer> {
             }));
         } else {
             for (Found found : all) {
-                terminal.out().println(String.format(Locale.ROOT, "%-10s %-4s %s", found.kind(), found.available() ? "yes" : "no", found.detail()));
+                terminal.out().println(
+                        String.format(Locale.ROOT, "%-10s %-4s %s", found.kind(), found.available() ? "yes" : "no", found.detail()));
             }
         }
         return 0;

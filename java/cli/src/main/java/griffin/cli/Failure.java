@@ -35,12 +35,8 @@ final class Failure {
     }
 
     private static String sentence(Throwable e) {
-        if (e instanceof GriffinException || e instanceof UncheckedIOException) {
-            return e.getMessage();
-        }
-        if (e instanceof IOException) {
-            return "input or output failed: " + e;
-        }
+        if (e instanceof GriffinException || e instanceof UncheckedIOException) { return e.getMessage(); }
+        if (e instanceof IOException) { return "input or output failed: " + e; }
         if (e instanceof OutOfMemoryError) {
             return "Java ran out of memory (its heap may grow to " + (Runtime.getRuntime().maxMemory() >> 20) + " MiB): allow it more with "
                     + "GRIFFIN_JAVA_OPTS=-Xmx8g, or ask for smaller chunks with --chunk";
@@ -78,7 +74,8 @@ final class Failure {
         String name = word.split("=", 2)[0];
         int reach = Math.max(1, Math.min(3, name.length() / 3));
         return command.getCommandSpec().options().stream().flatMap(option -> Arrays.stream(option.names()))
-                .filter(option -> option.startsWith("--") && (distance(option, name) <= reach || name.length() > 3 && option.startsWith(name)))
+                .filter(option -> option.startsWith("--")
+                        && (distance(option, name) <= reach || name.length() > 3 && option.startsWith(name)))
                 .sorted((a, b) -> Integer.compare(distance(a, name), distance(b, name))).limit(2).toList();
     }
 

@@ -18,9 +18,7 @@ final class Ids {
      * @throws UncheckedIOException    when the file cannot be read
      */
     static int[] parse(String argument) {
-        if (!argument.startsWith("@")) {
-            return numbers(argument, "--ids");
-        }
+        if (!argument.startsWith("@")) { return numbers(argument, "--ids"); }
         Path file = Path.of(argument.substring(1));
         return numbers(text(file), file.toString());
     }
@@ -49,12 +47,11 @@ final class Ids {
                 ids[count++] = Integer.parseInt(word);
             } catch (NumberFormatException e) {
                 String shown = word.length() > 30 ? word.substring(0, 30) + "..." : word;
-                throw new InvalidRequestException(where + " must hold token ids, integers separated by commas or white space; found '" + shown + "'", e);
+                throw new InvalidRequestException(
+                        where + " must hold token ids, integers separated by commas or white space; found '" + shown + "'", e);
             }
         }
-        if (count == 0) {
-            throw new InvalidRequestException(where + " must hold token ids, and holds none");
-        }
+        if (count == 0) { throw new InvalidRequestException(where + " must hold token ids, and holds none"); }
         return Arrays.copyOf(ids, count);
     }
 }

@@ -14,8 +14,9 @@ import picocli.CommandLine.Mixin;
 import tools.jackson.core.JsonGenerator;
 
 /** {@code griffin-run info}: what a model is and what it costs. */
-@Command(name = "info", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"", "Tells what a model is, and what its weights and a session of it cost. "
-        + "Reads headers, not weights."})
+@Command(name = "info", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+        description = {"", "Tells what a model is, and what its weights and a session of it cost. "
+                + "Reads headers, not weights."})
 final class InfoCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -43,9 +44,11 @@ final class InfoCommand implements Callable<Integer> {
         StringBuilder out = new StringBuilder();
         line(out, "model", model.name());
         line(out, "architecture", "Griffin (RecurrentGemma)");
-        line(out, "layers", c.layers() + ": " + c.recurrentLayers() + " recurrent, " + c.attentionLayers() + " attention (" + pattern(c) + ")");
-        line(out, "widths", "model " + c.width() + ", recurrence " + c.lruWidth() + ", MLP " + c.mlpWidth() + ", " + c.heads() + " heads of "
-                + c.headWidth());
+        line(out, "layers",
+                c.layers() + ": " + c.recurrentLayers() + " recurrent, " + c.attentionLayers() + " attention (" + pattern(c) + ")");
+        line(out, "widths",
+                "model " + c.width() + ", recurrence " + c.lruWidth() + ", MLP " + c.mlpWidth() + ", " + c.heads() + " heads of "
+                        + c.headWidth());
         line(out, "parameters", count(c.parameters()));
         line(out, "weights", bytes(griffin.weightBytes()));
         line(out, "state", bytes(griffin.stateBytes()) + " per sequence on this device");

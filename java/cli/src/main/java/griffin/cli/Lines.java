@@ -20,9 +20,7 @@ final class Lines {
         ByteArrayOutputStream line = new ByteArrayOutputStream();
         try {
             int b = in.read();
-            if (b < 0) {
-                return null;
-            }
+            if (b < 0) { return null; }
             while (b >= 0 && b != '\n') {
                 line.write(b);
                 b = in.read();

@@ -13,8 +13,9 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code griffin-run logits}: the model's raw output, to compare ports with. */
-@Command(name = "logits", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"", "Writes the logits after each token, float32 [T, V] under the name 'logits', to a "
-        + "safetensors file. Rows go to the file as they come, so any length fits in memory. Needs no tokenizer."})
+@Command(name = "logits", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+        description = {"", "Writes the logits after each token, float32 [T, V] under the name 'logits', to a "
+                + "safetensors file. Rows go to the file as they come, so any length fits in memory. Needs no tokenizer."})
 final class LogitsCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -40,13 +41,12 @@ final class LogitsCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         int[] tokens = Ids.parse(ids);
-        try (Griffin griffin = model.open(terminal); Session session = griffin.newSession(); SafetensorsWriter writer = new SafetensorsWriter(out)) {
+        try (Griffin griffin = model.open(terminal); Session session = griffin.newSession();
+                SafetensorsWriter writer = new SafetensorsWriter(out)) {
             int vocabulary = griffin.config().vocabulary();
             writer.declare("logits", DType.F32, tokens.length, vocabulary);
             long start = System.nanoTime();
-            if (!score(session, tokens, writer)) {
-                return Interrupts.EXIT_CODE;
-            }
+            if (!score(session, tokens, writer)) { return Interrupts.EXIT_CODE; }
             writer.finish();
             double seconds = (System.nanoTime() - start) / 1e9;
             if (common.json) {
@@ -76,9 +76,7 @@ final class LogitsCommand implements Callable<Integer> {
         Progress progress = Progress.start(terminal, "reading");
         try {
             session.score(tokens, (index, logits) -> {
-                if (interrupts.raised()) {
-                    throw new CancellationException();
-                }
+                if (interrupts.raised()) { throw new CancellationException(); }
                 writer.write(logits, 0, logits.length);
                 progress.update(index + 1, tokens.length);
             });

@@ -64,7 +64,8 @@ public final class Main {
     /** The command with its subcommands. */
     static CommandLine commandLine(Terminal terminal) {
         CommandLine command = new CommandLine(new RunCommand(terminal));
-        command.addSubcommand(new ChatCommand(terminal)).addSubcommand(new InfoCommand(terminal)).addSubcommand(new DevicesCommand(terminal))
+        command.addSubcommand(new ChatCommand(terminal)).addSubcommand(new InfoCommand(terminal))
+                .addSubcommand(new DevicesCommand(terminal))
                 .addSubcommand(new LogitsCommand(terminal)).addSubcommand(new CompletionCommand(terminal));
         // @FILE belongs to --ids.
         return command.setExpandAtFiles(false).setUsageHelpWidth(HELP_WIDTH).setUsageHelpLongOptionsMaxWidth(30);

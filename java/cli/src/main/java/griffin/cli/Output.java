@@ -24,17 +24,13 @@ final class Output {
 
     /** Writes a piece of text; throws {@link UncheckedIOException} when it cannot be written though there is a reader. */
     synchronized void print(String text) {
-        if (closed || text.isEmpty()) {
-            return;
-        }
+        if (closed || text.isEmpty()) { return; }
         try {
             stream.write(text.getBytes(StandardCharsets.UTF_8));
             stream.flush();
         } catch (IOException e) {
             closed = true;
-            if (!readerGone(e)) {
-                throw new UncheckedIOException(name + " cannot be written: " + e.getMessage(), e);
-            }
+            if (!readerGone(e)) { throw new UncheckedIOException(name + " cannot be written: " + e.getMessage(), e); }
         }
     }
 

@@ -49,9 +49,7 @@ final class Progress {
         try {
             while (true) {
                 wait(wait);
-                if (over) {
-                    return;
-                }
+                if (over) { return; }
                 terminal.err().print("\r" + line(done, total, (System.nanoTime() - start) / 1e9) + "\033[K");
                 drawn = true;
                 wait = PERIOD_MILLIS;
@@ -63,15 +61,11 @@ final class Progress {
 
     /** The text of the line; {@code total} is 0 when nobody knows it. */
     String line(int done, int total, double seconds) {
-        if (total == 0) {
-            return String.format(Locale.ROOT, "%s, %.0f s", label, seconds);
-        }
+        if (total == 0) { return String.format(Locale.ROOT, "%s, %.0f s", label, seconds); }
         int filled = (int) ((long) BAR * done / total);
         String bar = "#".repeat(filled) + ".".repeat(BAR - filled);
         String text = String.format(Locale.ROOT, "%s [%s] %d/%d tokens", label, bar, done, total);
-        if (done == 0) {
-            return text;
-        }
+        if (done == 0) { return text; }
         double rate = done / seconds;
         return text + String.format(Locale.ROOT, ", %.0f tokens/s, %.0f s left", rate, (total - done) / rate);
     }

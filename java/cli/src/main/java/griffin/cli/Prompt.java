@@ -20,8 +20,7 @@ final class Prompt {
     Path file;
 
     /** What was given. Exactly one of the two is set. */
-    record Given(String text, int[] ids) {
-    }
+    record Given(String text, int[] ids) {}
 
     /**
      * The prompt from the one place that has it.
@@ -35,19 +34,11 @@ final class Prompt {
             throw new InvalidRequestException("the prompt must come from one place, and several were given: leave all but one of PROMPT"
                     + (ids == null ? "" : ", --ids") + (file == null ? "" : ", --file") + " out");
         }
-        if (ids != null) {
-            return new Given(null, Ids.parse(ids));
-        }
-        if (file != null) {
-            return new Given(withoutLineEnd(Ids.text(file)), null);
-        }
-        if (text != null && !text.equals("-")) {
-            return new Given(text, null);
-        }
+        if (ids != null) { return new Given(null, Ids.parse(ids)); }
+        if (file != null) { return new Given(withoutLineEnd(Ids.text(file)), null); }
+        if (text != null && !text.equals("-")) { return new Given(text, null); }
         if (text == null && terminal.inTerminal()) {
-            if (resumed) {
-                return new Given("", null);
-            }
+            if (resumed) { return new Given("", null); }
             throw new InvalidRequestException("there is no prompt: griffin-run \"Once upon a time\", or griffin-run --help for more");
         }
         String read = withoutLineEnd(standardInput(terminal));

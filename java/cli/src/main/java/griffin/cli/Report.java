@@ -23,8 +23,10 @@ final class Report {
 
     /** What the generation ran with, in one line. */
     static String settings(String model, Griffin griffin, SamplingParams s) {
-        return String.format(Locale.ROOT, "model %s on %s (%s), seed %d, temperature %s, top-k %d, top-p %s, min-p %s, repetition penalty %s", model,
-                griffin.device().kind(), griffin.device().name(), s.seed(), s.temperature(), s.topK(), s.topP(), s.minP(), s.repetitionPenalty());
+        return String.format(Locale.ROOT,
+                "model %s on %s (%s), seed %d, temperature %s, top-k %d, top-p %s, min-p %s, repetition penalty %s", model,
+                griffin.device().kind(), griffin.device().name(), s.seed(), s.temperature(), s.topK(), s.topP(), s.minP(),
+                s.repetitionPenalty());
     }
 
     /** One line per token. */

@@ -15,21 +15,24 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** {@code griffin-run PROMPT}: continues a text. */
-@Command(name = "griffin-run", versionProvider = Version.class, sortOptions = false, optionListHeading = "%nOptions:%n", commandListHeading = "%nCommands:%n",
+@Command(name = "griffin-run", versionProvider = Version.class, sortOptions = false, optionListHeading = "%nOptions:%n",
+        commandListHeading = "%nCommands:%n",
         customSynopsis = {"griffin-run [OPTIONS] PROMPT", "       griffin-run [OPTIONS] (--ids IDS | --file FILE | < FILE)",
-                "       griffin-run COMMAND [OPTIONS]     (griffin-run COMMAND --help tells more)"},
+            "       griffin-run COMMAND [OPTIONS]     (griffin-run COMMAND --help tells more)"},
         description = {"", "Continues a text with a Griffin (RecurrentGemma) language model. The text goes to standard output as it comes; "
                 + "everything else goes to standard error."},
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {"0:all went well, also when the reader of a pipe has gone", "1:a model, a state, a device or a file failed",
-                "2:the command line is wrong, or something is missing that it needs", "130:ended by Ctrl-C; what was written is kept, and --save still saves"},
+            "2:the command line is wrong, or something is missing that it needs",
+            "130:ended by Ctrl-C; what was written is kept, and --save still saves"},
         footerHeading = "%nExamples:%n",
-        footer = {"  griffin-run \"Once upon a time\"", "  griffin-run --temperature 0 --max-tokens 50 --stop \"The end\" \"Tom had a red ball.\"",
-                "  griffin-run chat --model recurrentgemma-2b-it", "  griffin-run --file book.txt --max-tokens 0 --save book.state",
-                "  griffin-run --resume book.state \"In the end, he\"", "  echo \"A big dog\" | griffin-run --json | jq -r .text",
-                "  griffin-run --model some-model --ids 2,5,7 --max-tokens 10", "", "Environment:",
-                "  JAVA_HOME          a JDK 25 or newer to use first", "  GRIFFIN_JAVA_OPTS  further options of the JVM, such as -Xmx8g",
-                "  GRIFFIN_JVM_DIRS   folders to search for JDKs, separated by colons", "  NO_COLOR           no colours in help%n"})
+        footer = {"  griffin-run \"Once upon a time\"",
+            "  griffin-run --temperature 0 --max-tokens 50 --stop \"The end\" \"Tom had a red ball.\"",
+            "  griffin-run chat --model recurrentgemma-2b-it", "  griffin-run --file book.txt --max-tokens 0 --save book.state",
+            "  griffin-run --resume book.state \"In the end, he\"", "  echo \"A big dog\" | griffin-run --json | jq -r .text",
+            "  griffin-run --model some-model --ids 2,5,7 --max-tokens 10", "", "Environment:",
+            "  JAVA_HOME          a JDK 25 or newer to use first", "  GRIFFIN_JAVA_OPTS  further options of the JVM, such as -Xmx8g",
+            "  GRIFFIN_JVM_DIRS   folders to search for JDKs, separated by colons", "  NO_COLOR           no colours in help%n"})
 final class RunCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -45,7 +48,8 @@ final class RunCommand implements Callable<Integer> {
     @ArgGroup(validate = false, heading = "%nModel and device:%n", order = 2)
     ModelOptions model = new ModelOptions();
 
-    @ArgGroup(validate = false, heading = "%nGeneration (what is left out follows the model's generation_config.json, else greedy):%n", order = 3)
+    @ArgGroup(validate = false, heading = "%nGeneration (what is left out follows the model's generation_config.json, else greedy):%n",
+            order = 3)
     SamplingOptions sampling = new SamplingOptions();
 
     @ArgGroup(validate = false, heading = "%nSessions:%n", order = 4)
@@ -74,7 +78,8 @@ final class RunCommand implements Callable<Integer> {
         /** Refuses at once what would fail after a long run. */
         void check() {
             if (save != null && !Files.isDirectory(save.toAbsolutePath().getParent() == null ? save : save.toAbsolutePath().getParent())) {
-                throw new InvalidRequestException("--save " + save + ": the folder " + save.toAbsolutePath().getParent() + " does not exist");
+                throw new InvalidRequestException(
+                        "--save " + save + ": the folder " + save.toAbsolutePath().getParent() + " does not exist");
             }
             if (save != null && Files.isDirectory(save)) {
                 throw new InvalidRequestException("--save " + save + ": that is a folder; name a file");
@@ -105,7 +110,8 @@ final class RunCommand implements Callable<Integer> {
             Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);
             Generation generation;
             try {
-                generation = given.ids() == null ? session.generate(given.text(), options, reply) : session.generate(given.ids(), options, reply);
+                generation = given.ids() == null ? session.generate(given.text(), options, reply)
+                        : session.generate(given.ids(), options, reply);
             } finally {
                 reply.finish();
             }

@@ -21,10 +21,12 @@ final class SamplingOptions {
     @Option(names = "--top-k", paramLabel = "K", description = "Sample among the K most likely tokens; 0 for all.")
     Integer topK;
 
-    @Option(names = "--top-p", paramLabel = "P", description = "Sample among the most likely tokens that together reach probability P; 1 for all.")
+    @Option(names = "--top-p", paramLabel = "P",
+            description = "Sample among the most likely tokens that together reach probability P; 1 for all.")
     Float topP;
 
-    @Option(names = "--min-p", paramLabel = "P", description = "Sample among tokens at least P times as likely as the likeliest; 0 for all.")
+    @Option(names = "--min-p", paramLabel = "P",
+            description = "Sample among tokens at least P times as likely as the likeliest; 0 for all.")
     Float minP;
 
     @Option(names = "--repetition-penalty", paramLabel = "X", description = "Make tokens that have occurred less likely; 1 is off.")

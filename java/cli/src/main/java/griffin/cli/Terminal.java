@@ -33,7 +33,8 @@ record Terminal(InputStream in, Output out, Output err, boolean inTerminal, bool
             tty = System.console() != null && System.console().isTerminal() ? "012" : "";
         }
         return new Terminal(new FileInputStream(FileDescriptor.in), new Output(new FileOutputStream(FileDescriptor.out), "standard output"),
-                new Output(new FileOutputStream(FileDescriptor.err), "standard error"), tty.contains("0"), tty.contains("1"), tty.contains("2"),
+                new Output(new FileOutputStream(FileDescriptor.err), "standard error"), tty.contains("0"), tty.contains("1"),
+                tty.contains("2"),
                 System.getenv(), new Interrupts());
     }
 

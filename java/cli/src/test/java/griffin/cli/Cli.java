@@ -30,9 +30,7 @@ final class Cli {
             try (JsonParser parser = new JsonFactory().createParser(ObjectReadContext.empty(), out)) {
                 parser.nextToken();
                 Map<?, ?> object = (Map<?, ?>) value(parser);
-                if (parser.nextToken() != null) {
-                    throw new AssertionError("more than one JSON value: " + out);
-                }
+                if (parser.nextToken() != null) { throw new AssertionError("more than one JSON value: " + out); }
                 return object;
             }
         }
@@ -47,7 +45,7 @@ final class Cli {
     boolean errTerminal;
     final Interrupts interrupts = new Interrupts();
     /** Called before the n-th write to standard output, n from 1. */
-    IntConsumer beforeWrite = n -> { };
+    IntConsumer beforeWrite = n -> {};
     /** The write to standard output that fails, and how. */
     int failingWrite = -1;
     String failure;
@@ -71,14 +69,13 @@ final class Cli {
             public void write(byte[] bytes, int from, int count) throws IOException {
                 writes++;
                 beforeWrite.accept(writes);
-                if (writes == failingWrite) {
-                    throw new IOException(failure);
-                }
+                if (writes == failingWrite) { throw new IOException(failure); }
                 out.write(bytes, from, count);
             }
         };
-        Terminal terminal = new Terminal(new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)), new Output(watched, "standard output"),
-                new Output(err, "standard error"), inTerminal, false, errTerminal, Map.of(), interrupts);
+        Terminal terminal =
+                new Terminal(new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)), new Output(watched, "standard output"),
+                        new Output(err, "standard error"), inTerminal, false, errTerminal, Map.of(), interrupts);
         int exit = Main.run(terminal, arguments);
         return new Result(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
     }

@@ -74,8 +74,9 @@ class CommandsTest {
                 list.add(Integer.toString(ids.getInt(i)));
             }
             Path idFile = Files.writeString(folder.resolve("ids"), list.toString());
-            Cli.Result result = Cli.run("logits", "--model", directory.toString(), "--ids", "@" + idFile, "--device", device, "--chunk", chunk, "--out",
-                    file.toString(), "--json");
+            Cli.Result result =
+                    Cli.run("logits", "--model", directory.toString(), "--ids", "@" + idFile, "--device", device, "--chunk", chunk, "--out",
+                            file.toString(), "--json");
             assertEquals(0, result.exit(), result::err);
             Tensor expected = golden.find("logits").orElseThrow();
             Tensor found = Safetensors.open(ModelFiles.of(folder), "logits.safetensors", arena).find("logits").orElseThrow();
@@ -93,10 +94,8 @@ class CommandsTest {
         Cli cli = new Cli();
         Thread pressing = new Thread(() -> {
             while (!cli.interrupts.raised()) {
-                if (Thread.currentThread().isInterrupted()) {
-                    return;
-                }
-                cli.interrupts.otherwise(() -> { });
+                if (Thread.currentThread().isInterrupted()) { return; }
+                cli.interrupts.otherwise(() -> {});
                 cli.interrupts.raise();
             }
         });
@@ -114,7 +113,8 @@ class CommandsTest {
     @ValueSource(strings = {"bash", "zsh", "fish"})
     void completionKnowsCommandsAndOptions(String shell) {
         String script = Cli.run("completion", shell).out();
-        for (String word : List.of("chat", "info", "devices", "logits", "completion", "temperature", "repetition-penalty", "resume", "reference")) {
+        for (String word : List.of("chat", "info", "devices", "logits", "completion", "temperature", "repetition-penalty", "resume",
+                "reference")) {
             assertTrue(script.contains(word), word);
         }
         assertEquals(script, Cli.run("completion", shell, "--json").json().get("script"));
@@ -128,8 +128,11 @@ class CommandsTest {
         Cli.Result result = cli.launch("chat", "--device", "cpu", "--temperature", "0", "--max-tokens", "8");
         assertEquals(0, result.exit(), result::err);
         assertEquals(List.of("the chat has", "saved", "there is no command /nothing", "there is no state file", "/save needs"),
-                result.err().lines().map(line -> List.of("the chat has", "saved", "there is no command /nothing", "there is no state file", "/save needs")
-                        .stream().filter(line::contains).findFirst().orElse(line)).toList());
+                result.err().lines()
+                        .map(line -> List
+                                .of("the chat has", "saved", "there is no command /nothing", "there is no state file", "/save needs")
+                                .stream().filter(line::contains).findFirst().orElse(line))
+                        .toList());
 
         cli.input = "Hello\nTell me a story\n/exit\nnever read\n";
         Map<?, ?> json = cli.launch("chat", "--device", "cpu", "--temperature", "0", "--max-tokens", "8", "--json").json();
@@ -172,7 +175,8 @@ class CommandsTest {
     @Test
     void helpIsAManual() {
         String help = Cli.run("--help").out();
-        for (String word : List.of("--ids", "--stop", "Exit codes:", "130", "Examples:", "GRIFFIN_JAVA_OPTS", "generation_config.json", "Commands:", "completion")) {
+        for (String word : List.of("--ids", "--stop", "Exit codes:", "130", "Examples:", "GRIFFIN_JAVA_OPTS", "generation_config.json",
+                "Commands:", "completion")) {
             assertTrue(help.contains(word), word + " in " + help);
         }
         assertFalse(help.contains("\033"), "no colours in a pipe");

@@ -70,7 +70,8 @@ class RunCommandTest {
     void logprobsAndStatsGoToStandardError() {
         Cli.Result result = Cli.run(with(GREEDY, "--logprobs", "1", "--stats", "--seed", "99", ONCE));
         assertTrue(result.err().contains("among"), result::err);
-        assertTrue(result.err().contains("read 5 tokens") && result.err().contains("generated 12") && result.err().contains("seed 99"), result::err);
+        assertTrue(result.err().contains("read 5 tokens") && result.err().contains("generated 12") && result.err().contains("seed 99"),
+                result::err);
         assertEquals(Cli.run(with(GREEDY, ONCE)).out(), result.out());
     }
 
@@ -135,8 +136,9 @@ class RunCommandTest {
         Map<?, ?> ended = Cli.run("--temperature", "0", "--json", "--max-tokens", "40", "--ids", ids).json();
         assertEquals("end", ended.get("finish_reason"));
         List<?> said = (List<?>) ended.get("ids");
-        Map<?, ?> more = Cli.run("--temperature", "0", "--json", "--ignore-eos", "--max-tokens", Integer.toString(said.size() + 3), "--ids", ids)
-                .json();
+        Map<?, ?> more =
+                Cli.run("--temperature", "0", "--json", "--ignore-eos", "--max-tokens", Integer.toString(said.size() + 3), "--ids", ids)
+                        .json();
         assertEquals("length", more.get("finish_reason"));
         assertEquals(said, ((List<?>) more.get("ids")).subList(0, said.size()));
     }
