@@ -18,7 +18,8 @@ import picocli.CommandLine.Mixin;
 /** {@code griffin-run chat}: a conversation whose history is the model's state. */
 @Command(name = "chat", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"",
     "Talks with a model that was trained on turns. The history lives in the model's state, so a "
-            + "turn costs its own tokens only, however long the chat. In a pipe, each line is a message, and the replies are all that is printed.",
+            + "turn costs its own tokens only, however long the chat. In a pipe, each line is a message, and only "
+            + "replies are printed.",
     "",
     "While it runs: /save FILE, /load FILE, /stats, /help, /exit; a message that begins with a slash is written with two. Ctrl-C stops a "
             + "reply but not the chat, Ctrl-D ends it."})

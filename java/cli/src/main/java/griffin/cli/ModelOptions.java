@@ -20,7 +20,8 @@ final class ModelOptions {
     }
 
     @Option(names = {"-m", "--model"}, paramLabel = "DIR",
-            description = "Folder of a model in Hugging Face form: config.json, safetensors weights, and tokenizer.json unless ids are given. "
+            description = "Folder of a model in Hugging Face form: config.json, safetensors weights, and tokenizer.json unless "
+                    + "ids are given. "
                     + "Left out: the small story writer that comes with the command.")
     Path model;
 

@@ -44,7 +44,8 @@ final class SamplingOptions {
     boolean ignoreEos;
 
     @Option(names = "--logprobs", paramLabel = "N",
-            description = "Tell the log-probability of each token and of the N most likely ones (0 to 20): in the JSON object, else on standard error.")
+            description = "Tell the log-probability of each token and of the N most likely ones (0 to 20): in the JSON object, "
+                    + "else on standard error.")
     Integer logprobs;
 
     /** The model's own suggestion with what was given in its place. */
