@@ -27,6 +27,8 @@ final class AdaptiveKernels implements Kernels {
     private final Kernels vector;
     private final AtomicReferenceArray<Kernels> use = new AtomicReferenceArray<>(COUNT);
 
+    private static volatile boolean warming;
+
     private final AtomicLong scalarWork = new AtomicLong();
 
     private AdaptiveKernels(Kernels vector) {
@@ -56,8 +58,20 @@ final class AdaptiveKernels implements Kernels {
         return use.get(kernel);
     }
 
+    /** Whether the warm-up and the compiler want processors just now. */
+    static boolean warming() {
+        return warming;
+    }
+
     private void startWarmup() {
-        Thread thread = new Thread(new KernelWarmup(this, vector), "griffin-cpu-warmup");
+        warming = true;
+        Thread thread = new Thread(() -> {
+            try {
+                new KernelWarmup(this, vector).run();
+            } finally {
+                warming = false;
+            }
+        }, "griffin-cpu-warmup");
         thread.setDaemon(true);
         thread.setPriority(Thread.MIN_PRIORITY);
         thread.start();

@@ -20,6 +20,9 @@ import griffin.backend.host.HostWeight;
  */
 public final class CpuBackend extends HostBackend {
 
+    /** With up to this many threads the warm-up gets the cores of the others. */
+    private static final int FEW_CORES = 4;
+
     final Workers workers;
     final Kernels kernels;
     private final String width;
@@ -46,9 +49,12 @@ public final class CpuBackend extends HostBackend {
                 Runtime.getRuntime().maxMemory());
     }
 
-    /** Runs a loop on all threads, or on this one where that is cheaper. */
+    /**
+     * Runs a loop on all threads, or on this one where that is cheaper: also during the warm-up of the vector kernels where cores are few,
+     * since a team waits for its last member, and that one would wait for a core that the compiler has.
+     */
     void run(int tasks, boolean inline, Workers.Task body) {
-        if (inline) {
+        if (inline || workers.size() <= FEW_CORES && AdaptiveKernels.warming()) {
             workers.runHere(tasks, body);
         } else {
             workers.run(tasks, body);
