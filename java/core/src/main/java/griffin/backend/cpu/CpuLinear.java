@@ -18,8 +18,8 @@ final class CpuLinear implements Runnable {
     private static final int STREAM_ROWS = 12;
     /** Streaming: rows of a chunk, between enough for long runs of addresses and enough chunks per thread for balance. */
     private static final int STREAM_CHUNK = 64;
-    private static final int LEAST_STREAM_CHUNK = 16;
-    private static final int CHUNKS_PER_THREAD = 8;
+    private static final int LEAST_STREAM_CHUNK = 8;
+    private static final int CHUNKS_PER_THREAD = 16;
     /** Multiplying: output rows of a chunk, columns of a block, input rows whose partial sums are kept. 16 + 4 + 8 KiB. */
     private static final int PANEL_ROWS = 16;
     private static final int PANEL_COLUMNS = 256;
