@@ -42,20 +42,8 @@ final class Loops {
         double ceiling = Team.median(ceilings);
         double plain = rate(o, copy::measure, ceilings, bytes, () -> split(o, width, (from, n) -> KernelLoops.plain(zi, zr, x, h, out, ROWS,
                 width, from, n)));
-        int few = 4; // rows that stay in the first-level cache with a small block
-        int block = 256;
-        int passes = 16; // a thread's start must not count
-        double cached = rate(o, () -> 0, ceilings, passes * bytes, () -> Team.seconds(o.threads, id -> {
-            float[] own = new float[width];
-            float[] to = new float[few * width];
-            for (int i = 0; i < passes * (ROWS / few * (width / block) / o.threads); i++) {
-                KernelLoops.lru(zi, zr, decay, x, own, to, few, width, 0, block);
-            }
-        }));
         Results.line("RG-LRU scan", full, "GB/s", ceiling, "copy ceiling");
         Results.line("RG-LRU scan without exp, div, sqrt", plain, "GB/s", ceiling, "copy ceiling");
-        Results.line("RG-LRU scan with all data in cache", cached, "GB/s", ceiling, "copy ceiling");
-        Results.line("RG-LRU scan, share of its time in arithmetic", full / cached, "");
     }
 
     /** Convolution of four taps: one array read, one written. */
