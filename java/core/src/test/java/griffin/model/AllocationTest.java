@@ -35,8 +35,9 @@ class AllocationTest {
                     new int[0]);
             m.runner.await(m.runner.generate(), result);
             int batches = 0;
-            while (allocatedBy(m) != 0) {
-                assertTrue(++batches < MAX_BATCHES, "decode steps still allocate after " + MAX_BATCHES + " x " + STEPS + " of them");
+            for (long bytes = allocatedBy(m); bytes != 0; bytes = allocatedBy(m)) {
+                assertTrue(++batches < MAX_BATCHES,
+                        STEPS + " decode steps still allocate " + bytes + " bytes after " + MAX_BATCHES + " times as many");
             }
             assertEquals(0, allocatedBy(m), "bytes allocated by " + STEPS + " decode steps");
             assertEquals(StepResult.RUNNING, result.status[0]);
