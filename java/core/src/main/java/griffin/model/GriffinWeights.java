@@ -11,6 +11,7 @@ import griffin.weights.Tensor;
 import griffin.weights.WeightFiles;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongConsumer;
 
 /**
  * A model's weights as a backend holds them, under the names of the safetensors files. Products that share an input are one weight: x|y,
@@ -32,12 +33,12 @@ record GriffinWeights(Weight embedding, Weight head, Weight finalNorm, List<Laye
     /** Attention block: q|k|v [(H+2) K, D], out [D, H K] + [D]. */
     record Attention(Weight qkv, Weight out, Weight outBias) {}
 
-    static GriffinWeights load(Backend backend, GriffinConfig config, WeightFiles files) {
-        return new Loader(backend, config, files).load();
+    static GriffinWeights load(Backend backend, GriffinConfig config, WeightFiles files, LongConsumer loaded) {
+        return new Loader(backend, config, files, loaded).load();
     }
 
     /** Requires every tensor with its shape and hands it to the backend. */
-    private record Loader(Backend backend, GriffinConfig c, WeightFiles files) {
+    private record Loader(Backend backend, GriffinConfig c, WeightFiles files, LongConsumer loaded) {
 
         GriffinWeights load() {
             Weight embedding = load(WeightRole.EMBEDDING, part("model.embed_tokens.weight", c.vocabulary(), c.width()));
@@ -95,7 +96,11 @@ record GriffinWeights(Weight embedding, Weight head, Weight finalNorm, List<Laye
         }
 
         private Weight load(WeightRole role, TensorPart... parts) {
-            return backend.load(role, parts);
+            Weight weight = backend.load(role, parts);
+            for (TensorPart part : parts) {
+                loaded.accept(part.data().byteSize());
+            }
+            return weight;
         }
 
         private TensorPart part(String name, long... shape) {

@@ -2,7 +2,6 @@ package griffin.backend;
 
 import static griffin.backend.Conformance.pick;
 import static griffin.backend.Conformance.sameBits;
-import static griffin.backend.Side.normal;
 
 import java.util.Arrays;
 import java.util.Random;
@@ -17,7 +16,7 @@ interface AttentionConformance extends Conformance {
         return new StateLayout(0, 1, 1, 1, shape.window(), shape.headDim(), 32);
     }
 
-    private static float[][] ring(Random random, AttentionShape shape) {
+    private float[][] ring(Random random, AttentionShape shape) {
         float[][] slots = new float[SLOTS + 1][];
         Arrays.setAll(slots, slot -> normal(random, (int) layout(shape).bytes() / 4, 1));
         return slots;
@@ -52,7 +51,7 @@ interface AttentionConformance extends Conformance {
             float[] magnitude = new float[qkv.length];
             Arrays.fill(magnitude, largest(qkv));
             compare("rotate " + shape, tolerances().rotate(), magnitude, side -> {
-                Side.Framed x = side.input(qkv, shape.qkvWidth());
+                Side.Framed x = side.operandInput(qkv, shape.qkvWidth());
                 side.backend.rotate(side.step(plan, SLOTS), shape, x.view);
                 return x.written(plan.rows());
             });
@@ -96,8 +95,8 @@ interface AttentionConformance extends Conformance {
         double score = largest(qkv) * magnitude[0] * Math.sqrt(shape.headDim());
         compare("windowAttention " + shape, tolerances().windowAttention(shape.headDim(), shape.window(), score), magnitude, side -> {
             StateBuffers states = side.states(layout(shape), ring);
-            Side.Framed out = side.output(plan.rows() + 1, shape.heads() * shape.headDim());
-            Side.Framed in = side.input(qkv, shape.qkvWidth());
+            Side.Framed out = side.operandOutput(plan.rows() + 1, shape.heads() * shape.headDim());
+            Side.Framed in = side.operandInput(qkv, shape.qkvWidth());
             side.backend.windowAttention(side.step(plan, SLOTS), shape, in.view, states.keys().get(0), states.values().get(0), out.view);
             sameBits("qkv", qkv, in.written(plan.rows()));
             return Conformance.joined(out.written(plan.rows()), rings(side, plan, states, ring, false));
@@ -114,7 +113,7 @@ interface AttentionConformance extends Conformance {
             float[][] ring = ring(random, shape);
             same("storeKeys " + shape, side -> {
                 StateBuffers states = side.states(layout(shape), ring);
-                side.backend.storeKeys(side.step(plan, SLOTS), shape, side.input(qkv, shape.qkvWidth()).view, states.keys().get(0),
+                side.backend.storeKeys(side.step(plan, SLOTS), shape, side.operandInput(qkv, shape.qkvWidth()).view, states.keys().get(0),
                         states.values().get(0));
                 return rings(side, plan, states, ring, true);
             });
@@ -129,7 +128,11 @@ interface AttentionConformance extends Conformance {
             StepPlan plan = Conformance.sequences(random, SLOTS, shape.window(), 32);
             float[] qkv = normal(random, plan.rows() * shape.qkvWidth(), 1);
             float[][] ring = ring(random, shape);
-            Conformance.close("attention " + shape, tolerances().fusion(), null,
+            double largest = Math.max(largest(qkv), largest(Conformance.joined(ring)));
+            float[] magnitudes = Conformance.filled(plan.rows() * shape.heads() * shape.headDim() + (SLOTS + 1) * ring[0].length,
+                    (float) largest);
+            Conformance.close("attention " + shape, tolerances().fusion(tolerances().windowAttention(shape.headDim(), shape.window(),
+                    largest * largest * Math.sqrt(shape.headDim()))), magnitudes,
                     attention(new DefaultFusions(device().backend), shape, plan, qkv, ring),
                     attention(device().backend, shape, plan, qkv, ring));
         }
@@ -138,8 +141,8 @@ interface AttentionConformance extends Conformance {
     private static float[] attention(Backend backend, AttentionShape shape, StepPlan plan, float[] qkv, float[][] ring) {
         Side side = new Side(backend, 4);
         StateBuffers states = side.states(layout(shape), ring);
-        Side.Framed out = side.output(plan.rows() + 1, shape.heads() * shape.headDim());
-        backend.attention(side.step(plan, SLOTS), shape, side.input(qkv, shape.qkvWidth()).view, states.keys().get(0),
+        Side.Framed out = side.operandOutput(plan.rows() + 1, shape.heads() * shape.headDim());
+        backend.attention(side.step(plan, SLOTS), shape, side.operandInput(qkv, shape.qkvWidth()).view, states.keys().get(0),
                 states.values().get(0), out.view);
         return Conformance.joined(out.written(plan.rows()), rings(side, plan, states, ring, true));
     }

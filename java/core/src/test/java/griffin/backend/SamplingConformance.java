@@ -1,6 +1,5 @@
 package griffin.backend;
 
-import static griffin.backend.Side.normal;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
