@@ -14,20 +14,25 @@ final class Progress {
 
     private final Terminal terminal;
     private final String label;
+    private final String unit;
     private final long start = System.nanoTime();
     private int done;
     private int total;
     private boolean drawn;
     private boolean over;
 
-    /** @param label what is being done, such as {@code loading} */
-    private Progress(Terminal terminal, String label) {
+    /**
+     * @param label what is being done, such as {@code loading}
+     * @param unit  of what is counted, such as {@code tokens}
+     */
+    private Progress(Terminal terminal, String label, String unit) {
         this.terminal = terminal;
         this.label = label;
+        this.unit = unit;
     }
 
-    static Progress start(Terminal terminal, String label) {
-        Progress progress = new Progress(terminal, label);
+    static Progress start(Terminal terminal, String label, String unit) {
+        Progress progress = new Progress(terminal, label, unit);
         if (terminal.errTerminal()) {
             Thread thread = new Thread(progress::draw, "griffin-progress");
             thread.setDaemon(true);
@@ -38,9 +43,9 @@ final class Progress {
         return progress;
     }
 
-    /** So many tokens of so many. */
-    synchronized void update(int tokens, int of) {
-        done = tokens;
+    /** So many of so many. */
+    synchronized void update(int count, int of) {
+        done = count;
         total = of;
     }
 
@@ -68,12 +73,12 @@ final class Progress {
         }
         int filled = (int) ((long) BAR * done / total);
         String bar = "#".repeat(filled) + ".".repeat(BAR - filled);
-        String text = String.format(Locale.ROOT, "%s [%s] %d/%d tokens", label, bar, done, total);
+        String text = String.format(Locale.ROOT, "%s [%s] %d/%d %s", label, bar, done, total, unit);
         if (done == 0) {
             return text;
         }
         double rate = done / seconds;
-        return text + String.format(Locale.ROOT, ", %.0f tokens/s, %.0f s left", rate, (total - done) / rate);
+        return text + String.format(Locale.ROOT, ", %.0f %s/s, %.0f s left", rate, unit, (total - done) / rate);
     }
 
     /** Wipes the line away; may be called again. */

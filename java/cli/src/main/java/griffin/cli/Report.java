@@ -7,6 +7,7 @@ import griffin.GenerationOptions;
 import griffin.Griffin;
 import griffin.sampling.SamplingParams;
 import java.util.Locale;
+import java.util.stream.Collectors;
 import tools.jackson.core.JsonGenerator;
 
 /** What is told about a generation, in words and in JSON. */
@@ -19,6 +20,12 @@ final class Report {
         return String.format(Locale.ROOT, "read %d tokens in %.2f s (%.1f tokens/s), generated %d in %.2f s (%.1f tokens/s), ended by %s",
                 g.promptIds().size(), g.promptSeconds(), g.promptTokensPerSecond(), g.ids().size(), g.decodeSeconds(), g.tokensPerSecond(),
                 g.finishReason().word());
+    }
+
+    /** What the device has to say about its speed and memory, in one line; empty on a CPU. */
+    static String device(Griffin griffin, Generation g) {
+        return griffin.deviceStatistics(g.tokensPerSecond()).entrySet().stream().map(entry -> entry.getKey() + " " + entry.getValue())
+                .collect(Collectors.joining(", "));
     }
 
     /** What the generation ran with, in one line. */

@@ -207,7 +207,7 @@ class RunCommandTest {
 
     @Test
     void progressLineTellsRateAndTimeLeft() {
-        Progress progress = Progress.start(new Terminal(null, null, null, false, false, false, Map.of(), null), "reading");
+        Progress progress = Progress.start(new Terminal(null, null, null, false, false, false, Map.of(), null), "reading", "tokens");
         assertEquals("reading [######..................] 256/1024 tokens, 128 tokens/s, 6 s left", progress.line(256, 1024, 2));
         assertEquals("reading, 3 s", progress.line(0, 0, 3));
     }
