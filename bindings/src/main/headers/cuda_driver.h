@@ -100,7 +100,7 @@ typedef enum {
     CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT = 9
 } CUfunction_attribute;
 
-/* Flags of cuMemHostAlloc and cuMemHostRegister: macros in the vendor's header, spelled alike so that a difference is a diagnostic. */
+/* Flags of cuMemHostAlloc and cuMemHostRegister: macros in the vendor's header, too. */
 #define CU_MEMHOSTALLOC_PORTABLE 0x01
 #define CU_MEMHOSTALLOC_DEVICEMAP 0x02
 #define CU_MEMHOSTALLOC_WRITECOMBINED 0x04
