@@ -49,21 +49,19 @@ public final class NativeLibraries {
     }
 
     /**
-     * For tests: takes the driver's functions from {@code symbols} from now on. A function that a generated class has bound already stays
-     * bound, so install before the first call.
-     *
-     * @param library what {@link #probeCuda()} is to call it
+     * For tests: this is the driver from now on, or its absence. A function that a generated class has bound already stays bound, so
+     * install before the first call.
      */
-    public static void useCuda(String library, SymbolLookup symbols) {
-        CUDA.use(library, symbols);
+    public static void useCuda(LibraryProbe library) {
+        CUDA.use(library);
     }
 
     /** For tests: the same for cuBLASLt. */
-    public static void useCublasLt(String library, SymbolLookup symbols) {
-        CUBLAS_LT.use(library, symbols);
+    public static void useCublasLt(LibraryProbe library) {
+        CUBLAS_LT.use(library);
     }
 
-    /** For tests: forgets an installed lookup and what was found; the next probe looks again. */
+    /** For tests: forgets an installed library and what was found; the next probe looks again. */
     public static void forget() {
         CUDA.forget();
         CUBLAS_LT.forget();
@@ -104,8 +102,8 @@ public final class NativeLibraries {
             return name -> probe() instanceof LibraryProbe.Found found ? found.symbols().find(name) : Optional.empty();
         }
 
-        synchronized void use(String library, SymbolLookup symbols) {
-            result = new LibraryProbe.Found(library, Objects.requireNonNull(symbols, "symbols"));
+        synchronized void use(LibraryProbe library) {
+            result = Objects.requireNonNull(library, "library");
         }
 
         synchronized void forget() {
