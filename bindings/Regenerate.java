@@ -37,7 +37,7 @@ public class Regenerate {
     public static void main(String[] args) throws Exception {
         try {
             new Regenerate(Path.of(args[0])).run();
-        } catch (IllegalStateException e) {
+        } catch (IllegalStateException | IOException e) {
             System.err.println(e.getMessage());
             System.exit(1);
         }
@@ -85,7 +85,7 @@ public class Regenerate {
     private static List<String> jextract() {
         String suffix = File.separatorChar == '\\' ? ".bat" : "";
         String home = System.getenv("JEXTRACT_HOME");
-        if (home != null) {
+        if (home != null && !home.isBlank()) {
             return List.of(Path.of(home, "bin", "jextract" + suffix).toString());
         }
         for (String folder : System.getenv("PATH").split(File.pathSeparator)) {

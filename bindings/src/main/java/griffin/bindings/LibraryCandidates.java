@@ -17,8 +17,7 @@ final class LibraryCandidates {
     /** Newest first. The calls in use are the same in both. */
     private static final List<String> CUBLAS_LT_VERSIONS = List.of("13", "12");
 
-    private LibraryCandidates() {
-    }
+    private LibraryCandidates() {}
 
     static List<String> cuda(String operatingSystem, Map<String, String> environment) {
         if (isWindows(operatingSystem)) {

@@ -50,8 +50,7 @@ public sealed interface LibraryProbe {
      * @param candidate a name for the system's loader, or a path
      * @param reason    why not
      */
-    record Attempt(String candidate, String reason) {
-    }
+    record Attempt(String candidate, String reason) {}
 
     /**
      * Which of the named functions the library lacks, in the given order: an old driver lacks the newest ones. A generated method for a

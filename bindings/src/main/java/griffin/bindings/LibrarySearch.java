@@ -12,8 +12,7 @@ import java.util.List;
 /** Opens the first library of a list that can be opened. */
 final class LibrarySearch {
 
-    private LibrarySearch() {
-    }
+    private LibrarySearch() {}
 
     static LibraryProbe open(List<String> candidates) {
         if (candidates.isEmpty()) {

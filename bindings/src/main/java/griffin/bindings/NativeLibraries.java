@@ -18,8 +18,7 @@ public final class NativeLibraries {
     private static final NativeLibrary CUBLAS_LT =
             new NativeLibrary("griffin.cublaslt.library", "GRIFFIN_CUBLASLT_LIBRARY", LibraryCandidates::cublasLt);
 
-    private NativeLibraries() {
-    }
+    private NativeLibraries() {}
 
     /**
      * Looks for the CUDA driver: what the system property {@code griffin.cuda.library} or the environment variable

@@ -15,8 +15,7 @@ final class FakeDeviceApi {
 
     private static final Map<Integer, String> ERRORS = errors();
 
-    private FakeDeviceApi() {
-    }
+    private FakeDeviceApi() {}
 
     static int cuInit(int flags) {
         FakeDriver driver = FakeDriver.current();

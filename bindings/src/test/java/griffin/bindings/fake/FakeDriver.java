@@ -213,8 +213,7 @@ public final class FakeDriver {
                 && !function.equals("cuCtxSetCurrent");
     }
 
-    private record Failure(String function, int first, int last, int error) {
-    }
+    private record Failure(String function, int first, int last, int error) {}
 
     /**
      * One launch of a kernel. Sizes are those of the launch: blocks, threads, bytes of dynamic shared memory.
@@ -224,9 +223,7 @@ public final class FakeDriver {
      * @param cooperative  whether all its blocks must be on the device at once
      */
     public record Launch(String kernel, int gridX, int gridY, int gridZ, int blockX, int blockY, int blockZ, int sharedBytes,
-            boolean graph, boolean programmatic, boolean cooperative) {
-    }
+            boolean graph, boolean programmatic, boolean cooperative) {}
 
-    record FakeKernel(List<Long> sizes, Consumer<List<MemorySegment>> code) {
-    }
+    record FakeKernel(List<Long> sizes, Consumer<List<MemorySegment>> code) {}
 }

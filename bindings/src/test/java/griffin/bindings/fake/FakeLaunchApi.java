@@ -18,8 +18,7 @@ import java.util.concurrent.ConcurrentHashMap;
 /** The fake's side of modules, kernels and launches. Methods are named and typed like the driver's functions. */
 final class FakeLaunchApi {
 
-    private FakeLaunchApi() {
-    }
+    private FakeLaunchApi() {}
 
     static int cuModuleLoadData(MemorySegment module, MemorySegment image) {
         if (image.address() == 0) {

@@ -95,6 +95,5 @@ final class FakeMemory {
         return block != null;
     }
 
-    private record Block(Arena arena, MemorySegment segment) {
-    }
+    private record Block(Arena arena, MemorySegment segment) {}
 }

@@ -8,8 +8,7 @@ import java.lang.foreign.ValueLayout;
 /** The fake's side of memory and copies. Methods are named and typed like the driver's functions. */
 final class FakeMemoryApi {
 
-    private FakeMemoryApi() {
-    }
+    private FakeMemoryApi() {}
 
     static int cuMemGetInfo_v2(MemorySegment free, MemorySegment total) {
         FakeMemory memory = memory();

@@ -16,8 +16,7 @@ final class FakeStreamApi {
 
     private static final float NANOSECONDS_PER_MILLISECOND = 1e6f;
 
-    private FakeStreamApi() {
-    }
+    private FakeStreamApi() {}
 
     static int cuStreamCreate(MemorySegment stream, int flags) {
         return FakeDeviceApi.write(stream, streams().add(new Stream()));

@@ -127,6 +127,5 @@ final class FakeStreams {
         }
     }
 
-    record Function(Module module, String name, Map<Integer, Integer> attributes) {
-    }
+    record Function(Module module, String name, Map<Integer, Integer> attributes) {}
 }

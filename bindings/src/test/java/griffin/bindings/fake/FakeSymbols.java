@@ -27,8 +27,7 @@ final class FakeSymbols {
 
     private static final Map<String, MemorySegment> STUBS = new ConcurrentHashMap<>();
 
-    private FakeSymbols() {
-    }
+    private FakeSymbols() {}
 
     static Optional<MemorySegment> find(String name) {
         return Optional.ofNullable(METHODS.get(name)).map(method -> STUBS.computeIfAbsent(name, key -> stub(method)));
