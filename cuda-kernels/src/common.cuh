@@ -6,7 +6,7 @@
 //   their own pdl_wait() may touch weights alone, plus the Step and the states of earlier programs (below).
 // - A program's first kernel is launched without PDL, and only its last two (advance, publish_result) write the Step. So Step fields,
 //   ring keys and ring values may be read before pdl_wait(). What earlier kernels of the same program write may not.
-// - Data that another kernel writes is read through L2 (load_shared*, __ldcg): a block may be older than the data, and its L1 too.
+// - Data that another kernel writes is read through L2 (load_fresh*, __ldcg): a block may be older than the data, and its L1 too.
 //   Only weights go through the read-only path (stream16, __ldg).
 // Without PDL, both calls do nothing wrong and nothing useful.
 #pragma once
@@ -145,11 +145,11 @@ __device__ __forceinline__ uint4 stream16(const void* p) {
 }
 
 /** 16 bytes that another kernel wrote, through L2. */
-__device__ __forceinline__ uint4 load_shared16(const void* p) { return __ldcg(static_cast<const uint4*>(p)); }
+__device__ __forceinline__ uint4 load_fresh16(const void* p) { return __ldcg(static_cast<const uint4*>(p)); }
 
 /** One element that another kernel wrote, through L2. */
-__device__ __forceinline__ float load_shared(const float* p) { return __ldcg(p); }
-__device__ __forceinline__ float load_shared(const bf16* p) {
+__device__ __forceinline__ float load_fresh(const float* p) { return __ldcg(p); }
+__device__ __forceinline__ float load_fresh(const bf16* p) {
     return __uint_as_float(unsigned(__ldcg(reinterpret_cast<const unsigned short*>(p))) << 16);
 }
 
