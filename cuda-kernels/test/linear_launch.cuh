@@ -38,7 +38,7 @@ inline LinearLaunch linear_launch(int rows, int units, int I, int elementBytes, 
     }
     const size_t x = size_t(rows) * (size_t(I) * elementBytes + 128) + 128;
     const bool staged = normalised || rows == 1 || x - 128 <= STAGED_LIMIT || I * elementBytes % 16 != 0 || xStride * elementBytes % 16 != 0;
-    const size_t least = (staged ? x : 0) + size_t(launch.warps) * STAGE;
+    const size_t least = (staged ? x : 0) + size_t(launch.warps) * STAGE * (rows == 1 ? 1 : 2);
     launch.shared = std::max(size_t(room), least);
     return launch;
 }
