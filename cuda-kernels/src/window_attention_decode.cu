@@ -9,7 +9,7 @@
 //   scratch float [S, H, splits, K + 2]; arrivals int [S, groups + 1], zero before the first launch and after every launch.
 //
 // Launch: attention_decode_T_h2 (few sequences) or _h5 (from about 4 sequences on: less traffic from L2), grid (splits, groups, S) with
-// groups = ceil(H / HEADS), block 256, dynamic shared memory 4 (K (HEADS + 1) + max(8 K, W / splits + 3)) + 8 * max(splits, rotaryDims / 2) bytes.
+// groups = ceil(H / HEADS), block 256, dynamic shared memory 8 + 4 (K (HEADS + 1) + max(8 K, W / splits + 3)) + 8 max(splits, rotaryDims / 2).
 // Good splits: 32 for one sequence, falling with S so that splits * groups * S is a few times the multiprocessors; at least W / 64 is best.
 // Bytes: 2 W K sizeof(T) a sequence. Floor on an H100 at 3.11 TB/s: 0.67 us at K = 256, W = 2048, bf16.
 #include "common.cuh"
