@@ -1,0 +1,262 @@
+// The mat-vec behind linear.cu and logits.cu: y[m, o] = sum_i x[m, i] w[o, i] for 1 to ROWS rows of x, weights read once.
+//
+// A block owns a contiguous range of units, as even as can be: a unit is a weight row, or for the gated product a pair of rows (gate f,
+// up f). Two engines:
+// - by rows (this file): a warp takes whole units, lane by lane along I, FMA. For one row of x, for float32, and for odd shapes.
+// - by tiles (linear_tiles.cuh): bf16, 2 to 8 rows of x: eight weight rows at a time on tensor cores, I split over the warps.
+// Each sum runs in an order that does not depend on the grid, so results do not either.
+//
+// Launch, all kernels: grid = multiprocessors of the card, block = 32 * warps, 1 <= warps <= 12, dynamic shared memory =
+//   x rows (0 when they are not staged) ROWS * (I * sizeof(T) + 128)  +  ring: at least warps * 5632, twice that or more to stream well.
+// x is staged when normalised, and when the rows take at most STAGED_X_LIMIT bytes. The more ring, the more bytes of weights are fetched
+// before the input is there; two such kernels must fit on a multiprocessor together for that: at most about 106 KB each on an H100.
+// Good warps: the number of 8 to 12 for which units per block is nearest below a multiple of it (2B: 10; 9B: 8).
+#pragma once
+
+#include "weight_stream.cuh"
+
+constexpr int MAX_WARPS = 12;
+constexpr int LINEAR_THREADS = MAX_WARPS * WARP;
+/** A warp reads a chunk of a row in steps of 512 bytes, at most ten. */
+constexpr int STEP_BYTES = WARP * 16;
+constexpr int CHUNK_LIMIT = 10 * STEP_BYTES;
+constexpr int STAGED_X_LIMIT = 80 * 1024;
+/** float4 of a row of the residual that a thread keeps in registers while the norm is summed. */
+constexpr int NORM_VECTORS = 4;
+
+struct LinearShared {
+    unsigned long long full[MAX_WARPS][MAX_STAGES];
+    float sums[MAX_WARPS];
+};
+
+/** Bytes of a chunk: the row in equal parts of whole steps where that is possible. A function of the row's bytes alone. */
+__device__ __forceinline__ int chunk_bytes(int rowBytes) {
+    int least = (rowBytes + CHUNK_LIMIT - 1) / CHUNK_LIMIT;
+    for (int parts = least; parts <= 2 * least; parts++) {
+        if (rowBytes % (parts * STEP_BYTES) == 0) {
+            return rowBytes / parts;
+        }
+    }
+    return ((rowBytes + least - 1) / least + 15) / 16 * 16;
+}
+
+/** The units of this block. */
+struct UnitRange {
+    int first, last;
+
+    __device__ __forceinline__ explicit UnitRange(int units) {
+        first = int((long long)units * blockIdx.x / gridDim.x);
+        last = int((long long)units * (blockIdx.x + 1) / gridDim.x);
+    }
+};
+
+// ---- input: where the rows of x come from
+
+/** Rows of T as they are. */
+template <class T> struct PlainInput {
+    static constexpr bool NORM = false;
+    const T* x;
+    int stride;
+
+    struct Ahead {};
+    __device__ __forceinline__ Ahead ahead(int) const { return {}; }
+
+    /** Copies `live` rows into shared memory, pitch elements apart, and zeros into the rest up to ROWS. */
+    template <int ROWS> __device__ __forceinline__ void stage(T* to, int pitch, int live, int I, const Ahead&, float*) const {
+        constexpr int N = PER16<T>;
+        bool vectors = vectorizable(x, stride, I) && pitch % N == 0;
+#pragma unroll
+        for (int m = 0; m < ROWS; m++) {
+            if (vectors) {
+                for (int i = threadIdx.x * N; i < I; i += blockDim.x * N) {
+                    uint4 v = m < live ? load_fresh16(x + size_t(m) * stride + i) : make_uint4(0, 0, 0, 0);
+                    *reinterpret_cast<uint4*>(to + m * pitch + i) = v;
+                }
+            } else {
+                for (int i = threadIdx.x; i < I; i += blockDim.x) {
+                    to[m * pitch + i] = from_float<T>(m < live ? load_fresh(x + size_t(m) * stride + i) : 0.0f);
+                }
+            }
+        }
+    }
+};
+
+/** RMS norm of rows of the residual, rounded to T: residual * rsqrt(mean(residual^2) + eps) * scale. */
+template <class T> struct NormInput {
+    static constexpr bool NORM = true;
+    const float* residual;
+    int stride;
+    const float* scale;
+    float eps;
+
+    /** The part of scale that this thread will need, fetched before the residual is there. */
+    struct Ahead {
+        float4 scale[NORM_VECTORS];
+    };
+
+    __device__ __forceinline__ Ahead ahead(int D) const {
+        Ahead a;
+#pragma unroll
+        for (int i = 0; i < NORM_VECTORS; i++) {
+            int d = (i * int(blockDim.x) + int(threadIdx.x)) * 4;
+            a.scale[i] = D % 4 == 0 && aligned16(scale) && d < D ? __ldg(reinterpret_cast<const float4*>(scale + d)) : float4{};
+        }
+        return a;
+    }
+
+    template <int ROWS> __device__ __forceinline__ void stage(T* to, int pitch, int live, int D, const Ahead& a, float* sums) const {
+        bool vectors = vectorizable(residual, stride, D) && aligned16(scale);
+        if (ROWS == 1 && vectors && D <= NORM_VECTORS * 4 * int(blockDim.x)) {
+            stage_by_block(to, live, D, a, sums);
+        } else {
+            // One warp a row: no barrier, the rows side by side.
+            for (int m = threadIdx.x / WARP; m < ROWS; m += blockDim.x / WARP) {
+                stage_by_warp(to + m * pitch, residual + size_t(m) * stride, m < live, D, vectors);
+            }
+        }
+    }
+
+    __device__ __forceinline__ void stage_by_block(T* to, int live, int D, const Ahead& a, float* sums) const {
+        float4 v[NORM_VECTORS];
+        float squares = 0;
+#pragma unroll
+        for (int i = 0; i < NORM_VECTORS; i++) {
+            int d = (i * int(blockDim.x) + int(threadIdx.x)) * 4;
+            v[i] = live > 0 && d < D ? __ldcg(reinterpret_cast<const float4*>(residual + d)) : float4{};
+        }
+#pragma unroll
+        for (int i = 0; i < NORM_VECTORS; i++) {
+            squares += v[i].x * v[i].x + v[i].y * v[i].y + v[i].z * v[i].z + v[i].w * v[i].w;
+        }
+        float norm = rsqrtf(block_sum(squares, sums) / float(D) + eps);
+#pragma unroll
+        for (int i = 0; i < NORM_VECTORS; i++) {
+            int d = (i * int(blockDim.x) + int(threadIdx.x)) * 4;
+            if (d < D) {
+                store4(to + d, v[i].x * norm * a.scale[i].x, v[i].y * norm * a.scale[i].y, v[i].z * norm * a.scale[i].z,
+                       v[i].w * norm * a.scale[i].w);
+            }
+        }
+    }
+
+    __device__ __forceinline__ void stage_by_warp(T* to, const float* row, bool live, int D, bool vectors) const {
+        int lane = threadIdx.x % WARP;
+        float squares = 0;
+        if (vectors) {
+#pragma unroll 8
+            for (int d = lane * 4; d < D; d += WARP * 4) {
+                float4 v = live ? __ldcg(reinterpret_cast<const float4*>(row + d)) : float4{};
+                squares += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+            }
+        } else {
+            for (int d = lane; d < D; d += WARP) {
+                float v = live ? __ldcg(row + d) : 0.0f;
+                squares += v * v;
+            }
+        }
+        float norm = rsqrtf(warp_sum(squares) / float(D) + eps);
+        if (vectors) {
+#pragma unroll 4
+            for (int d = lane * 4; d < D; d += WARP * 4) {
+                float4 v = live ? __ldcg(reinterpret_cast<const float4*>(row + d)) : float4{};
+                float4 s = __ldg(reinterpret_cast<const float4*>(scale + d));
+                store4(to + d, v.x * norm * s.x, v.y * norm * s.y, v.z * norm * s.z, v.w * norm * s.w);
+            }
+        } else {
+            for (int d = lane; d < D; d += WARP) {
+                to[d] = from_float<T>(live ? __ldcg(row + d) * norm * __ldg(scale + d) : 0.0f);
+            }
+        }
+    }
+
+    static __device__ __forceinline__ void store4(float* to, float a, float b, float c, float d) {
+        *reinterpret_cast<float4*>(to) = make_float4(a, b, c, d);
+    }
+    static __device__ __forceinline__ void store4(bf16* to, float a, float b, float c, float d) {
+        *reinterpret_cast<uint2*>(to) = make_uint2(pack_pair(a, b), pack_pair(c, d));
+    }
+};
+
+// ---- output: what becomes of the sums of a unit. `ahead` loads weights (any time), `fresh` what other kernels wrote (after the wait).
+
+/** out = sum + bias, as T or float. */
+template <class T> struct StoreOutput {
+    static constexpr int PAIR = 1;
+    const float* bias;
+    void* out;
+    int stride, isFloat;
+
+    __device__ __forceinline__ float2 ahead(int unit) const { return {bias ? __ldg(bias + unit) : 0.0f, 0.0f}; }
+    __device__ __forceinline__ float fresh(int, int) const { return 0.0f; }
+    __device__ __forceinline__ void finish(int unit, int m, const float (&sum)[1], float2 b, float) const {
+        store_either<T>(out, isFloat, size_t(m) * stride + unit, sum[0] + b.x);
+    }
+};
+
+/** residual += sum + bias. */
+struct AddOutput {
+    static constexpr int PAIR = 1;
+    const float* bias;
+    float* residual;
+    int stride;
+
+    __device__ __forceinline__ float2 ahead(int unit) const { return {bias ? __ldg(bias + unit) : 0.0f, 0.0f}; }
+    __device__ __forceinline__ float fresh(int unit, int m) const { return __ldcg(residual + size_t(m) * stride + unit); }
+    __device__ __forceinline__ void finish(int unit, int m, const float (&sum)[1], float2 b, float before) const {
+        residual[size_t(m) * stride + unit] = before + (sum[0] + b.x);
+    }
+};
+
+/** out = gelu(gate) * up. Unit f has the weight rows f and F + f. */
+template <class T> struct GatedOutput {
+    static constexpr int PAIR = 2;
+    const float* bias;
+    T* out;
+    int stride, F;
+
+    __device__ __forceinline__ float2 ahead(int unit) const {
+        return bias ? float2{__ldg(bias + unit), __ldg(bias + F + unit)} : float2{0.0f, 0.0f};
+    }
+    __device__ __forceinline__ float fresh(int, int) const { return 0.0f; }
+    __device__ __forceinline__ void finish(int unit, int m, const float (&sum)[2], float2 b, float) const {
+        out[size_t(m) * stride + unit] = from_float<T>(gelu_tanh(sum[0] + b.x) * (sum[1] + b.y));
+    }
+};
+
+/** out = cap * tanh(sum / cap), or the sum when cap is 0. */
+struct CappedOutput {
+    static constexpr int PAIR = 1;
+    float cap;
+    float* out;
+    int stride;
+
+    __device__ __forceinline__ float2 ahead(int) const { return {0.0f, 0.0f}; }
+    __device__ __forceinline__ float fresh(int, int) const { return 0.0f; }
+    __device__ __forceinline__ void finish(int unit, int m, const float (&sum)[1], float2, float) const {
+        out[size_t(m) * stride + unit] = cap > 0.0f ? cap * tanhf(sum[0] / cap) : sum[0];
+    }
+};
+
+#include "linear_rows.cuh"
+#include "linear_tiles.cuh"
+
+/** The engine that serves the shape. `units` outputs a row of x; w has units * PAIR rows of I. */
+template <class T, int ROWS, class Input, class Output>
+__device__ __forceinline__ void mat_vec(const int* count, int from, int limit, const Input& input, const T* w, const Output& output,
+                                        int units, int I) {
+    extern __shared__ __align__(128) unsigned char dynamic[];
+    __shared__ LinearShared shared;
+    pdl_launch_dependents();
+    int rowBytes = I * int(sizeof(T));
+    if (!aligned16(w) || rowBytes % 16 != 0) {
+        mat_vec_scalar<T, ROWS>(count, from, limit, input, w, output, units, I, dynamic, shared);
+    } else if constexpr (sizeof(T) == 2 && ROWS > 1) {
+        if (rowBytes % TILE_STEP_BYTES == 0) {
+            mat_vec_tiles<ROWS>(count, from, limit, input, w, output, units, I, dynamic, shared);
+        } else {
+            mat_vec_scalar<T, ROWS>(count, from, limit, input, w, output, units, I, dynamic, shared);
+        }
+    } else {
+        mat_vec_rows<T, ROWS>(count, from, limit, input, w, output, units, I, dynamic, shared);
+    }
+}
