@@ -23,54 +23,13 @@
 // once, 90 MB: 0.03 ms. mma.sync reads K and V from shared memory once per 16 items, which bounds it near 0.55 of that rate.
 // Prediction: 0.35 to 0.4. rotate: 4 (H + 1) rotaryDims M bytes both ways together, 46 MB.
 
-#include "prefill.cuh"
+#include "window_attention.cuh"
 
 namespace {
 
-/** A tile of items of one sequence. Row numbers are the step's; items from 0 at the sequence's first row. */
-struct Tile {
-    int start, end;       // rows of the sequence
-    int firstItem, items; // items of the tile, of the sequence altogether
-    int firstRow, lastRow;
-    int slot, position;   // of the sequence's first row
-};
-
-__device__ Tile tile_of(const Step& step, int number, int tileItems, int heads) {
-    Tile t;
-    int q = sequence_of(step, number, tileItems, heads);
-    t.start = step.rowStarts[q];
-    t.end = step.rowStarts[q + 1];
-    t.items = (t.end - t.start) * heads;
-    t.firstItem = (number - first_tile(step, q, tileItems, heads)) * tileItems;
-    t.firstRow = t.start + t.firstItem / heads;
-    t.lastRow = t.start + (min(t.firstItem + tileItems, t.items) - 1) / heads;
-    t.slot = step.slots[q];
-    t.position = step.positions[t.start];
-    return t;
-}
-
-__device__ int lowest(const Step& step, int row, int window) {
-    return row - min(step.positions[row], window);
-}
-
-template <typename T> struct Attention {
-    const T* qkv;
-    const T* keys;
-    const T* values;
-    T* out;
-    int stride, outStride, heads, width, window;
-};
-
-/** Key (part 0) or value (part 1) of row j: of the step, or of the ring when it is before the sequence's first row. */
-template <typename T> __device__ const T* key_row(const Attention<T>& a, const Tile& t, int j, int part) {
-    if (j >= t.start) {
-        return a.qkv + (size_t) j * a.stride + (a.heads + part) * a.width;
-    }
-    return (part == 0 ? a.keys : a.values) + ((size_t) t.slot * a.window + (t.position - (t.start - j)) % a.window) * a.width;
-}
-
 /** The tensor-core kernel: WARPS * 16 items, KEYS keys a step. */
 template <int K, int WARPS, int KEYS> struct TensorAttention {
+    using Online = OnlineSoftmax<K, KEYS>;
     static constexpr int ITEMS = 16 * WARPS;
     static constexpr int THREADS = 32 * WARPS;
 
@@ -130,86 +89,13 @@ template <int K, int WARPS, int KEYS> struct TensorAttention {
         }
     }
 
-    /** Turns scores into weights relative to the running maximum, and rescales what was summed under the old one. */
-    static __device__ void soften(float (&s)[KEYS / 8][4], float (&sum)[K / 8][4], float (&highest)[2], float (&total)[2], float scale) {
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            float top = highest[half];
-#pragma unroll
-            for (int n = 0; n < KEYS / 8; n++) {
-                top = fmaxf(top, fmaxf(s[n][2 * half], s[n][2 * half + 1]));
-            }
-            top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
-            top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
-            float base = top == -INFINITY ? 0 : top * scale;
-            float rescale = exp2_fast(highest[half] * scale - base);
-            highest[half] = top;
-            float added = 0;
-#pragma unroll
-            for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-                for (int i = 2 * half; i < 2 * half + 2; i++) {
-                    s[n][i] = exp2_fast(fmaf(s[n][i], scale, -base));
-                    added += s[n][i];
-                }
-            }
-            total[half] = total[half] * rescale + added;
-            if (__any_sync(~0u, rescale != 1)) {
-#pragma unroll
-                for (int d = 0; d < K / 8; d++) {
-                    sum[d][2 * half] *= rescale;
-                    sum[d][2 * half + 1] *= rescale;
-                }
-            }
-        }
-    }
-
-    static __device__ void mask(float (&s)[KEYS / 8][4], int j0, const int (&low)[2], const int (&high)[2], int lane) {
-#pragma unroll
-        for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                int j = j0 + n * 8 + lane % 4 * 2 + i % 2;
-                if (j < low[i / 2] || j > high[i / 2]) {
-                    s[n][i] = -INFINITY;
-                }
-            }
-        }
-    }
-
-    static __device__ void store(const Attention<bf16>& a, const Tile& t, const float (&sum)[K / 8][4], const float (&total)[2], int warp,
-            int lane) {
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            float all = total[half];
-            all += __shfl_xor_sync(~0u, all, 1);
-            all += __shfl_xor_sync(~0u, all, 2);
-            int item = t.firstItem + warp * 16 + lane / 4 + 8 * half;
-            if (item < t.items) {
-                bf16* out = a.out + (size_t) (t.start + item / a.heads) * a.outStride + item % a.heads * K + lane % 4 * 2;
-#pragma unroll
-                for (int d = 0; d < K / 8; d++) {
-                    *(unsigned*) (out + d * 8) = pack_pair(sum[d][2 * half] / all, sum[d][2 * half + 1] / all);
-                }
-            }
-        }
-    }
-
     static __device__ void run(const Step& step, const Attention<bf16>& a, const Tile& t, void* shared) {
         bf16* queries = (bf16*) shared;
         bf16* keys = queries + ITEMS * K;      // [2][KEYS, K]
         bf16* values = keys + 2 * KEYS * K;    // [2][KEYS, K]
         int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-        int low[2], high[2];
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            int item = min(t.firstItem + warp * 16 + lane / 4 + 8 * half, t.items - 1);
-            high[half] = t.start + item / a.heads;
-            low[half] = lowest(step, high[half], a.window);
-        }
-        int from = lowest(step, t.firstRow, a.window);
-        int unmaskedFrom = lowest(step, t.lastRow, a.window);   // keys from here to firstRow are visible to all
-        int tiles = (t.lastRow - from) / KEYS + 1;
+        Band band(step, a, t, t.firstItem + warp * 16 + lane / 4);
+        int from = band.from, tiles = (t.lastRow - from) / KEYS + 1;
         float scale = LOG2_E * rsqrtf((float) K);
 
         load_queries(a, t, queries);
@@ -234,15 +120,15 @@ template <int K, int WARPS, int KEYS> struct TensorAttention {
             commit_copies();
             float s[KEYS / 8][4];
             products(s, queries, keys + now, warp, lane);
-            if (j0 < unmaskedFrom || j0 + KEYS - 1 > t.firstRow) {
-                mask(s, j0, low, high, lane);
+            if (band.cuts(j0, KEYS)) {
+                Online::mask(s, j0, band, lane);
             }
-            soften(s, sum, highest, total, scale);
+            Online::soften(s, sum, highest, total, scale);
             await_copies<2>();
             __syncthreads();
             add_values(sum, s, values + now, lane);
         }
-        store(a, t, sum, total, warp, lane);
+        Online::store(a, t, sum, total, t.firstItem + warp * 16 + lane / 4, lane);
     }
 };
 

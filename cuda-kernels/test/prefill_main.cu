@@ -1,5 +1,6 @@
 // Tests of the prefill kernels against CPU loops; with --bench also their speed. Exit status 1 when a case failed.
-// nvcc -std=c++17 -O3 -arch=native -o prefill_test prefill_main.cu rg_lru_test.cu causal_conv_test.cu gemm_test.cu window_attention_test.cu
+// On compute capability 9.0 -gencode arch=compute_90a,code=sm_90a, elsewhere -arch=native:
+// nvcc -std=c++17 -O3 ARCH -o prefill_test prefill_main.cu rg_lru_test.cu causal_conv_test.cu gemm_test.cu window_attention_test.cu
 
 #include "prefill_frame.cuh"
 

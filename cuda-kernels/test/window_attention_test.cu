@@ -1,6 +1,7 @@
 // rotate, window_attention_prefill and store_keys: against the loop, with the ring at every offset; pieces and packing.
 
 #include "../src/window_attention.cu"
+#include "../src/window_attention_wgmma.cu"
 
 #include "prefill_step.cuh"
 
@@ -13,26 +14,47 @@ struct Dims {
     int columns() const { return (heads + 2) * width; }
 };
 
-constexpr int LARGE = 196608, SMALL = 98688;
+constexpr int LARGE = 196608, SMALL = 98688, WGMMA_BYTES = 197632;
+
+/** How attention is launched: blocks of 128 threads, of 256, or the asynchronous tensor cores. */
+enum Form { SMALL_TILES, LARGE_TILES, WGMMA };
 
 template <class Kernel> void allow(Kernel kernel, int bytes) {
     CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
 }
 
-bool large_fits() {
-    int bytes;
-    CUDA(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
-    return bytes >= LARGE;
+/** The forms beside SMALL_TILES that this device and this build have, for K = 256. */
+const std::vector<Form>& large_forms() {
+    static std::vector<Form> forms;
+    static bool known = false;
+    if (!known) {
+        known = true;
+        int bytes, major, minor, compiled;
+        CUDA(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
+        CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
+        CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0));
+        CUDA(cudaMemcpyFromSymbol(&compiled, window_attention_wgmma_compiled, sizeof(int)));
+        if (bytes >= LARGE) {
+            forms.push_back(LARGE_TILES);
+        }
+        bool hopper = major == 9 && minor == 0;
+        if (hopper && compiled) {
+            forms.push_back(WGMMA);
+        }
+        check(!hopper || compiled, "on compute capability 9.0 the tests are compiled with -gencode arch=compute_90a,code=sm_90a");
+    }
+    return forms;
 }
 
-void launch(bool large, const Step& s, Dims d, const bf16* qkv, int stride, const bf16* keys, const bf16* values, bf16* out, int outStride) {
-    int block = large ? 256 : 128, bytes = large ? LARGE : SMALL;
-    allow(window_attention_prefill_bf16, bytes);
-    window_attention_prefill_bf16<<<(long long) s.maxRows * d.heads / (block / 2) + s.maxSequences, block, bytes>>>(s, qkv, stride, keys, values,
-            out, outStride, d.heads, d.width, d.window);
+void launch(Form form, const Step& s, Dims d, const bf16* qkv, int stride, const bf16* keys, const bf16* values, bf16* out, int outStride) {
+    int block = form == SMALL_TILES ? 128 : 256, bytes = form == SMALL_TILES ? SMALL : form == LARGE_TILES ? LARGE : WGMMA_BYTES;
+    int grid = (int) ((long long) s.maxRows * d.heads / (block / 2)) + s.maxSequences;
+    auto kernel = form == WGMMA ? window_attention_prefill_wgmma_bf16 : window_attention_prefill_bf16;
+    allow(kernel, bytes);
+    kernel<<<grid, block, bytes>>>(s, qkv, stride, keys, values, out, outStride, d.heads, d.width, d.window);
 }
 
-void launch(bool, const Step& s, Dims d, const float* qkv, int stride, const float* keys, const float* values, float* out, int outStride) {
+void launch(Form, const Step& s, Dims d, const float* qkv, int stride, const float* keys, const float* values, float* out, int outStride) {
     allow(window_attention_prefill_f32, SMALL);
     window_attention_prefill_f32<<<(long long) s.maxRows * d.heads / 64 + s.maxSequences, 128, SMALL>>>(s, qkv, stride, keys, values,
             out, outStride, d.heads, d.width, d.window);
@@ -115,8 +137,8 @@ template <class T> struct AttentionData {
         return result;
     }
 
-    void run(const Step& s, int first, bool large) {
-        launch(large, s, dims, qkv.device + (size_t) first * stride, stride, keys.device, values.device,
+    void run(const Step& s, int first, Form form) {
+        launch(form, s, dims, qkv.device + (size_t) first * stride, stride, keys.device, values.device,
                 out.device + (size_t) first * dims.heads * dims.width, dims.heads * dims.width);
     }
 
@@ -135,7 +157,7 @@ template <class T> struct AttentionData {
 /** bf16: weights are rounded to bf16 (2^-9 of values of size 1), and so is the result. */
 template <class T> constexpr double TOLERANCE = sizeof(T) == 2 ? 0.012 : 3e-5;
 
-template <class T> void against_loop(Dims dims, const std::vector<Sequence>& sequences, int pad, bool large) {
+template <class T> void against_loop(Dims dims, const std::vector<Sequence>& sequences, int pad, Form form) {
     TestStep t(sequences);
     AttentionData<T> d(dims, t.step.maxRows, 5, pad, 3);
     for (const Sequence& s : sequences) {
@@ -143,7 +165,7 @@ template <class T> void against_loop(Dims dims, const std::vector<Sequence>& seq
     }
     d.keys.upload();
     d.values.upload();
-    d.run(t.step, 0, large);
+    d.run(t.step, 0, form);
     finish();
     close("attention H = " + std::to_string(dims.heads) + " K = " + std::to_string(dims.width) + " W = " + std::to_string(dims.window)
                     + " rows = " + std::to_string(t.rows()) + " from " + std::to_string(sequences[0].positions[0]),
@@ -162,7 +184,7 @@ std::vector<std::vector<Sequence>> steps() {
 PREFILL_TEST(attention_equals_loop_f32) {
     for (const auto& step : steps()) {
         for (Dims d : {Dims{2, 16, 8}, Dims{1, 8, 1}, Dims{3, 33, 20}, Dims{1, 256, 40}, Dims{2, 300, 9}, Dims{10, 32, 2048}}) {
-            against_loop<float>(d, step, d.heads == 3 ? 1 : 0, false);
+            against_loop<float>(d, step, d.heads == 3 ? 1 : 0, SMALL_TILES);
         }
     }
 }
@@ -170,39 +192,40 @@ PREFILL_TEST(attention_equals_loop_f32) {
 PREFILL_TEST(attention_equals_loop_bf16) {
     for (const auto& step : steps()) {
         for (Dims d : {Dims{2, 16, 8}, Dims{3, 33, 20}, Dims{10, 64, 50}, Dims{3, 128, 31}, Dims{1, 128, 2048}, Dims{10, 256, 40}, Dims{1, 256, 7}}) {
-            against_loop<bf16>(d, step, 0, false);
-            against_loop<bf16>(d, step, 1, false);   // no 16-byte groups: the plain form
-            against_loop<bf16>(d, step, 8, false);
+            against_loop<bf16>(d, step, 0, SMALL_TILES);
+            against_loop<bf16>(d, step, 1, SMALL_TILES);   // no 16-byte groups: the plain form
+            against_loop<bf16>(d, step, 8, SMALL_TILES);
         }
     }
 }
 
 PREFILL_TEST(attention_with_large_tiles_equals_loop) {
-    if (!large_fits()) {
-        std::printf("this device grants a block less than %d bytes: large tiles are never launched on it\n", LARGE);
-        return;
-    }
-    for (const auto& step : steps()) {
-        for (Dims d : {Dims{10, 256, 40}, Dims{16, 256, 100}, Dims{1, 256, 2048}}) {
-            against_loop<bf16>(d, step, 0, true);
-            against_loop<bf16>(d, step, 8, true);
+    std::printf("%zu forms with large tiles on this device\n", large_forms().size());
+    for (Form form : large_forms()) {
+        for (const auto& step : steps()) {
+            for (Dims d : {Dims{10, 256, 40}, Dims{16, 256, 100}, Dims{1, 256, 2048}}) {
+                against_loop<bf16>(d, step, 0, form);
+                against_loop<bf16>(d, step, 8, form);
+            }
+            if (form == LARGE_TILES) {
+                against_loop<bf16>({2, 256, 20}, step, 1, form);
+            }
         }
-        against_loop<bf16>({2, 256, 20}, step, 1, true);
+        against_loop<bf16>({10, 256, 128}, {{0, positions(77, 400)}}, 0, form);
     }
-    against_loop<bf16>({10, 256, 128}, {{0, positions(77, 400)}}, 0, true);
 }
 
 PREFILL_TEST(attention_sees_the_ring_at_every_offset) {
     for (int from = 0; from <= 15; from++) {
-        against_loop<float>({2, 16, 7}, {{1, positions(from, 9)}}, 0, false);
-        against_loop<bf16>({2, 64, 7}, {{1, positions(from, 9)}}, 0, false);
-        if (large_fits()) {
-            against_loop<bf16>({2, 256, 7}, {{1, positions(from, 9)}}, 0, true);
+        against_loop<float>({2, 16, 7}, {{1, positions(from, 9)}}, 0, SMALL_TILES);
+        against_loop<bf16>({2, 64, 7}, {{1, positions(from, 9)}}, 0, SMALL_TILES);
+        for (Form form : large_forms()) {
+            against_loop<bf16>({2, 256, 7}, {{1, positions(from, 9)}}, 0, form);
         }
     }
 }
 
-template <class T> void pieces(Dims dims, std::vector<int> lengths, bool large) {
+template <class T> void pieces(Dims dims, std::vector<int> lengths, Form form) {
     std::vector<int> all = documents(0, 150, {60});
     AttentionData<T> whole(dims, 150, 1, 0, 4), cut(dims, 150, 1, 0, 4);
     for (AttentionData<T>* d : {&whole, &cut}) {
@@ -210,13 +233,13 @@ template <class T> void pieces(Dims dims, std::vector<int> lengths, bool large) 
         d->values.upload();
     }
     TestStep one({{0, all}}, 0);
-    whole.run(one.step, 0, large);
+    whole.run(one.step, 0, form);
     whole.store(one.step, 0);
     finish();
     int from = 0;
     for (int n : lengths) {
         TestStep t({{0, std::vector<int>(all.begin() + from, all.begin() + from + n)}}, 0);
-        cut.run(t.step, from, large);
+        cut.run(t.step, from, form);
         cut.store(t.step, from);
         finish();
         from += n;
@@ -231,17 +254,16 @@ template <class T> void pieces(Dims dims, std::vector<int> lengths, bool large) 
 
 PREFILL_TEST(attention_in_pieces_equals_one_shot) {
     for (int window : {1, 20, 89, 200}) {
-        pieces<float>({2, 16, window}, {1, 30, 40, 2, 77}, false);
-        pieces<bf16>({3, 64, window}, {59, 1, 1, 89}, false);
-        if (large_fits()) {
-            pieces<bf16>({10, 256, window}, {100, 3, 47}, true);
+        pieces<float>({2, 16, window}, {1, 30, 40, 2, 77}, SMALL_TILES);
+        pieces<bf16>({3, 64, window}, {59, 1, 1, 89}, SMALL_TILES);
+        for (Form form : large_forms()) {
+            pieces<bf16>({10, 256, window}, {100, 3, 47}, form);
         }
     }
 }
 
-PREFILL_TEST(packed_attention_has_the_bits_of_separate) {
+void packed_equals_separate(Form form) {
     Dims dims{10, 256, 50};
-    bool large = large_fits();
     AttentionData<bf16> packed(dims, 200, 3, 0, 6), apart(dims, 200, 3, 0, 6);
     std::vector<Sequence> sequences = {{2, positions(0, 100)}, {0, positions(20, 37)}, {1, positions(70, 63)}};
     for (AttentionData<bf16>* d : {&packed, &apart}) {
@@ -252,11 +274,11 @@ PREFILL_TEST(packed_attention_has_the_bits_of_separate) {
         d->values.upload();
     }
     TestStep all(sequences, 0);
-    packed.run(all.step, 0, large);
+    packed.run(all.step, 0, form);
     int from = 0;
     for (const Sequence& s : sequences) {
         TestStep t({s}, 0);
-        apart.run(t.step, from, large);
+        apart.run(t.step, from, form);
         finish();
         from += (int) s.positions.size();
     }
@@ -264,6 +286,13 @@ PREFILL_TEST(packed_attention_has_the_bits_of_separate) {
     packed.out.download();
     apart.out.download();
     check(same_bits(packed.out.host, apart.out.host), "packed sequences have the bits of separate ones");
+}
+
+PREFILL_TEST(packed_attention_has_the_bits_of_separate) {
+    packed_equals_separate(SMALL_TILES);
+    for (Form form : large_forms()) {
+        packed_equals_separate(form);
+    }
 }
 
 template <class T> void stores(Dims dims, const std::vector<Sequence>& sequences, int pad) {
@@ -356,8 +385,13 @@ PREFILL_BENCH(attention) {
             for (int r = 0; r < rows; r++) {
                 pairs += std::min(r, dims.window) + 1;
             }
-            double time = seconds([&] { d.run(t.step, 0, large_fits()); });
-            report_flops("window_attention_prefill_bf16 T = " + std::to_string(rows) + " H = " + std::to_string(heads), 4 * pairs * heads * 256, time);
+            std::vector<Form> forms = large_forms();
+            forms.insert(forms.begin(), SMALL_TILES);
+            for (Form form : forms) {
+                const char* name = form == WGMMA ? "window_attention_prefill_wgmma" : form == LARGE_TILES ? "window_attention_prefill" : "the same, small tiles";
+                report_flops(name + (" T = " + std::to_string(rows)) + " H = " + std::to_string(heads), 4 * pairs * heads * 256,
+                        seconds([&] { d.run(t.step, 0, form); }));
+            }
             double moved = 2.0 * rows * (heads + 1) * 128 * 2;
             report_bytes("rotate_bf16 T = " + std::to_string(rows) + " H = " + std::to_string(heads), moved, seconds([&] {
                 rotate_bf16<<<dim3(ceil_div(t.step.maxRows, 32), 1), 256>>>(t.step, d.qkv.device, d.stride, heads, 256, 128, 10000.0f);
