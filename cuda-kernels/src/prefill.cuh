@@ -72,7 +72,10 @@ __device__ __forceinline__ void multiply_add(float (&c)[4], const unsigned (&a)[
             : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-/** Element `column` (a multiple of 8) of row `row` of a shared tile of `WIDTH` bf16 columns, its 16-byte chunks shuffled against bank conflicts. */
+/**
+ * Element `column` (a multiple of 8) of row `row` of a shared tile of `WIDTH` bf16 columns, whose 16-byte chunks are shuffled against
+ * bank conflicts.
+ */
 template <int WIDTH> __device__ __forceinline__ bf16* swizzled(bf16* tile, int row, int column) {
     static_assert(WIDTH % 64 == 0, "eight chunks to shuffle");
     return tile + row * WIDTH + ((column / 8 ^ row % 8) * 8);

@@ -179,7 +179,8 @@ template <typename T> __device__ float look_back(const Scan<T>& s, const Tile& t
 
 /** Folds the warps' pairs of one channel, publishes the tile's, gets the carry and turns the pairs into each warp's carry. */
 template <typename T>
-__device__ void carry_through(const Scan<T>& s, const Tile& tile, int channel, float (*a)[TILE_CHANNELS], float (*b)[TILE_CHANNELS], int at) {
+__device__ void carry_through(const Scan<T>& s, const Tile& tile, int channel, float (*a)[TILE_CHANNELS], float (*b)[TILE_CHANNELS],
+        int at) {
     float product = 1, local = 0;
 #pragma unroll
     for (int w = 0; w < WARPS; w++) {
@@ -329,12 +330,12 @@ template <typename T> __device__ void scan(const Step& step, Scan<T> s, float* s
 
 } // namespace
 
-#define SCAN(suffix, T)                                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(32 * WARPS, 2) rg_lru_scan_##suffix(Step step, const T* x, int xStride, const T* gates,               \
-            int gateStride, long long gatePlane, const float* gateBias, const float* decay, float* h, const T* gelu, int geluStride,   \
-            T* out, int outStride, float* scratch, int E) {                                                                            \
-        scan<T>(step, {x, gates, gateBias, decay, h, gelu, out, gatePlane, xStride, gateStride, geluStride, outStride, E, nullptr, 0, 0}, \
-                scratch);                                                                                                              \
+#define SCAN(suffix, T)                                                                                                             \
+    extern "C" __global__ void __launch_bounds__(32 * WARPS, 2)                                                                     \
+    rg_lru_scan_##suffix(Step step, const T* x, int xStride, const T* gates, int gateStride, long long gatePlane,                   \
+            const float* gateBias, const float* decay, float* h, const T* gelu, int geluStride, T* out, int outStride,              \
+            float* scratch, int E) {                                                                                                \
+        scan<T>(step, {x, gates, gateBias, decay, h, gelu, out, gatePlane, xStride, gateStride, geluStride, outStride, E, nullptr,  \
+                0, 0}, scratch);                                                                                                    \
     }
-
 FOR_BOTH_TYPES(SCAN)

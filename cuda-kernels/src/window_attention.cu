@@ -77,8 +77,9 @@ template <int K, int WARPS, int KEYS> struct TensorAttention {
     static __device__ void add_values(float (&sum)[K / 8][4], const float (&p)[KEYS / 8][4], bf16* values, int lane) {
 #pragma unroll
         for (int n = 0; n < KEYS; n += 16) {
-            unsigned a[4] = {pack_pair(p[n / 8][0], p[n / 8][1]), pack_pair(p[n / 8][2], p[n / 8][3]), pack_pair(p[n / 8 + 1][0], p[n / 8 + 1][1]),
-                    pack_pair(p[n / 8 + 1][2], p[n / 8 + 1][3])};
+            const float(&low)[4] = p[n / 8], (&high)[4] = p[n / 8 + 1];
+            unsigned a[4] = {pack_pair(low[0], low[1]), pack_pair(low[2], low[3]), pack_pair(high[0], high[1]), pack_pair(high[2],
+                    high[3])};
 #pragma unroll
             for (int d = 0; d < K; d += 16) {
                 unsigned b[4];
@@ -123,7 +124,9 @@ template <int K, int WARPS, int KEYS> struct TensorAttention {
             if (band.cuts(j0, KEYS)) {
                 Online::mask(s, j0, band, lane);
             }
-            Online::soften(s, sum, highest, total, scale);
+            float rescale[2];
+            Online::weigh(s, highest, total, rescale, scale);
+            Online::rescale_sums(sum, rescale);
             await_copies<2>();
             __syncthreads();
             add_values(sum, s, values + now, lane);

@@ -73,8 +73,8 @@ struct Band {
 
 /** Scores s [16, KEYS] and sums [16, K] of a warp, as mma.sync and wgmma lay them out: lane l has rows l / 4 and l / 4 + 8. */
 template <int K, int KEYS> struct OnlineSoftmax {
-    /** Turns scores into weights relative to the running maximum, and rescales what was summed under the old one. */
-    static __device__ void soften(float (&s)[KEYS / 8][4], float (&sum)[K / 8][4], float (&highest)[2], float (&total)[2], float scale) {
+    /** Turns scores into weights relative to the running maximum; what was summed under the old one is to be scaled by `rescale`. */
+    static __device__ void weigh(float (&s)[KEYS / 8][4], float (&highest)[2], float (&total)[2], float (&rescale)[2], float scale) {
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             float top = highest[half];
@@ -82,10 +82,10 @@ template <int K, int KEYS> struct OnlineSoftmax {
             for (int n = 0; n < KEYS / 8; n++) {
                 top = fmaxf(top, fmaxf(s[n][2 * half], s[n][2 * half + 1]));
             }
-            top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
-            top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
+            top = fmaxf(top, __shfl_xor_sync(ALL_LANES, top, 1));
+            top = fmaxf(top, __shfl_xor_sync(ALL_LANES, top, 2));
             float base = top == -INFINITY ? 0 : top * scale;
-            float rescale = exp2_fast(highest[half] * scale - base);
+            rescale[half] = exp2_fast(highest[half] * scale - base);
             highest[half] = top;
             float added = 0;
 #pragma unroll
@@ -96,12 +96,17 @@ template <int K, int KEYS> struct OnlineSoftmax {
                     added += s[n][i];
                 }
             }
-            total[half] = total[half] * rescale + added;
-            if (__any_sync(~0u, rescale != 1)) {
+            total[half] = total[half] * rescale[half] + added;
+        }
+    }
+
+    static __device__ void rescale_sums(float (&sum)[K / 8][4], const float (&rescale)[2]) {
+        if (__any_sync(ALL_LANES, rescale[0] != 1 || rescale[1] != 1)) {
 #pragma unroll
-                for (int d = 0; d < K / 8; d++) {
-                    sum[d][2 * half] *= rescale;
-                    sum[d][2 * half + 1] *= rescale;
+            for (int d = 0; d < K / 8; d++) {
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    sum[d][i] *= rescale[i / 2];
                 }
             }
         }
@@ -125,8 +130,8 @@ template <int K, int KEYS> struct OnlineSoftmax {
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             float all = total[half];
-            all += __shfl_xor_sync(~0u, all, 1);
-            all += __shfl_xor_sync(~0u, all, 2);
+            all += __shfl_xor_sync(ALL_LANES, all, 1);
+            all += __shfl_xor_sync(ALL_LANES, all, 2);
             int item = firstItem + 8 * half;
             if (item < t.items) {
                 bf16* out = a.out + (size_t) (t.start + item / a.heads) * a.outStride + item % a.heads * K + lane % 4 * 2;

@@ -11,8 +11,8 @@
 // with the 128-byte swizzle (16-byte chunk c of row r at c ^ r % 8), filled by cp.async, two stages. K and V are read from shared
 // memory once per 64 items instead of once per 16.
 //
-// FLOPs and floor: as there. A step is 2048 cycles of products and about 800 of softmax, which the other warpgroup covers in part.
-// Prediction, H100: 0.5 of the matrix rate.
+// FLOPs and floor: as there. A step of 128 items is 2048 cycles of products; its softmax, about 800, runs beside the second product.
+// Prediction, H100: 0.55 to 0.65 of the matrix rate.
 
 #include "window_attention.cuh"
 
@@ -40,7 +40,8 @@ template <int ROWS> __device__ bf16* panel(bf16* tile, int row, int column) {
  */
 __device__ unsigned long long descriptor(const bf16* at, int leading) {
     unsigned address = (unsigned) __cvta_generic_to_shared(at);
-    return (unsigned long long) (address >> 4 & 0x3fff) | (unsigned long long) (leading >> 4 & 0x3fff) << 16 | (1024ull >> 4) << 32 | 1ull << 62;
+    unsigned long long start = address >> 4 & 0x3fff, outer = leading >> 4 & 0x3fff;
+    return start | outer << 16 | (1024ull >> 4) << 32 | 1ull << 62;
 }
 
 __device__ void begin_products() {
@@ -51,9 +52,9 @@ __device__ void commit_products() {
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
 
-/** Waits for all products; the sums may be read only after this. */
-template <int N> __device__ void await_products(float (&d)[N][4]) {
-    asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+/** Waits until at most `PENDING` of the newest groups of products are under way; sums of the others may be read only after this. */
+template <int PENDING, int N> __device__ void await_products(float (&d)[N][4]) {
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 #pragma unroll
     for (int n = 0; n < N; n++) {
         asm volatile("" : "+f"(d[n][0]), "+f"(d[n][1]), "+f"(d[n][2]), "+f"(d[n][3])::"memory");
@@ -68,7 +69,8 @@ template <int N> __device__ void await_products(float (&d)[N][4]) {
 __device__ void multiply_64(float (&d)[8][4], unsigned long long a, unsigned long long b, int accumulate) {
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %34, 0;\n"
             "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
-            "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, %32, %33, p, 1, 1, 0, 0;\n}"
+            "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+            "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, %32, %33, p, 1, 1, 0, 0;\n}"
             : D32(0) : "l"(a), "l"(b), "r"(accumulate));
 }
 
@@ -76,7 +78,15 @@ __device__ void multiply_64(float (&d)[8][4], unsigned long long a, unsigned lon
 __device__ void multiply_256(float (&d)[32][4], const unsigned (&a)[4], unsigned long long b) {
     asm volatile("{\n"
             "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 "
-            "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, {%128, %129, %130, %131}, %132, 1, 1, 1, 1;\n}"
+            "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+            "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+            "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+            "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+            "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+            "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+            "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
+            "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "
+            "{%128, %129, %130, %131}, %132, 1, 1, 1, 1;\n}"
             : D32(0), D32(8), D32(16), D32(24) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
 
@@ -101,27 +111,33 @@ __device__ void load_queries(const Attention<bf16>& a, const Tile& t, bf16* tile
     }
 }
 
-/** Lets the tensor cores see what this thread's copies wrote, then waits for all threads. */
+/** Waits for all copies: first this thread's, which it lets the tensor cores see, then the others'. */
 template <int PENDING> __device__ void await_tile() {
     await_copies<PENDING>();
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
     __syncthreads();
 }
 
-__device__ void products(float (&s)[KEYS / 8][4], const bf16* queries, const bf16* keys) {
-    begin_products();
+/** Starts s [64, KEYS] = the warpgroup's queries times the keys. */
+__device__ void start_scores(float (&s)[KEYS / 8][4], const bf16* queries, const bf16* keys) {
 #pragma unroll
     for (int k = 0; k < K; k += 16) {
         int inPanel = k % PANEL;
         multiply_64(s, descriptor(queries + k / PANEL * GROUP_ITEMS * PANEL + inPanel, 16),
                 descriptor(keys + k / PANEL * KEYS * PANEL + inPanel, 16), k > 0);
     }
-    commit_products();
-    await_products(s);
 }
 
-__device__ void add_values(float (&sum)[K / 8][4], const float (&s)[KEYS / 8][4], const bf16* values) {
-    unsigned p[KEYS / 16][4];
+/** Starts sum [64, K] += p values. */
+__device__ void start_values(float (&sum)[K / 8][4], const unsigned (&p)[KEYS / 16][4], const bf16* values) {
+#pragma unroll
+    for (int n = 0; n < KEYS / 16; n++) {
+        multiply_256(sum, p[n], descriptor(values + n * 16 * PANEL, KEYS * PANEL * (int) sizeof(bf16)));
+    }
+}
+
+/** Weights as the operand of the second product: its layout is that of the scores. */
+__device__ void pack(unsigned (&p)[KEYS / 16][4], const float (&s)[KEYS / 8][4]) {
 #pragma unroll
     for (int n = 0; n < KEYS / 16; n++) {
         p[n][0] = pack_pair(s[2 * n][0], s[2 * n][1]);
@@ -129,20 +145,15 @@ __device__ void add_values(float (&sum)[K / 8][4], const float (&s)[KEYS / 8][4]
         p[n][2] = pack_pair(s[2 * n + 1][0], s[2 * n + 1][1]);
         p[n][3] = pack_pair(s[2 * n + 1][2], s[2 * n + 1][3]);
     }
-    begin_products();
-#pragma unroll
-    for (int n = 0; n < KEYS / 16; n++) {
-        multiply_256(sum, p[n], descriptor(values + n * 16 * PANEL, KEYS * PANEL * (int) sizeof(bf16)));
-    }
-    commit_products();
-    await_products(sum);
 }
 
+/** Scores run one tile ahead of values, so that the softmax of tile n + 1 has the values of tile n to hide behind. */
 __device__ void attend(const Step& step, const Attention<bf16>& a, const Tile& t, unsigned char* shared) {
     using Online = OnlineSoftmax<K, KEYS>;
+    constexpr int STAGE = KEYS * K;
     bf16* queries = (bf16*) (shared + (ALIGNMENT - (unsigned) __cvta_generic_to_shared(shared) % ALIGNMENT) % ALIGNMENT);
-    bf16* keys = queries + ITEMS * K;      // [2][KEYS, K]
-    bf16* values = keys + 2 * KEYS * K;    // [2][KEYS, K]
+    bf16* keys = queries + ITEMS * K;    // [2][KEYS, K]
+    bf16* values = keys + 2 * STAGE;     // [2][KEYS, K]
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     int item = t.firstItem + warp * 16 + lane / 4;
     Band band(step, a, t, item);
@@ -153,31 +164,53 @@ __device__ void attend(const Step& step, const Attention<bf16>& a, const Tile& t
     load_queries(a, t, queries);
     load_keys(a, t, band.from, 0, keys);
     commit_copies();
+    if (tiles > 1) {
+        load_keys(a, t, band.from + KEYS, 0, keys + STAGE);
+    }
     load_keys(a, t, band.from, 1, values);
     commit_copies();
-    float sum[K / 8][4] = {};
+    float s[KEYS / 8][4], sum[K / 8][4] = {};
     float highest[2] = {-INFINITY, -INFINITY}, total[2] = {0, 0};
-    for (int n = 0; n < tiles; n++) {
-        int j0 = band.from + n * KEYS;
-        int now = n % 2 * KEYS * K, next = (n + 1) % 2 * KEYS * K;
-        await_tile<1>();   // the keys are there, and nobody reads the other buffers any more
-        if (n + 1 < tiles) {
-            load_keys(a, t, j0 + KEYS, 0, keys + next);
-        }
-        commit_copies();
-        if (n + 1 < tiles) {
-            load_keys(a, t, j0 + KEYS, 1, values + next);
-        }
-        commit_copies();
-        float s[KEYS / 8][4];
-        products(s, mine, keys + now);
+    await_tile<1>();
+    begin_products();
+    start_scores(s, mine, keys);
+    commit_products();
+    await_products<0>(s);
+    unsigned p[KEYS / 16][4];
+    auto soften = [&](int j0) {
         if (band.cuts(j0, KEYS)) {
             Online::mask(s, j0, band, lane);
         }
-        Online::soften(s, sum, highest, total, scale);
-        await_tile<2>();
-        add_values(sum, s, values + now);
+        float rescale[2];
+        Online::weigh(s, highest, total, rescale, scale);
+        await_products<0>(sum);
+        Online::rescale_sums(sum, rescale);
+        pack(p, s);
+        await_tile<0>();   // the next keys and these values are there; nobody reads these keys and the last values any more
+    };
+    int now = 0, j0 = band.from;
+    for (int n = 0; n < tiles - 1; n++) {
+        soften(j0);
+        int other = STAGE - now;
+        if (n + 2 < tiles) {
+            load_keys(a, t, j0 + 2 * KEYS, 0, keys + now);
+        }
+        load_keys(a, t, j0 + KEYS, 1, values + other);
+        commit_copies();
+        begin_products();
+        start_scores(s, mine, keys + other);
+        commit_products();
+        start_values(sum, p, values + now);
+        commit_products();
+        await_products<1>(s);
+        now = other;
+        j0 += KEYS;
     }
+    soften(j0);
+    begin_products();
+    start_values(sum, p, values + now);
+    commit_products();
+    await_products<0>(sum);
     Online::store(a, t, sum, total, item, lane);
 }
 

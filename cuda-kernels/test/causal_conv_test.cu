@@ -28,7 +28,8 @@ void launch(dim3 grid, const Step& s, const bf16* x, int xs, const float* t, con
     causal_conv_bf16<<<grid, 128>>>(s, x, xs, t, b, state, out, E, E, C);
 }
 
-void launch(dim3 grid, const Step& s, const float* x, int xs, const float* t, const float* b, const float* state, float* out, int E, int C) {
+void launch(dim3 grid, const Step& s, const float* x, int xs, const float* t, const float* b, const float* state, float* out, int E,
+        int C) {
     causal_conv_f32<<<grid, 128>>>(s, x, xs, t, b, state, out, E, E, C);
 }
 

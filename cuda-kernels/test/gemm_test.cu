@@ -14,20 +14,23 @@ struct Shape {
     int rows, outputs, inputs, from, limit;
 };
 
-void launch(const int* count, Shape s, const bf16* x, int xs, const bf16* w, const float* bias, void* out, int os, int isFloat, int add) {
+void launch(const int* count, Shape s, const bf16* x, int xs, const bf16* w, const float* bias, void* out, int os, int isFloat,
+        int add) {
     CUDA(cudaFuncSetAttribute(gemm_bf16, cudaFuncAttributeMaxDynamicSharedMemorySize, BF16_BYTES));
     gemm_bf16<<<dim3(ceil_div(s.limit, 128), ceil_div(s.outputs, 128)), 128, BF16_BYTES>>>(count, s.from, s.limit, x, xs, w, bias, out, os,
             isFloat, add, s.outputs, s.inputs);
 }
 
-void launch(const int* count, Shape s, const float* x, int xs, const float* w, const float* bias, void* out, int os, int isFloat, int add) {
+void launch(const int* count, Shape s, const float* x, int xs, const float* w, const float* bias, void* out, int os, int isFloat,
+        int add) {
     gemm_f32<<<dim3(ceil_div(s.limit, 64), ceil_div(s.outputs, 64)), 256>>>(count, s.from, s.limit, x, xs, w, bias, out, os, isFloat, add,
             s.outputs, s.inputs);
 }
 
 void launch_gates(const int* count, int limit, const bf16* x, int xs, const bf16* w, bf16* gates, long long plane, int H, int G) {
     CUDA(cudaFuncSetAttribute(gates_gemm_bf16, cudaFuncAttributeMaxDynamicSharedMemorySize, BF16_BYTES));
-    gates_gemm_bf16<<<dim3(ceil_div(limit, 128), ceil_div(G, 128), 2 * H), 128, BF16_BYTES>>>(count, 0, limit, x, xs, w, gates, H * G, plane, H, G);
+    gates_gemm_bf16<<<dim3(ceil_div(limit, 128), ceil_div(G, 128), 2 * H), 128, BF16_BYTES>>>(count, 0, limit, x, xs, w, gates, H * G,
+            plane, H, G);
 }
 
 void launch_gates(const int* count, int limit, const float* x, int xs, const float* w, float* gates, long long plane, int H, int G) {
@@ -74,12 +77,14 @@ template <class T, class Out> void against_loop(Shape s, int pad, bool withBias,
     for (size_t i = 0; i < out.host.size(); i++) {
         actual.push_back(out.at(i));
     }
-    close("product " + std::to_string(s.rows) + " x " + std::to_string(s.outputs) + " x " + std::to_string(s.inputs), actual, expected, 1e-5,
+    close("product " + std::to_string(s.rows) + " x " + std::to_string(s.outputs) + " x " + std::to_string(s.inputs), actual, expected,
+            1e-5,
             sizeof(Out) == 2 ? 0.0045 : 1e-5);
 }
 
 std::vector<Shape> shapes() {
-    return {{1, 1, 1, 0, 1}, {0, 64, 64, 0, 128}, {33, 31, 207, 0, 40}, {128, 128, 64, 0, 128}, {129, 130, 72, 0, 200}, {300, 257, 256, 100, 150},
+    return {{1, 1, 1, 0, 1}, {0, 64, 64, 0, 128}, {33, 31, 207, 0, 40}, {128, 128, 64, 0, 128}, {129, 130, 72, 0, 200}, {300, 257, 256,
+            100, 150},
             {64, 200, 1000, 0, 64}, {5, 130, 8, 7, 10}, {130, 66, 33, 0, 131}};
 }
 
@@ -154,7 +159,8 @@ PREFILL_BENCH(product) {
         double time = seconds([&] {
             launch(count.device, {2048, s.outputs, s.inputs, 0, 2048}, x.device, s.inputs, w.device, nullptr, out.device, s.outputs, 0, 0);
         });
-        report_flops("gemm_bf16 2048 x " + std::to_string(s.outputs) + " x " + std::to_string(s.inputs), 2.0 * 2048 * s.outputs * s.inputs, time);
+        report_flops("gemm_bf16 2048 x " + std::to_string(s.outputs) + " x " + std::to_string(s.inputs),
+                2.0 * 2048 * s.outputs * s.inputs, time);
     }
     Random random(2);
     Array<bf16> x((size_t) 2048 * 2560), w((size_t) 2 * 2560 * 256), out((size_t) 2 * 2048 * 2560);

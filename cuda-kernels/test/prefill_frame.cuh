@@ -130,7 +130,8 @@ inline void close(const std::string& what, const std::vector<float>& actual, con
     }
     if (actual.size() != expected.size() || !(excess <= 1)) {
         failures++;
-        std::printf("FAILED %s: [%zu] %.8g instead of %.8g, %.3g times the tolerance\n", what.c_str(), worst, actual[worst], expected[worst],
+        std::printf("FAILED %s: [%zu] %.8g instead of %.8g, %.3g times the tolerance\n", what.c_str(), worst, actual[worst],
+                expected[worst],
                 excess);
     }
 }

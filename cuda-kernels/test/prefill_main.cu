@@ -80,7 +80,8 @@ void report_bytes(const std::string& name, double bytes, double seconds) {
 }
 
 void report_flops(const std::string& name, double flops, double seconds) {
-    std::printf("%-44s %9.1f us  %8.1f GFLOP  %6.1f TFLOP/s  %.3f of 790\n", name.c_str(), seconds * 1e6, flops / 1e9, flops / seconds / 1e12,
+    std::printf("%-44s %9.1f us  %8.1f GFLOP  %6.1f TFLOP/s  %.3f of 790\n", name.c_str(), seconds * 1e6, flops / 1e9,
+            flops / seconds / 1e12,
             flops / seconds / 790e12);
 }
 

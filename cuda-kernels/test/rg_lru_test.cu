@@ -35,12 +35,14 @@ size_t scratch_floats(const Step& step, int width) {
     return 16 + (size_t) 6 * width * (step.maxRows / 128 + step.maxSequences);
 }
 
-void launch(int grid, const Step& s, const bf16* x, int xs, const bf16* g, int gs, long long plane, const float* b, const float* d, float* h,
+void launch(int grid, const Step& s, const bf16* x, int xs, const bf16* g, int gs, long long plane, const float* b, const float* d,
+        float* h,
         const bf16* y, int ys, bf16* out, int os, float* scratch, int E) {
     rg_lru_scan_bf16<<<grid, 256>>>(s, x, xs, g, gs, plane, b, d, h, y, ys, out, os, scratch, E);
 }
 
-void launch(int grid, const Step& s, const float* x, int xs, const float* g, int gs, long long plane, const float* b, const float* d, float* h,
+void launch(int grid, const Step& s, const float* x, int xs, const float* g, int gs, long long plane, const float* b, const float* d,
+        float* h,
         const float* y, int ys, float* out, int os, float* scratch, int E) {
     rg_lru_scan_f32<<<grid, 256>>>(s, x, xs, g, gs, plane, b, d, h, y, ys, out, os, scratch, E);
 }
@@ -104,7 +106,8 @@ template <class T> void against_loop(const std::vector<Sequence>& sequences, int
     scan(t, d, 0, gelu);
     d.out.download();
     d.h.download();
-    std::string name = "scan of " + std::to_string(t.rows()) + " rows of width " + std::to_string(width) + (sizeof(T) == 2 ? " bf16" : " f32");
+    std::string name = "scan of " + std::to_string(t.rows()) + " rows of width " + std::to_string(width) + (sizeof(T) == 2 ? " bf16"
+            : " f32");
     close(name, dense(d.out, t.rows(), width, d.stride), out, sizeof(T) == 2 ? 1e-4 : 2e-5, sizeof(T) == 2 ? 0.005 : 2e-5);
     close(name + ", state", d.h.host, h, 2e-5, sizeof(T) == 2 ? 1e-4 : 2e-5);
 }
@@ -154,7 +157,8 @@ template <class T> void pieces(std::vector<int> lengths, bool bits) {
         d->h.download();
     }
     if (bits) {
-        check(same_bits(whole.out.host, cut.out.host) && same_bits(whole.h.host, cut.h.host), "pieces of whole tiles have the bits of one shot");
+        check(same_bits(whole.out.host, cut.out.host) && same_bits(whole.h.host, cut.h.host),
+                "pieces of whole tiles have the bits of one shot");
     }
     std::vector<double> out;
     for (float v : dense(whole.out, 700, 130, 130)) {
@@ -186,7 +190,8 @@ PREFILL_TEST(packed_scans_equal_separate_ones) {
         d->out.download();
         d->h.download();
     }
-    check(same_bits(packed.out.host, apart.out.host) && same_bits(packed.h.host, apart.h.host), "packed sequences have the bits of separate ones");
+    check(same_bits(packed.out.host, apart.out.host) && same_bits(packed.h.host, apart.h.host),
+            "packed sequences have the bits of separate ones");
 }
 
 PREFILL_TEST(scan_always_has_the_same_bits) {

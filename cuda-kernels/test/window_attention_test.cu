@@ -142,7 +142,8 @@ template <class T> struct AttentionData {
                 out.device + (size_t) first * dims.heads * dims.width, dims.heads * dims.width);
     }
 
-    void store(const Step& s, int first) { launch_store(s, dims, qkv.device + (size_t) first * stride, stride, keys.device, values.device); }
+    void store(const Step& s, int first) { launch_store(s, dims, qkv.device + (size_t) first * stride, stride, keys.device,
+            values.device); }
 
     std::vector<float> result(int rows) {
         out.download();
@@ -191,7 +192,8 @@ PREFILL_TEST(attention_equals_loop_f32) {
 
 PREFILL_TEST(attention_equals_loop_bf16) {
     for (const auto& step : steps()) {
-        for (Dims d : {Dims{2, 16, 8}, Dims{3, 33, 20}, Dims{10, 64, 50}, Dims{3, 128, 31}, Dims{1, 128, 2048}, Dims{10, 256, 40}, Dims{1, 256, 7}}) {
+        for (Dims d : {Dims{2, 16, 8}, Dims{3, 33, 20}, Dims{10, 64, 50}, Dims{3, 128, 31}, Dims{1, 128, 2048}, Dims{10, 256, 40}, Dims{1,
+                256, 7}}) {
             against_loop<bf16>(d, step, 0, SMALL_TILES);
             against_loop<bf16>(d, step, 1, SMALL_TILES);   // no 16-byte groups: the plain form
             against_loop<bf16>(d, step, 8, SMALL_TILES);
@@ -249,7 +251,8 @@ template <class T> void pieces(Dims dims, std::vector<int> lengths, Form form) {
     whole.keys.download();
     cut.keys.download();
     size_t ring = (size_t) std::min(90, dims.window) * dims.width * sizeof(T);   // the second document has 90 rows
-    check(std::memcmp((const void*) whole.keys.host.data(), (const void*) cut.keys.host.data(), ring) == 0, "pieces leave the ring of one shot");
+    check(std::memcmp((const void*) whole.keys.host.data(), (const void*) cut.keys.host.data(), ring) == 0,
+            "pieces leave the ring of one shot");
 }
 
 PREFILL_TEST(attention_in_pieces_equals_one_shot) {
@@ -362,7 +365,8 @@ template <class T> void rotates(Dims dims, int rotaryDims, int first) {
     for (size_t i = 0; i < d.qkv.host.size(); i++) {
         actual.push_back(d.qkv.at(i));
     }
-    close("rotation of " + std::to_string(rotaryDims) + " of " + std::to_string(dims.width), actual, expected, 2e-6, sizeof(T) == 2 ? 0.004 : 2e-6);
+    close("rotation of " + std::to_string(rotaryDims) + " of " + std::to_string(dims.width), actual, expected, 2e-6, sizeof(T) == 2
+            ? 0.004 : 2e-6);
 }
 
 PREFILL_TEST(rotation_equals_loop) {
@@ -388,7 +392,8 @@ PREFILL_BENCH(attention) {
             std::vector<Form> forms = large_forms();
             forms.insert(forms.begin(), SMALL_TILES);
             for (Form form : forms) {
-                const char* name = form == WGMMA ? "window_attention_prefill_wgmma" : form == LARGE_TILES ? "window_attention_prefill" : "the same, small tiles";
+                const char* name = form == WGMMA ? "window_attention_prefill_wgmma" : form == LARGE_TILES ? "window_attention_prefill"
+                        : "the same, small tiles";
                 report_flops(name + (" T = " + std::to_string(rows)) + " H = " + std::to_string(heads), 4 * pairs * heads * 256,
                         seconds([&] { d.run(t.step, 0, form); }));
             }
