@@ -1,0 +1,228 @@
+// The recurrent block of a decode step in one launch: convolution, both gates, RG-LRU and the product with the gelu branch.
+// Every sequence has exactly one row: row q of xy [M, 2E] (x | y) and of out [M, E] belongs to sequence q.
+//
+//   c = convBias + sum_k taps[k] * x(t - (C-1) + k)            rounded to T; rows before position 0 count as zero
+//   i, r = sigmoid(gates c + gateBias)                         per block of G channels
+//   log a = decay * r;  h = a h + sqrt(1 - a^2) i c            at position 0: h = i c
+//   out = h * gelu(y)
+// taps float [C, E], convState T [slots, C-1, E] (oldest first), gates T [2, H, G out, G in] (input gate, recurrence gate; H = E / G),
+// gateBias float [2E], decay float [E], h float [slots, E].
+//
+// The blocks of one head all read the head's convolution state; the last to arrive shifts it. arrivals int [S, H], zero before the first
+// launch, is zero again after every launch; layers may share it.
+//
+// Launch: grid (E / G * ceil(G / 16), ceil(S / 4)), block 256, dynamic shared memory 4 G bytes. y blocks take every gridDim.y-th sequence.
+// Bytes: 2 E G sizeof(T) once, per sequence E ((C+2) sizeof(T) + 8). Floor on an H100 at 3.11 TB/s, 2B: 0.85 us.
+#include "common.cuh"
+
+constexpr int CHANNELS = 16; // of a block: two a warp
+constexpr int RECURRENCE_THREADS = 256;
+constexpr int FAST_WIDTH = 256; // gate block width of the released models
+constexpr int FAST_TAPS = 4;
+
+template <class T> struct Recurrence {
+    Step step;
+    const T* xy;
+    int xyStride;
+    const float *taps, *convBias;
+    T* convState;
+    const T* gates;
+    const float *gateBias, *decay;
+    float* h;
+    T* out;
+    int outStride;
+    int* arrivals;
+    int E, C, G;
+};
+
+/** The new h of channel e, from the sums of its gates; writes h and out. */
+template <class T>
+__device__ __forceinline__ void recur(const Recurrence<T>& a, int q, int slot, bool reset, int e, float c, float inputSum, float decaySum,
+                                      float before, float y) {
+    float input = sigmoid(inputSum + __ldg(a.gateBias + e));
+    float r = sigmoid(decaySum + __ldg(a.gateBias + a.E + e));
+    float logA = __ldg(a.decay + e) * r;
+    float keep = reset ? 0.0f : expf(logA);
+    float gain = reset ? 1.0f : sqrtf(-expm1f(2.0f * logA));
+    float after = reset ? input * c : keep * before + gain * input * c;
+    a.h[size_t(slot) * a.E + e] = after;
+    a.out[size_t(q) * a.outStride + e] = from_float<T>(after * gelu_tanh(y));
+}
+
+/** Counts this block in; whether it is the last of its head. Called by all threads after all have read the head's state. */
+__device__ __forceinline__ bool last_to_arrive(int* counter, int blocks) {
+    __shared__ bool last;
+    if (threadIdx.x == 0) {
+        __threadfence();
+        last = atomicAdd(counter, 1) == blocks - 1;
+        if (last) {
+            *counter = 0;
+        }
+    }
+    __syncthreads();
+    return last;
+}
+
+/** G = 256 and C = 4: a thread has one channel of the head, gate weights wait in registers before the input is there. */
+template <class T> __device__ __forceinline__ void recurrence_fast(const Recurrence<T>& a) {
+    constexpr int N = PER16<T>, V = FAST_WIDTH * int(sizeof(T)) / (WARP * 16), HISTORY = FAST_TAPS - 1, SLICES = FAST_WIDTH / CHANNELS;
+    extern __shared__ __align__(16) float conv[]; // [256]
+    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    const int head = blockIdx.x / SLICES, slice = blockIdx.x % SLICES, heads = a.E / FAST_WIDTH;
+    const int channel = head * FAST_WIDTH + threadIdx.x;
+    const int mine = slice * CHANNELS + warp * 2 + lane % 2; // lanes 0 and 1 finish a channel each
+
+    uint4 w[4][V]; // input gate of both channels, recurrence gate of both
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const T* row = a.gates + (size_t(i / 2 * heads + head) * FAST_WIDTH + slice * CHANNELS + warp * 2 + i % 2) * FAST_WIDTH;
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            w[i][v] = stream16(row + (v * WARP + lane) * N);
+        }
+    }
+    float tap[FAST_TAPS];
+#pragma unroll
+    for (int k = 0; k < FAST_TAPS; k++) {
+        tap[k] = __ldg(a.taps + k * a.E + channel);
+    }
+    const float bias = __ldg(a.convBias + channel);
+    const int sequences = a.step.sequences();
+    // The state is what the program before left: it may be read before the wait.
+    int slot = 0, position = 0;
+    float past[HISTORY] = {}, before = 0;
+    auto load_state = [&](int q) {
+        slot = __ldcg(a.step.slots + q);
+        position = __ldcg(a.step.positions + q);
+#pragma unroll
+        for (int k = 0; k < HISTORY; k++) {
+            float v = load_fresh(a.convState + (size_t(slot) * HISTORY + k) * a.E + channel);
+            past[k] = HISTORY - k > position ? 0.0f : v;
+        }
+        before = __ldcg(a.h + size_t(slot) * a.E + head * FAST_WIDTH + mine);
+    };
+    if (int(blockIdx.y) < sequences) {
+        load_state(blockIdx.y);
+    }
+    pdl_wait();
+
+    for (int q = blockIdx.y; q < sequences; q += gridDim.y) {
+        if (q != int(blockIdx.y)) {
+            load_state(q);
+        }
+        const T* row = a.xy + size_t(q) * a.xyStride;
+        const T newest = from_float<T>(load_fresh(row + channel));
+        const float y = lane < 2 ? load_fresh(row + a.E + head * FAST_WIDTH + mine) : 0.0f;
+        float c = bias;
+#pragma unroll
+        for (int k = 0; k < HISTORY; k++) {
+            c = fmaf(tap[k], past[k], c);
+        }
+        conv[threadIdx.x] = rounded<T>(fmaf(tap[HISTORY], to_float(newest), c));
+        __syncthreads();
+        const bool last = last_to_arrive(a.arrivals + size_t(q) * heads + head, SLICES);
+
+        float sum[4] = {};
+#pragma unroll
+        for (int v = 0; v < V; v++) {
+            float cv[N];
+#pragma unroll
+            for (int j = 0; j < N; j += 4) {
+                float4 four = *reinterpret_cast<const float4*>(conv + (v * WARP + lane) * N + j);
+                cv[j] = four.x, cv[j + 1] = four.y, cv[j + 2] = four.z, cv[j + 3] = four.w;
+            }
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                float wv[N];
+                unpack16<T>(w[i][v], wv);
+#pragma unroll
+                for (int j = 0; j < N; j++) {
+                    sum[i] = fmaf(wv[j], cv[j], sum[i]);
+                }
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            sum[i] = warp_sum(sum[i]);
+        }
+        if (lane < 2) {
+            recur(a, q, slot, position == 0, head * FAST_WIDTH + mine, conv[mine], lane == 0 ? sum[0] : sum[1], lane == 0 ? sum[2] : sum[3],
+                  before, y);
+        }
+        if (last) {
+            T* state = a.convState + size_t(slot) * HISTORY * a.E + channel;
+#pragma unroll
+            for (int k = 0; k < HISTORY; k++) {
+                state[size_t(k) * a.E] = k + 1 < HISTORY ? from_float<T>(past[k + 1]) : newest;
+            }
+        }
+        __syncthreads(); // conv is written again
+    }
+}
+
+/** Any width and number of taps. */
+template <class T> __device__ __forceinline__ void recurrence_any(const Recurrence<T>& a) {
+    extern __shared__ __align__(16) float conv[]; // [G]
+    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, history = a.C - 1;
+    const int slices = (a.G + CHANNELS - 1) / CHANNELS, heads = a.E / a.G;
+    const int head = blockIdx.x / slices, slice = blockIdx.x % slices, sequences = a.step.sequences();
+    pdl_wait();
+    for (int q = blockIdx.y; q < sequences; q += gridDim.y) {
+        const int slot = __ldcg(a.step.slots + q), position = __ldcg(a.step.positions + q);
+        const T* row = a.xy + size_t(q) * a.xyStride;
+        T* state = a.convState + size_t(slot) * history * a.E;
+        for (int i = threadIdx.x; i < a.G; i += blockDim.x) {
+            const int e = head * a.G + i;
+            float c = __ldg(a.convBias + e);
+            for (int k = 0; k < history; k++) {
+                float v = load_fresh(state + size_t(k) * a.E + e);
+                c = fmaf(__ldg(a.taps + size_t(k) * a.E + e), history - k > position ? 0.0f : v, c);
+            }
+            conv[i] = rounded<T>(fmaf(__ldg(a.taps + size_t(history) * a.E + e), load_fresh(row + e), c));
+        }
+        __syncthreads();
+        const bool last = last_to_arrive(a.arrivals + size_t(q) * heads + head, slices);
+        for (int j = slice * CHANNELS + warp; j < min(a.G, (slice + 1) * CHANNELS); j += RECURRENCE_THREADS / WARP) {
+            float sum[2];
+            for (int gate = 0; gate < 2; gate++) {
+                const T* w = a.gates + (size_t(gate * heads + head) * a.G + j) * a.G;
+                float acc = 0;
+                for (int i = lane; i < a.G; i += WARP) {
+                    acc = fmaf(to_float(w[i]), conv[i], acc);
+                }
+                sum[gate] = warp_sum(acc);
+            }
+            if (lane == 0) {
+                const int e = head * a.G + j;
+                recur(a, q, slot, position == 0, e, conv[j], sum[0], sum[1], __ldcg(a.h + size_t(slot) * a.E + e),
+                      load_fresh(row + a.E + e));
+            }
+        }
+        if (last) {
+            for (int i = threadIdx.x; i < a.G && history > 0; i += blockDim.x) {
+                const int e = head * a.G + i;
+                for (int k = 0; k < history; k++) { // new row k is `back` rows before this one
+                    const int back = history - 1 - k;
+                    float v = back == 0 ? load_fresh(row + e) : load_fresh(state + size_t(k + 1) * a.E + e);
+                    state[size_t(k) * a.E + e] = from_float<T>(back > position ? 0.0f : v);
+                }
+            }
+        }
+        __syncthreads();
+    }
+}
+
+#define RECURRENCE(suffix, T)                                                                                                              \
+    extern "C" __global__ void __launch_bounds__(RECURRENCE_THREADS, 3)                                                                    \
+    recurrence_decode_##suffix(Step step, const T* xy, int xyStride, const float* taps, const float* convBias, T* convState,               \
+                               const T* gates, const float* gateBias, const float* decay, float* h, T* out, int outStride, int* arrivals,  \
+                               int E, int C, int G) {                                                                                      \
+        pdl_launch_dependents();                                                                                                           \
+        const Recurrence<T> a{step, xy, xyStride, taps, convBias, convState, gates, gateBias, decay, h, out, outStride, arrivals, E, C, G}; \
+        if (G == FAST_WIDTH && C == FAST_TAPS && aligned16(gates)) {                                                                       \
+            recurrence_fast(a);                                                                                                            \
+        } else {                                                                                                                           \
+            recurrence_any(a);                                                                                                             \
+        }                                                                                                                                  \
+    }
+FOR_BOTH_TYPES(RECURRENCE)
