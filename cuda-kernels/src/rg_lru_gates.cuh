@@ -20,7 +20,8 @@ template <> struct Gate<float> {
     static __device__ Pair pair(float i, float r, float x, float biasI, float biasR, float decay) {
         float logA = decay / (1 + expf(-(r + biasR)));
         float gated = x / (1 + expf(-(i + biasI)));
-        return {expf(logA), sqrtf(-expm1f(2 * logA)) * gated, gated};
+        float p = expm1f(logA);   // a = 1 + p keeps all of float32 where a is near 1, and 1 - a^2 does not cancel
+        return {1 + p, sqrtf(-p * (2 + p)) * gated, gated};
     }
     static __device__ float gelu(float y) {
         float u = 0.797884561f * (y + 0.044715f * y * y * y);

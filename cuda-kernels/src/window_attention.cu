@@ -78,8 +78,8 @@ template <int K, int WARPS, int KEYS> struct TensorAttention {
 #pragma unroll
         for (int n = 0; n < KEYS; n += 16) {
             const float(&low)[4] = p[n / 8], (&high)[4] = p[n / 8 + 1];
-            unsigned a[4] = {pack_pair(low[0], low[1]), pack_pair(low[2], low[3]), pack_pair(high[0], high[1]), pack_pair(high[2],
-                    high[3])};
+            unsigned a[4] = {pack_pair(low[0], low[1]), pack_pair(low[2], low[3]),
+                    pack_pair(high[0], high[1]), pack_pair(high[2], high[3])};
 #pragma unroll
             for (int d = 0; d < K; d += 16) {
                 unsigned b[4];

@@ -78,8 +78,7 @@ template <class T, class Out> void against_loop(Shape s, int pad, bool withBias,
         actual.push_back(out.at(i));
     }
     close("product " + std::to_string(s.rows) + " x " + std::to_string(s.outputs) + " x " + std::to_string(s.inputs), actual, expected,
-            1e-5,
-            sizeof(Out) == 2 ? 0.0045 : 1e-5);
+            sizeof(T) == 2 ? 5e-5 : 1e-5, sizeof(Out) == 2 ? 0.0045 : 1e-5);
 }
 
 std::vector<Shape> shapes() {
@@ -131,7 +130,8 @@ template <class T> void gates(int rows, int H, int G) {
             }
         }
     }
-    close("gates of " + std::to_string(H) + " blocks of " + std::to_string(G), actual, expected, 1e-5, sizeof(T) == 2 ? 0.0045 : 1e-5);
+    close("gates of " + std::to_string(H) + " blocks of " + std::to_string(G), actual, expected, sizeof(T) == 2 ? 5e-5 : 1e-5,
+            sizeof(T) == 2 ? 0.0045 : 1e-5);
 }
 
 PREFILL_TEST(gates_equal_loop) {

@@ -108,8 +108,8 @@ template <class T> void against_loop(const std::vector<Sequence>& sequences, int
     d.h.download();
     std::string name = "scan of " + std::to_string(t.rows()) + " rows of width " + std::to_string(width) + (sizeof(T) == 2 ? " bf16"
             : " f32");
-    close(name, dense(d.out, t.rows(), width, d.stride), out, sizeof(T) == 2 ? 1e-4 : 2e-5, sizeof(T) == 2 ? 0.005 : 2e-5);
-    close(name + ", state", d.h.host, h, 2e-5, sizeof(T) == 2 ? 1e-4 : 2e-5);
+    close(name, dense(d.out, t.rows(), width, d.stride), out, sizeof(T) == 2 ? 1e-4 : 5e-5, sizeof(T) == 2 ? 0.005 : 5e-5);
+    close(name + ", state", d.h.host, h, 5e-5, sizeof(T) == 2 ? 1e-4 : 5e-5);
 }
 
 template <class T> void all_shapes() {
