@@ -25,20 +25,20 @@ template <class T> struct ConvData {
 };
 
 void launch(dim3 grid, const Step& s, const bf16* x, int xs, const float* t, const float* b, const bf16* state, bf16* out, int E, int C) {
-    causal_conv_bf16<<<grid, 128>>>(s, x, xs, t, b, state, out, E, E, C);
+    start(causal_conv_bf16, grid, 128, 0, s, x, xs, t, b, state, out, E, E, C);
 }
 
 void launch(dim3 grid, const Step& s, const float* x, int xs, const float* t, const float* b, const float* state, float* out, int E,
         int C) {
-    causal_conv_f32<<<grid, 128>>>(s, x, xs, t, b, state, out, E, E, C);
+    start(causal_conv_f32, grid, 128, 0, s, x, xs, t, b, state, out, E, E, C);
 }
 
 void launch_state(dim3 grid, const Step& s, const bf16* x, int xs, bf16* state, int E, int C) {
-    causal_conv_state_bf16<<<grid, 256>>>(s, x, xs, state, E, C);
+    start(causal_conv_state_bf16, grid, 256, 0, s, x, xs, state, E, C);
 }
 
 void launch_state(dim3 grid, const Step& s, const float* x, int xs, float* state, int E, int C) {
-    causal_conv_state_f32<<<grid, 256>>>(s, x, xs, state, E, C);
+    start(causal_conv_state_f32, grid, 256, 0, s, x, xs, state, E, C);
 }
 
 template <class T> void convolve_rows(const Step& s, ConvData<T>& d, int first) {

@@ -16,25 +16,25 @@ struct Shape {
 
 void launch(const int* count, Shape s, const bf16* x, int xs, const bf16* w, const float* bias, void* out, int os, int isFloat,
         int add) {
-    CUDA(cudaFuncSetAttribute(gemm_bf16, cudaFuncAttributeMaxDynamicSharedMemorySize, BF16_BYTES));
-    gemm_bf16<<<dim3(ceil_div(s.limit, 128), ceil_div(s.outputs, 128)), 128, BF16_BYTES>>>(count, s.from, s.limit, x, xs, w, bias, out, os,
+    start(gemm_bf16, dim3(ceil_div(s.limit, 128), ceil_div(s.outputs, 128)), 128, BF16_BYTES, count, s.from, s.limit, x, xs, w, bias,
+            out, os,
             isFloat, add, s.outputs, s.inputs);
 }
 
 void launch(const int* count, Shape s, const float* x, int xs, const float* w, const float* bias, void* out, int os, int isFloat,
         int add) {
-    gemm_f32<<<dim3(ceil_div(s.limit, 64), ceil_div(s.outputs, 64)), 256>>>(count, s.from, s.limit, x, xs, w, bias, out, os, isFloat, add,
+    start(gemm_f32, dim3(ceil_div(s.limit, 64), ceil_div(s.outputs, 64)), 256, 0, count, s.from, s.limit, x, xs, w, bias, out, os,
+            isFloat, add,
             s.outputs, s.inputs);
 }
 
 void launch_gates(const int* count, int limit, const bf16* x, int xs, const bf16* w, bf16* gates, long long plane, int H, int G) {
-    CUDA(cudaFuncSetAttribute(gates_gemm_bf16, cudaFuncAttributeMaxDynamicSharedMemorySize, BF16_BYTES));
-    gates_gemm_bf16<<<dim3(ceil_div(limit, 128), ceil_div(G, 128), 2 * H), 128, BF16_BYTES>>>(count, 0, limit, x, xs, w, gates, H * G,
+    start(gates_gemm_bf16, dim3(ceil_div(limit, 128), ceil_div(G, 128), 2 * H), 128, BF16_BYTES, count, 0, limit, x, xs, w, gates, H * G,
             plane, H, G);
 }
 
 void launch_gates(const int* count, int limit, const float* x, int xs, const float* w, float* gates, long long plane, int H, int G) {
-    gates_gemm_f32<<<dim3(ceil_div(limit, 64), ceil_div(G, 64), 2 * H), 256>>>(count, 0, limit, x, xs, w, gates, H * G, plane, H, G);
+    start(gates_gemm_f32, dim3(ceil_div(limit, 64), ceil_div(G, 64), 2 * H), 256, 0, count, 0, limit, x, xs, w, gates, H * G, plane, H, G);
 }
 
 void set(Array<int>& count, int rows) {

@@ -142,7 +142,27 @@ template <class T> bool same_bits(const std::vector<T>& a, const std::vector<T>&
 
 inline int ceil_div(long long a, long long b) { return (int) ((a + b - 1) / b); }
 
-/** Checks the launch and waits for it. */
+/** Whether launches use programmatic dependent launch, which must not change a thing. */
+extern bool dependentLaunch;
+
+/** Launches a kernel with `bytes` of dynamic shared memory. */
+template <class... P, class... A> void start(void (*kernel)(P...), dim3 grid, dim3 block, int bytes, A... arguments) {
+    if (bytes > 48 * 1024) {
+        CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+    }
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.dynamicSmemBytes = bytes;
+    cudaLaunchAttribute attribute;
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    config.attrs = &attribute;
+    config.numAttrs = dependentLaunch ? 1 : 0;
+    CUDA(cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...));
+}
+
+/** Checks the launches and waits for them. */
 inline void finish() {
     CUDA(cudaGetLastError());
     CUDA(cudaDeviceSynchronize());
@@ -166,3 +186,7 @@ void report_flops(const std::string& name, double flops, double seconds);
     static void bench_##NAME();                                                              \
     static frame::Register register_bench_##NAME(frame::benches(), #NAME, bench_##NAME);     \
     static void bench_##NAME()
+
+/** Runs every case, twice where dependent launch exists; returns the number of failures. Called by the program that links the tests. */
+int test_prefill();
+void bench_prefill();

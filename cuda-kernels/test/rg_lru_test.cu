@@ -38,13 +38,13 @@ size_t scratch_floats(const Step& step, int width) {
 void launch(int grid, const Step& s, const bf16* x, int xs, const bf16* g, int gs, long long plane, const float* b, const float* d,
         float* h,
         const bf16* y, int ys, bf16* out, int os, float* scratch, int E) {
-    rg_lru_scan_bf16<<<grid, 256>>>(s, x, xs, g, gs, plane, b, d, h, y, ys, out, os, scratch, E);
+    start(rg_lru_scan_bf16, grid, 256, 0, s, x, xs, g, gs, plane, b, d, h, y, ys, out, os, scratch, E);
 }
 
 void launch(int grid, const Step& s, const float* x, int xs, const float* g, int gs, long long plane, const float* b, const float* d,
         float* h,
         const float* y, int ys, float* out, int os, float* scratch, int E) {
-    rg_lru_scan_f32<<<grid, 256>>>(s, x, xs, g, gs, plane, b, d, h, y, ys, out, os, scratch, E);
+    start(rg_lru_scan_f32, grid, 256, 0, s, x, xs, g, gs, plane, b, d, h, y, ys, out, os, scratch, E);
 }
 
 /** Runs the step on rows [first, first + step rows) of the data; no synchronisation. */

@@ -19,10 +19,6 @@ constexpr int LARGE = 196608, SMALL = 98688, WGMMA_BYTES = 197632;
 /** How attention is launched: blocks of 128 threads, of 256, or the asynchronous tensor cores. */
 enum Form { SMALL_TILES, LARGE_TILES, WGMMA };
 
-template <class Kernel> void allow(Kernel kernel, int bytes) {
-    CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
-}
-
 /** The forms beside SMALL_TILES that this device and this build have, for K = 256. */
 const std::vector<Form>& large_forms() {
     static std::vector<Form> forms;
@@ -50,22 +46,20 @@ void launch(Form form, const Step& s, Dims d, const bf16* qkv, int stride, const
     int block = form == SMALL_TILES ? 128 : 256, bytes = form == SMALL_TILES ? SMALL : form == LARGE_TILES ? LARGE : WGMMA_BYTES;
     int grid = (int) ((long long) s.maxRows * d.heads / (block / 2)) + s.maxSequences;
     auto kernel = form == WGMMA ? window_attention_prefill_wgmma_bf16 : window_attention_prefill_bf16;
-    allow(kernel, bytes);
-    kernel<<<grid, block, bytes>>>(s, qkv, stride, keys, values, out, outStride, d.heads, d.width, d.window);
+    start(kernel, grid, block, bytes, s, qkv, stride, keys, values, out, outStride, d.heads, d.width, d.window);
 }
 
 void launch(Form, const Step& s, Dims d, const float* qkv, int stride, const float* keys, const float* values, float* out, int outStride) {
-    allow(window_attention_prefill_f32, SMALL);
-    window_attention_prefill_f32<<<(long long) s.maxRows * d.heads / 64 + s.maxSequences, 128, SMALL>>>(s, qkv, stride, keys, values,
+    start(window_attention_prefill_f32, (long long) s.maxRows * d.heads / 64 + s.maxSequences, 128, SMALL, s, qkv, stride, keys, values,
             out, outStride, d.heads, d.width, d.window);
 }
 
 void launch_store(const Step& s, Dims d, const bf16* qkv, int stride, bf16* keys, bf16* values) {
-    store_keys_bf16<<<ceil_div(s.maxRows, 4), 128>>>(s, qkv, stride, keys, values, d.heads, d.width, d.window);
+    start(store_keys_bf16, ceil_div(s.maxRows, 4), 128, 0, s, qkv, stride, keys, values, d.heads, d.width, d.window);
 }
 
 void launch_store(const Step& s, Dims d, const float* qkv, int stride, float* keys, float* values) {
-    store_keys_f32<<<ceil_div(s.maxRows, 4), 128>>>(s, qkv, stride, keys, values, d.heads, d.width, d.window);
+    start(store_keys_f32, ceil_div(s.maxRows, 4), 128, 0, s, qkv, stride, keys, values, d.heads, d.width, d.window);
 }
 
 /** Rows of q|k|v of a step and rings; a ring row that no position owns holds NaN, which must never be seen. */
@@ -355,9 +349,9 @@ template <class T> void rotates(Dims dims, int rotaryDims, int first) {
     }
     dim3 grid(ceil_div(t.step.maxRows, 32), ceil_div(rotaryDims, 128));
     if constexpr (sizeof(T) == 2) {
-        rotate_bf16<<<grid, 256>>>(t.step, d.qkv.device, d.stride, dims.heads, dims.width, rotaryDims, 10000.0f);
+        start(rotate_bf16, grid, 256, 0, t.step, d.qkv.device, d.stride, dims.heads, dims.width, rotaryDims, 10000.0f);
     } else {
-        rotate_f32<<<grid, 256>>>(t.step, d.qkv.device, d.stride, dims.heads, dims.width, rotaryDims, 10000.0f);
+        start(rotate_f32, grid, 256, 0, t.step, d.qkv.device, d.stride, dims.heads, dims.width, rotaryDims, 10000.0f);
     }
     finish();
     d.qkv.download();
@@ -399,7 +393,8 @@ PREFILL_BENCH(attention) {
             }
             double moved = 2.0 * rows * (heads + 1) * 128 * 2;
             report_bytes("rotate_bf16 T = " + std::to_string(rows) + " H = " + std::to_string(heads), moved, seconds([&] {
-                rotate_bf16<<<dim3(ceil_div(t.step.maxRows, 32), 1), 256>>>(t.step, d.qkv.device, d.stride, heads, 256, 128, 10000.0f);
+                start(rotate_bf16, dim3(ceil_div(t.step.maxRows, 32), 1), 256, 0, t.step, d.qkv.device, d.stride, heads, 256, 128,
+                        10000.0f);
             }));
         }
     }
