@@ -20,7 +20,8 @@
 //                 out, outStride, scratch, E)
 //   gates: two planes [M, E], gatePlane elements apart. h: float, in and out. out may be x or gelu, not gates.
 //   grid = ceil(E / 64) * (maxRows / 128 + maxSequences), block = 256, no dynamic shared memory
-//   scratch: zero-filled once, 64 + 24 E (maxRows / 128 + maxSequences) bytes, 16-byte aligned; may be shared by all layers
+//   scratch: zero-filled once, 64 + 24 E (maxRows / 128 + maxSequences) bytes, 16-byte aligned; all layers and programs may
+//     share it, one launch after the other, but nothing else may write it: it remembers how many launches there were
 //
 // Bytes: 10 an element in bf16 (20 in f32), plus 24 a channel and tile (0.19 an element) that stay in L2.
 // Floor, H100, T = 8192, E = 2560: 210 MB, about 75 us at 2.8 TB/s of copy. Special functions: 7 an element, about 40 us, overlapped.
