@@ -58,6 +58,11 @@ final class AdaptiveKernels implements Kernels {
         return use.get(kernel);
     }
 
+    @Override
+    public int panelColumns() {
+        return vector.panelColumns();
+    }
+
     /** Whether the warm-up and the compiler want processors just now. */
     static boolean warming() {
         return warming;
