@@ -122,6 +122,19 @@ class CommandsTest {
         assertEquals(script, Cli.run("completion", shell, "--json").json().get("script"));
     }
 
+    /** An option's value and a prompt are no commands; what a command takes is offered, and no file. */
+    @Test
+    void fishCompletionHasItsConditions() {
+        String script = Cli.run("completion", "fish").out();
+        String none = "complete -c griffin-run -n 'not __fish_seen_subcommand_from chat info devices logits completion' ";
+        for (String line : List.of(none + "-l device -x -a 'auto cpu cuda metal reference' -d ", none + "-f -a chat -d ",
+                "complete -c griffin-run -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n",
+                "complete -c griffin-run -n '__fish_seen_subcommand_from chat' -f\n",
+                "complete -c griffin-run -n '__fish_seen_subcommand_from logits' -s o -l out -r -F -d ")) {
+            assertTrue(script.contains(line), line);
+        }
+    }
+
     @Test
     void chatKeepsItsHistoryInTheState() throws Exception {
         Cli cli = new Cli();

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -92,13 +93,33 @@ class ProcessTest {
         assertTrue(errors().contains("there is no command /nö"), errors());
     }
 
+    /** What bash offers after each of these, called as bash calls it when TAB is pressed. */
     @Test
-    void bashTakesTheCompletionScript() throws Exception {
+    void bashCompletes() throws Exception {
         File script = folder.resolve("completion").toFile();
         assertEquals(0, end(command("completion", "bash").redirectOutput(script).start()), this::errorsOrFailure);
-        Process bash = new ProcessBuilder("bash", "-n", script.toString()).redirectErrorStream(true).start();
-        String said = new String(bash.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertEquals(0, end(bash), said);
-        assertEquals("", said);
+        assertEquals("--device", completed(script, "--dev"));
+        assertEquals("--device", completed(script, "a prompt", "--temperature", "0", "--dev"));
+        assertEquals("chat", completed(script, "ch"));
+        assertEquals("--temperature", completed(script, "chat", "--temp"));
+        assertEquals("cpu cuda", completed(script, "--device", "c"));
+        assertEquals("zsh", completed(script, "completion", "z"));
+    }
+
+    private static String completed(File script, String... words) throws Exception {
+        String program = """
+                source "$1"; shift
+                function_name=$(complete -p griffin-run) && function_name=${function_name##*-F } && function_name=${function_name%% *}
+                COMP_WORDS=(griffin-run "$@"); COMP_CWORD=$#; COMP_LINE="${COMP_WORDS[*]}"; COMP_POINT=${#COMP_LINE}
+                "$function_name" && for reply in "${COMPREPLY[@]}"; do echo "$reply"; done
+                """;
+        List<String> command = new ArrayList<>(List.of("bash", "--norc", "-c", program, "bash", script.toString()));
+        command.addAll(Arrays.asList(words));
+        Process bash = new ProcessBuilder(command).start();
+        String replies = new String(bash.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        String said = new String(bash.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertTrue(bash.waitFor(SECONDS, TimeUnit.SECONDS), "it must end");
+        return replies.lines().map(String::strip).collect(Collectors.joining(" "))
+                + said.lines().filter(line -> !line.contains("compopt: not currently executing")).collect(Collectors.joining());
     }
 }
