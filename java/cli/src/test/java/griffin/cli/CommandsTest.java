@@ -97,7 +97,7 @@ class CommandsTest {
                 if (Thread.currentThread().isInterrupted()) {
                     return;
                 }
-                cli.interrupts.otherwise(() -> {});
+                cli.interrupts.otherwise(() -> true);
                 cli.interrupts.raise();
             }
         });
@@ -178,6 +178,20 @@ class CommandsTest {
         assertEquals(0, result.exit(), result::err);
         assertTrue(result.err().contains("you> ") && result.err().contains("ended by cancelled"), result::err);
         assertFalse(result.out().contains("you>"), result::out);
+    }
+
+    /** Arrow keys reach a program that reads lines as escape sequences; in a pipe nothing is taken away. */
+    @Test
+    void keysAreNoPartOfAMessage() {
+        Cli cli = new Cli();
+        cli.inTerminal = true;
+        cli.input = "\033[A\033[1;5DHel\033OClo\n\033[B\n";
+        String[] arguments = {"chat", "--device", "cpu", "--max-tokens", "1", "--json"};
+        List<?> turns = cli.launch(arguments).list("turns");
+        assertEquals(1, turns.size(), "a line of keys alone is empty");
+        assertEquals("Hello", ((Map<?, ?>) turns.getFirst()).get("message"));
+        cli.inTerminal = false;
+        assertEquals("\033[A\033[1;5DHel\033OClo", ((Map<?, ?>) cli.launch(arguments).list("turns").getFirst()).get("message"));
     }
 
     @Test

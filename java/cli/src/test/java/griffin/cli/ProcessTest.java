@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
@@ -61,6 +62,35 @@ class ProcessTest {
             assertTrue(Files.size(state) > 0);
         } finally {
             process.destroyForcibly();
+        }
+    }
+
+    /** At the prompt the first Ctrl-C says how to leave; the second leaves, and the chat is saved. */
+    @Test
+    void chatEndsByTheSecondInterrupt() throws Exception {
+        Path state = folder.resolve("saved.state");
+        ProcessBuilder builder = command("chat", "--max-tokens", "3", "--save", state.toString());
+        builder.environment().put(Terminal.TTY_VARIABLE, "02");
+        Process process = builder.start();
+        try {
+            process.getOutputStream().write("Hello\n".getBytes(StandardCharsets.UTF_8));
+            process.getOutputStream().flush();
+            awaitError("you> ", 2);
+            new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+            awaitError("Ctrl-C again", 1);
+            assertTrue(process.isAlive(), "the first one only tells");
+            new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+            assertEquals(130, end(process), this::errorsOrFailure);
+            assertTrue(Files.size(state) > 0);
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    private void awaitError(String text, int times) throws Exception {
+        for (long end = System.nanoTime() + SECONDS * 1_000_000_000L; errors().split(Pattern.quote(text), -1).length <= times;) {
+            assertTrue(System.nanoTime() < end, () -> "no " + text + " in: " + errorsOrFailure());
+            Thread.sleep(20);
         }
     }
 

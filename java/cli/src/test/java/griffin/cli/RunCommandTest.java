@@ -211,8 +211,10 @@ class RunCommandTest {
 
     @Test
     void progressLineTellsRateAndTimeLeft() {
-        Progress progress = Progress.start(new Terminal(null, null, null, false, false, false, Map.of(), null), "reading");
-        assertEquals("reading [######..................] 256/1024 tokens, 128 tokens/s, 6 s left", progress.line(256, 1024, 2));
-        assertEquals("reading, 3 s", progress.line(0, 0, 3));
+        Terminal nowhere = new Terminal(null, null, null, false, false, false, Map.of(), null);
+        Progress progress = Progress.start(nowhere, "reading");
+        assertEquals("reading [####............] 256/1024 tokens, 128 tokens/s, 6 s left", progress.line(256, 1024, 2));
+        assertEquals("reading [................] 0/1024 tokens, 3 s", progress.line(0, 1024, 3));
+        assertEquals("loading, 3 s", Progress.start(nowhere, "loading").line(0, 0, 3));
     }
 }
