@@ -66,7 +66,7 @@ rem The serial collector starts fastest. It yields to a collector of the user's 
 set "COLLECTOR=-XX:+UseSerialGC"
 echo "%GRIFFIN_JAVA_OPTS%" | findstr /r /c:"-XX:+Use.*GC" >nul && set "COLLECTOR="
 "%JDK%\bin\java.exe" --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED ^
-    -Xshare:auto %COLLECTOR% %GRIFFIN_JAVA_OPTS% -cp "%CP%%ROOT%\java\cli\target\lib\*" griffin.cli.Main %*
+    %COLLECTOR% %GRIFFIN_JAVA_OPTS% -cp "%CP%%ROOT%\java\cli\target\lib\*" griffin.cli.Main %*
 exit /b %ERRORLEVEL%
 
 :append

@@ -49,7 +49,7 @@ class LaunchersAgreeTest {
     @Test
     void theJvmGetsTheSameOptions() {
         List<String> options = options(line(posix, "griffin.cli.Main \"$@\""));
-        assertEquals(List.of("--add-modules jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Xshare:auto", "-cp"), options);
+        assertEquals(List.of("--add-modules jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-cp"), options);
         assertEquals(options, options(line(windows, "griffin.cli.Main %*")));
         assertEquals("-XX:+UseSerialGC", all(line(posix, "collector=-"), "-XX\\S+").getFirst());
         assertEquals("-XX:+UseSerialGC", all(line(windows, "\"COLLECTOR=-"), "-XX[^\"\\s]+").getFirst());
