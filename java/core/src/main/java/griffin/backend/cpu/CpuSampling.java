@@ -12,6 +12,8 @@ import griffin.sampling.SamplingParams;
  */
 final class CpuSampling implements Runnable {
 
+    private static final int INFINITY_BITS = Float.floatToRawIntBits(Float.POSITIVE_INFINITY);
+
     private final HostStep step;
     private final HostBuffer logits;
     private final HostBuffer seen;
@@ -129,10 +131,14 @@ final class CpuSampling implements Runnable {
 
     /** Fills {@code kept} with the tokens that top-k and top-p leave, most likely first, and returns how many; 0 if not finite. */
     private int keep(SamplingParams p) {
-        if (!heapify() || Float.isInfinite(z[heap[0]])) {
+        if (anyNaN()) {
             return 0;
         }
+        heapify();
         float max = z[heap[0]];
+        if (Float.isInfinite(max)) {
+            return 0;
+        }
         int count = p.topK() == 0 ? vocabulary : Math.min(p.topK(), vocabulary);
         double total = 0;
         if (p.topK() == 0) {
@@ -203,21 +209,23 @@ final class CpuSampling implements Runnable {
         return z[a] > z[b] || z[a] == z[b] && a < b;
     }
 
-    /** Returns false if a logit is NaN, which has no place in a heap. */
-    private boolean heapify() {
+    /** Whether a logit is NaN, which has no place in a heap; by bits, so that the loop becomes a vector loop of no account. */
+    private boolean anyNaN() {
+        int signs = 0;
+        for (int i = 0; i < vocabulary; i++) {
+            signs |= INFINITY_BITS - (Float.floatToRawIntBits(z[i]) & Integer.MAX_VALUE);
+        }
+        return signs < 0;
+    }
+
+    private void heapify() {
         heapSize = vocabulary;
-        boolean ordered = true;
         for (int i = 0; i < vocabulary; i++) {
             heap[i] = i;
-            ordered &= !Float.isNaN(z[i]);
-        }
-        if (!ordered) {
-            return false;
         }
         for (int i = vocabulary / 2 - 1; i >= 0; i--) {
             sink(i);
         }
-        return true;
     }
 
     private int pop() {
