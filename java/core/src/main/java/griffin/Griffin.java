@@ -23,7 +23,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.Optional;
-import java.util.TreeSet;
+import java.util.OptionalInt;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 
@@ -39,7 +39,7 @@ import java.util.function.Supplier;
  */
 public final class Griffin implements AutoCloseable {
 
-    private static final String TOKENIZER = "tokenizer.json";
+    private static final String TOKENIZER = ModelInfo.TOKENIZER;
 
     private final ModelFiles files;
     private final Arena arena = Arena.ofShared();
@@ -159,6 +159,11 @@ public final class Griffin implements AutoCloseable {
             return new Griffin(this);
         }
 
+        /** What {@link #open} would open, from headers alone: in a fraction of the time, and also where memory is too small for it. */
+        public ModelInfo info() {
+            return ModelInfo.read(files, device, threads, chunk, check);
+        }
+
         private static int require(String name, int value, int least, int most) {
             if (value < least || value > most) {
                 throw new InvalidRequestException(name + " must be " + least + " to " + most + ", not " + value);
@@ -221,19 +226,13 @@ public final class Griffin implements AutoCloseable {
 
     /** The id that begins every text, if the model names one. */
     public Optional<Integer> bosId() {
-        if (generation.bosId().isPresent()) {
-            return Optional.of(generation.bosId().getAsInt());
-        }
-        return config.bosId().isPresent() ? Optional.of(config.bosId().getAsInt()) : Optional.empty();
+        return ModelInfo.bosId(config, generation);
     }
 
     /** The ids that end a text: those of generation_config.json, else of config.json, and the tokenizer's {@code <end_of_turn>}. */
     public int[] endIds() {
-        TreeSet<Integer> ids = new TreeSet<>(generation.eosIds().isEmpty() ? config.eosIds() : generation.eosIds());
-        if (hasTokenizer()) {
-            tokenizer().id("<end_of_turn>").ifPresent(ids::add);
-        }
-        return ids.stream().mapToInt(i -> i).toArray();
+        OptionalInt endOfTurn = hasTokenizer() ? ModelInfo.endOfTurn(tokenizer()) : OptionalInt.empty();
+        return ModelInfo.endIds(config, generation, endOfTurn).stream().mapToInt(i -> i).toArray();
     }
 
     /** What the model's generation_config.json suggests, else greedy; with a fresh random seed. */

@@ -37,7 +37,7 @@ public final class ModelRunner {
         this.backend = backend;
         this.model = model;
         this.states = states;
-        headRows = Math.max(maxSequences, Math.min(SCORED_ROWS, maxRows));
+        headRows = headRows(maxRows, maxSequences);
         step = backend.allocateStep(maxRows, maxSequences, states.scrapSlot());
         plan = new StepPlan(maxRows, maxSequences);
         workspace = model.workspace(maxRows, headRows);
@@ -56,6 +56,10 @@ public final class ModelRunner {
             int from = i * headRows;
             heads[i] = backend.record(step, () -> head(from));
         }
+    }
+
+    private static int headRows(int maxRows, int maxSequences) {
+        return Math.max(maxSequences, Math.min(SCORED_ROWS, maxRows));
     }
 
     private void forward(GriffinModel.LayerObserver observer) {
@@ -98,6 +102,11 @@ public final class ModelRunner {
     /** Bytes of the buffers that every step shares. */
     public long workspaceBytes() {
         return workspace.bytes();
+    }
+
+    /** The same without making any: what a runner for so many rows and sequences will have. */
+    public static long workspaceBytes(GriffinConfig config, int maxRows, int maxSequences) {
+        return Workspace.bytes(config, maxRows, headRows(maxRows, maxSequences));
     }
 
     /**

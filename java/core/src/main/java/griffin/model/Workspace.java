@@ -42,4 +42,12 @@ record Workspace(Buffer residual, Buffer normed, Buffer delta, Buffer xy, Buffer
                 + gateAndUp.bytes()
                 + selected.bytes() + selectedMixed.bytes() + hidden.bytes() + logits.bytes();
     }
+
+    /** The bytes that {@link #allocate} takes. */
+    static long bytes(GriffinConfig c, int maxRows, int maxLogits) {
+        long attended = (long) c.heads() * c.headWidth();
+        long mixed = Math.max(c.lruWidth(), attended);
+        long perRow = 5L * c.width() + 3L * c.lruWidth() + 2 * mixed + attended + 2L * c.headWidth() + 2L * c.mlpWidth();
+        return DType.F32.bytes() * (perRow * maxRows + (long) c.vocabulary() * maxLogits);
+    }
 }

@@ -90,18 +90,21 @@ interface RecurrenceConformance extends Conformance {
     default void causalConv() {
         Random random = random();
         for (int i = 0; i < 40; i++) {
-            Case c = randomCase(random, i);
-            float largest = largest(c.xy, c.slots);
-            float[] magnitudes = Conformance.filled((c.plan.rows() * c.width) + (SLOTS + 1) * c.slots[0].length, largest * c.taps);
-            compare("causalConv of " + c.width + " channels, " + c.taps + " taps", tolerances().causalConv(c.taps), magnitudes, side -> {
-                StateBuffers states = side.states(c.layout, c.slots);
-                Side.Framed out = side.output(c.plan.rows() + 1, c.width);
-                side.backend.causalConv(side.step(c.plan, SLOTS), side.input(c.xy, 2 * c.width).view.columns(0, c.width),
-                        side.weight(WeightRole.CONV_TAPS, c.weights[0]), side.weight(WeightRole.BIAS, c.weights[1]), states.conv().get(0),
-                        out.view);
-                return Conformance.joined(out.written(c.plan.rows()), c.after(side, states, true, false));
-            });
+            causalConv(randomCase(random, i));
         }
+    }
+
+    private void causalConv(Case c) {
+        float largest = largest(c.xy, c.slots);
+        float[] magnitudes = Conformance.filled((c.plan.rows() * c.width) + (SLOTS + 1) * c.slots[0].length, largest * c.taps);
+        compare("causalConv of " + c.width + " channels, " + c.taps + " taps", tolerances().causalConv(c.taps), magnitudes, side -> {
+            StateBuffers states = side.states(c.layout, c.slots);
+            Side.Framed out = side.output(c.plan.rows() + 1, c.width);
+            side.backend.causalConv(side.step(c.plan, SLOTS), side.input(c.xy, 2 * c.width).view.columns(0, c.width),
+                    side.weight(WeightRole.CONV_TAPS, c.weights[0]), side.weight(WeightRole.BIAS, c.weights[1]), states.conv().get(0),
+                    out.view);
+            return Conformance.joined(out.written(c.plan.rows()), c.after(side, states, true, false));
+        });
     }
 
     @Test
@@ -110,7 +113,16 @@ interface RecurrenceConformance extends Conformance {
         for (int i = 0; i < 60; i++) {
             rgLru(randomCase(random, i));
         }
-        rgLru(new Case(random, 256, 2, 4, DType.BF16, 1, Float.NaN)); // the released models' gate block
+    }
+
+    /** The released 2B model's widths; together with the fused form against its own default body this is all of its recurrence. */
+    @Test
+    default void recurrenceOfTheReleasedModel() {
+        Case c = new Case(random(), 256, 10, 4, DType.BF16, 1, Float.NaN);
+        causalConv(c);
+        rgLru(c);
+        Conformance.close("recurrence", tolerances().fusion(), null, recurrence(c, new DefaultFusions(device().backend)),
+                recurrence(c, device().backend));
     }
 
     private void rgLru(Case c) {
