@@ -18,6 +18,7 @@ public final class Main {
               scan       RG-LRU recurrence alone
               conv       causal convolution alone
               first      time to the first token in this new process
+              coldstart  time from starting ./griffin-run to its first character; run it in the repository's root
               soak       200,000 tokens through the stories model, resident memory before and after
               jmh ...    JMH with its own options: operations by shape
             options: --model DIR, or random weights of --shape 2b|9b|stories (2b) with --layers N (all); --runs N (5);
@@ -65,6 +66,7 @@ public final class Main {
             case "scan" -> Loops.scan(o);
             case "conv" -> Loops.conv(o);
             case "soak" -> Soak.run(o);
+            case "coldstart" -> ColdStart.run(o);
             default -> throw new IllegalArgumentException("unknown benchmark " + name);
         }
     }

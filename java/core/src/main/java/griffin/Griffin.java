@@ -24,7 +24,7 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeSet;
+import java.util.OptionalInt;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
@@ -41,7 +41,7 @@ import java.util.function.Supplier;
  */
 public final class Griffin implements AutoCloseable {
 
-    private static final String TOKENIZER = "tokenizer.json";
+    private static final String TOKENIZER = ModelInfo.TOKENIZER;
 
     private final ModelFiles files;
     private final Arena arena = Arena.ofShared();
@@ -61,7 +61,7 @@ public final class Griffin implements AutoCloseable {
         files = b.files;
         config = GriffinConfig.read(files);
         generation = GenerationConfig.read(files);
-        Devices.Choice choice = Devices.open(b.device, b.threads, b.operands, b.notices);
+        Devices.Choice choice = b.choose();
         backend = choice.backend();
         deviceReason = choice.reason();
         try {
@@ -187,6 +187,15 @@ public final class Griffin implements AutoCloseable {
             return new Griffin(this);
         }
 
+        /** What {@link #open} would open, from headers alone: in a fraction of the time, and also where memory is too small for it. */
+        public ModelInfo info() {
+            return ModelInfo.read(files, this::choose, chunk, check);
+        }
+
+        private Devices.Choice choose() {
+            return Devices.open(device, threads, operands, notices);
+        }
+
         private static int require(String name, int value, int least, int most) {
             if (value < least || value > most) {
                 throw new InvalidRequestException(name + " must be " + least + " to " + most + ", not " + value);
@@ -249,19 +258,13 @@ public final class Griffin implements AutoCloseable {
 
     /** The id that begins every text, if the model names one. */
     public Optional<Integer> bosId() {
-        if (generation.bosId().isPresent()) {
-            return Optional.of(generation.bosId().getAsInt());
-        }
-        return config.bosId().isPresent() ? Optional.of(config.bosId().getAsInt()) : Optional.empty();
+        return ModelInfo.bosId(config, generation);
     }
 
     /** The ids that end a text: those of generation_config.json, else of config.json, and the tokenizer's {@code <end_of_turn>}. */
     public int[] endIds() {
-        TreeSet<Integer> ids = new TreeSet<>(generation.eosIds().isEmpty() ? config.eosIds() : generation.eosIds());
-        if (hasTokenizer()) {
-            tokenizer().id("<end_of_turn>").ifPresent(ids::add);
-        }
-        return ids.stream().mapToInt(i -> i).toArray();
+        OptionalInt endOfTurn = hasTokenizer() ? ModelInfo.endOfTurn(tokenizer()) : OptionalInt.empty();
+        return ModelInfo.endIds(config, generation, endOfTurn).stream().mapToInt(i -> i).toArray();
     }
 
     /** What the model's generation_config.json suggests, else greedy; with a fresh random seed. */

@@ -1,11 +1,13 @@
 package griffin.cli;
 
 import griffin.Griffin;
+import griffin.ModelInfo;
 import griffin.stories.GriffinStories;
 import griffin.weights.ModelFiles;
 import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.List;
+import java.util.function.Function;
 import picocli.CommandLine.Option;
 
 /** Which model, and what it runs on. */
@@ -54,6 +56,19 @@ final class ModelOptions {
 
     /** Opens it, with a note on an automatic choice of device. */
     Griffin open(Terminal terminal) {
+        Griffin griffin = underWay(terminal, "loading ", Griffin.Builder::open);
+        noteDevice(terminal, griffin.deviceReason());
+        return griffin;
+    }
+
+    /** Looks at it without loading it, with the same note. */
+    ModelInfo info(Terminal terminal) {
+        ModelInfo info = underWay(terminal, check ? "checking " : "reading ", Griffin.Builder::info);
+        noteDevice(terminal, info.deviceReason());
+        return info;
+    }
+
+    private <T> T underWay(Terminal terminal, String doing, Function<Griffin.Builder, T> work) {
         Griffin.Builder builder = Griffin.builder(files()).device(device).compute(compute).check(check).notices(terminal::note);
         if (threads != null) {
             builder.threads(threads);
@@ -61,18 +76,19 @@ final class ModelOptions {
         if (chunk != null) {
             builder.chunk(chunk);
         }
-        Progress progress = Progress.start(terminal, "loading " + name(), "MB");
+        Progress progress = Progress.start(terminal, doing + name(), "MB");
         builder.loading((bytes, of) -> progress.update((int) (bytes / 1_000_000), (int) (of / 1_000_000)));
-        Griffin griffin;
         try {
-            griffin = builder.open();
+            return work.apply(builder);
         } finally {
             progress.close();
         }
+    }
+
+    private void noteDevice(Terminal terminal, String reason) {
         if (device.equals("auto")) {
-            terminal.note(griffin.deviceReason());
+            terminal.note(reason);
         }
-        return griffin;
     }
 
     private ModelFiles files() {

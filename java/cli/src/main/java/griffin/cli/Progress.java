@@ -10,7 +10,11 @@ final class Progress {
 
     private static final long DELAY_MILLIS = 500;
     private static final long PERIOD_MILLIS = 100;
-    private static final int BAR = 24;
+    private static final int BAR = 16;
+    /** A line longer than the terminal is cut, not wrapped: a wrapped one would stay behind when the next is drawn. */
+    private static final String NO_WRAP = "\033[?7l";
+    private static final String WRAP = "\033[?7h";
+    private static final String CLEAR_REST = "\033[K";
 
     private final Terminal terminal;
     private final String label;
@@ -57,7 +61,7 @@ final class Progress {
                 if (over) {
                     return;
                 }
-                terminal.err().print("\r" + line(done, total, (System.nanoTime() - start) / 1e9) + "\033[K");
+                terminal.err().print("\r" + NO_WRAP + line(done, total, (System.nanoTime() - start) / 1e9) + CLEAR_REST + WRAP);
                 drawn = true;
                 wait = PERIOD_MILLIS;
             }
@@ -75,7 +79,7 @@ final class Progress {
         String bar = "#".repeat(filled) + ".".repeat(BAR - filled);
         String text = String.format(Locale.ROOT, "%s [%s] %d/%d %s", label, bar, done, total, unit);
         if (done == 0) {
-            return text;
+            return text + String.format(Locale.ROOT, ", %.0f s", seconds);
         }
         double rate = done / seconds;
         return text + String.format(Locale.ROOT, ", %.0f %s/s, %.0f s left", rate, unit, (total - done) / rate);
@@ -87,7 +91,7 @@ final class Progress {
             over = true;
             notifyAll();
             if (drawn) {
-                terminal.err().print("\r\033[K");
+                terminal.err().print("\r" + CLEAR_REST);
             }
         }
     }

@@ -28,12 +28,11 @@ final class Report {
                 .collect(Collectors.joining(", "));
     }
 
-    /** What the generation ran with, in one line. */
+    /** What the generation ran with, in one line; a greedy one draws no numbers, so it has no seed. */
     static String settings(String model, Griffin griffin, SamplingParams s) {
-        return String.format(Locale.ROOT,
-                "model %s on %s (%s), seed %d, temperature %s, top-k %d, top-p %s, min-p %s, repetition penalty %s", model,
-                griffin.device().kind(), griffin.device().name(), s.seed(), s.temperature(), s.topK(), s.topP(), s.minP(),
-                s.repetitionPenalty());
+        return String.format(Locale.ROOT, "model %s on %s (%s), %stemperature %s, top-k %d, top-p %s, min-p %s, repetition penalty %s",
+                model, griffin.device().kind(), griffin.device().name(), s.greedy() ? "" : "seed " + s.seed() + ", ", s.temperature(),
+                s.topK(), s.topP(), s.minP(), s.repetitionPenalty());
     }
 
     /** One line per token. */
@@ -70,7 +69,9 @@ final class Report {
         json.writeStringProperty("model", model);
         json.writeStringProperty("device", griffin.device().kind());
         json.writeStringProperty("device_name", griffin.device().name());
-        json.writeNumberProperty("seed", s.seed());
+        if (!s.greedy()) {
+            json.writeNumberProperty("seed", s.seed());
+        }
         Json.number(json, "temperature", s.temperature());
         json.writeNumberProperty("top_k", s.topK());
         Json.number(json, "top_p", s.topP());

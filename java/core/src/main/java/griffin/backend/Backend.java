@@ -140,12 +140,16 @@ public interface Backend extends AutoCloseable {
     /**
      * Marks the step's tokens as seen, then chooses the next token of every sequence that has an output row, from its row of
      * logits [S, V], by the sequence's {@link griffin.sampling.SamplingParams}. {@code seen} [slots, ceil(V/32)] I32.
+     *
+     * <p>No token is chosen where a logit of the row is NaN or the largest of them is infinite: the result is
+     * {@link StepResult#NOT_FINITE}, without log-probabilities, and {@link #advance} ends the sequence as FAILED. Other rows are
+     * chosen for as ever, and single logits of minus infinity are tokens that cannot come.
      */
     void sample(Step step, Buffer logits, Buffer seen);
 
     /**
      * Turns the step into the next decode step: each sequence that sampled a token gets one row with that token at the next
-     * position, unless it ended (end id, limit, cancelled): then its row is parked on the scrap slot, so that its state keeps
+     * position, unless it ended (end id, limit, cancelled, failed): then its row is parked on the scrap slot, so that its state keeps
      * exactly the tokens that were reported. Sequences without an output row are parked, too.
      */
     void advance(Step step);

@@ -66,6 +66,15 @@ public final class GriffinModel {
                 Workspace.floatColumns(c), ModelRunner.logitsRows(maxRows, maxSequences));
     }
 
+    /**
+     * Reads the headers of all tensors and loads nothing.
+     *
+     * @throws griffin.error.ModelFormatException when a tensor is missing or does not fit the configuration
+     */
+    public static void requireWeights(GriffinConfig config, WeightFiles files) {
+        GriffinWeights.require(config, files);
+    }
+
     /** All that a step needs beside the states; reused by every step of at most {@code maxRows} rows. */
     Workspace workspace(int maxRows, int maxLogits) {
         return Workspace.allocate(backend, config, maxRows, maxLogits);

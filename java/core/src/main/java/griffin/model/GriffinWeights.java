@@ -34,11 +34,27 @@ record GriffinWeights(Weight embedding, Weight head, Weight finalNorm, List<Laye
     record Attention(Weight qkv, Weight out, Weight outBias) {}
 
     static GriffinWeights load(Backend backend, GriffinConfig config, WeightFiles files, LongConsumer loaded) {
-        return new Loader(backend, config, files, loaded).load();
+        return new Loader((role, parts) -> {
+            Weight weight = backend.load(role, parts);
+            for (TensorPart part : parts) {
+                loaded.accept(part.data().byteSize());
+            }
+            return weight;
+        }, config, files).load();
     }
 
-    /** Requires every tensor with its shape and hands it to the backend. */
-    private record Loader(Backend backend, GriffinConfig c, WeightFiles files, LongConsumer loaded) {
+    /** Requires every tensor with its shape, as {@link #load} does, and loads none. */
+    static void require(GriffinConfig config, WeightFiles files) {
+        new Loader((role, parts) -> null, config, files).load();
+    }
+
+    /** Takes the parts of one weight; the backend's {@code load}, or nothing. */
+    private interface Taker {
+        Weight take(WeightRole role, TensorPart... parts);
+    }
+
+    /** Requires every tensor with its shape and hands it on. */
+    private record Loader(Taker taker, GriffinConfig c, WeightFiles files) {
 
         GriffinWeights load() {
             Weight embedding = load(WeightRole.EMBEDDING, part("model.embed_tokens.weight", c.vocabulary(), c.width()));
@@ -96,11 +112,7 @@ record GriffinWeights(Weight embedding, Weight head, Weight finalNorm, List<Laye
         }
 
         private Weight load(WeightRole role, TensorPart... parts) {
-            Weight weight = backend.load(role, parts);
-            for (TensorPart part : parts) {
-                loaded.accept(part.data().byteSize());
-            }
-            return weight;
+            return taker.take(role, parts);
         }
 
         private TensorPart part(String name, long... shape) {
