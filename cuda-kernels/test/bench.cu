@@ -349,7 +349,7 @@ struct Chain {
     std::pair<std::vector<float>, std::vector<int>> after_steps(bool withDependentLaunch, int steps) {
         reset();
         for (int i = 0; i < steps; i++) {
-            record(withDependentLaunch, 104 * 1024, 0);
+            record(withDependentLaunch, STREAM_ROOM, 0);
         }
         dependentLaunch = false;
         synchronize();
@@ -374,18 +374,15 @@ void bench_chain(const Row& row, const Model& m) {
         bool dependent;
         int room, warps;
     };
-    std::vector<Setting> settings = {{false, 104, 0}};
-    for (int room : {64, 80, 92, 104}) {
-        settings.push_back({true, room, 0});
+    std::vector<Setting> settings = {{false, STREAM_ROOM, 0}, {true, STREAM_ROOM, 0}, {true, STREAM_ROOM, 8}, {true, STREAM_ROOM, 12}};
+    for (int room : {48, 64, 80, 92, 112, 200}) {
+        settings.push_back({true, room * 1024, 0});
     }
-    settings.push_back({true, 104, 8});
-    settings.push_back({true, 104, 12});
-    settings.push_back({true, 200, 0});
     for (const Setting& s : settings) {
         chain.reset();
-        double t = seconds([&] { chain.record(s.dependent, s.room * 1024, s.warps); }, s.dependent, 9, 20);
+        double t = seconds([&] { chain.record(s.dependent, s.room, s.warps); }, s.dependent, 9, 20);
         char text[120];
-        std::snprintf(text, sizeof text, "%s, %d kernels, ring %d KB, warps %d%s", name.c_str(), chain.kernels, s.room, s.warps,
+        std::snprintf(text, sizeof text, "%s, %d kernels, room %d, warps %d%s", name.c_str(), chain.kernels, s.room, s.warps,
                       s.dependent ? ", PDL" : "");
         row.print(text, t, double(chain.bytes));
     }

@@ -7,6 +7,9 @@
 
 namespace harness {
 
+/** Two mat-vecs and a small kernel share a multiprocessor of an H100. */
+constexpr int STREAM_ROOM = 107776;
+
 struct LinearLaunch {
     int grid, warps;
     size_t shared;
@@ -22,7 +25,7 @@ struct LinearLaunch {
  * @param room      dynamic shared memory that the kernel should use
  * @param warps     0: the number of 8 to 12 that the units of a block fill best
  */
-inline LinearLaunch linear_launch(int rows, int units, int I, int elementBytes, bool normalised, int xStride, int room = 104 * 1024, int warps = 0) {
+inline LinearLaunch linear_launch(int rows, int units, int I, int elementBytes, bool normalised, int xStride, int room = STREAM_ROOM, int warps = 0) {
     constexpr int STAGED_LIMIT = 80 * 1024, STAGE = 5632;
     LinearLaunch launch{multiprocessors(), warps, 0};
     const int perBlock = (units + launch.grid - 1) / launch.grid;
