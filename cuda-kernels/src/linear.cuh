@@ -7,9 +7,10 @@
 // Each sum runs in an order that does not depend on the grid, so results do not either.
 //
 // Launch, all kernels: grid = multiprocessors of the card, block = 32 * warps, 1 <= warps <= 12, dynamic shared memory =
-//   x rows (0 when they are not staged) ROWS * (I * sizeof(T) + 128)  +  ring: at least warps * 5632, twice that or more to stream well.
-// x is staged when normalised, and when the rows take at most STAGED_X_LIMIT bytes. The more ring, the more bytes of weights are fetched
-// before the input is there; two such kernels must fit on a multiprocessor together for that: at most about 106 KB each on an H100.
+//   x rows (0 when they are not staged) ROWS * (I * sizeof(T) + 128)  +  ring: at least warps * 5632; engines make stages of what there is.
+// x is staged when normalised, when there is one row, when it is not aligned, and when the rows take at most STAGED_X_LIMIT bytes. The more
+// ring, the more bytes of weights are fetched before the input is there; two such kernels and a small one must fit on a multiprocessor
+// together for that: 107,776 bytes each on an H100 (228 KB), which is four stages of ten warps at 2B.
 // Good warps: the number of 8 to 12 for which units per block is nearest below a multiple of it (2B: 10; 9B: 8).
 #pragma once
 
@@ -17,9 +18,9 @@
 
 constexpr int MAX_WARPS = 12;
 constexpr int LINEAR_THREADS = MAX_WARPS * WARP;
-/** A warp reads a chunk of a row in steps of 512 bytes, at most ten. */
+/** A warp reads a chunk of a row in steps of 512 bytes, at most five. */
 constexpr int STEP_BYTES = WARP * 16;
-constexpr int CHUNK_LIMIT = 10 * STEP_BYTES;
+constexpr int CHUNK_LIMIT = 5 * STEP_BYTES;
 constexpr int STAGED_X_LIMIT = 80 * 1024;
 /** float4 of a row of the residual that a thread keeps in registers while the norm is summed. */
 constexpr int NORM_VECTORS = 4;

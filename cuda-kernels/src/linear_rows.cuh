@@ -78,10 +78,10 @@ __device__ __forceinline__ void multiply_chunk(const unsigned char* chunk, const
     int lane = threadIdx.x % WARP;
     const unsigned char* w = chunk + lane * 16;
     int element = firstElement + lane * PER16<T>;
-    if (ROWS == 1 && bytes == 10 * STEP_BYTES) {
-        whole_chunk<T, ROWS, 10>(w, x, element, live, acc);
-    } else if (ROWS == 1 && bytes == 8 * STEP_BYTES) {
-        whole_chunk<T, ROWS, 8>(w, x, element, live, acc);
+    if (ROWS == 1 && bytes == 5 * STEP_BYTES) {
+        whole_chunk<T, ROWS, 5>(w, x, element, live, acc);
+    } else if (ROWS == 1 && bytes == 4 * STEP_BYTES) {
+        whole_chunk<T, ROWS, 4>(w, x, element, live, acc);
     } else {
 #pragma unroll 2
         for (int at = lane * 16; at < bytes; at += STEP_BYTES) {

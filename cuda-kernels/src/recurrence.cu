@@ -213,7 +213,7 @@ template <class T> __device__ __forceinline__ void recurrence_any(const Recurren
 }
 
 #define RECURRENCE(suffix, T)                                                                                                              \
-    extern "C" __global__ void __launch_bounds__(RECURRENCE_THREADS, 3)                                                                    \
+    extern "C" __global__ void __launch_bounds__(RECURRENCE_THREADS, 4)                                                                    \
     recurrence_decode_##suffix(Step step, const T* xy, int xyStride, const float* taps, const float* convBias, T* convState,               \
                                const T* gates, const float* gateBias, const float* decay, float* h, T* out, int outStride, int* arrivals,  \
                                int E, int C, int G) {                                                                                      \

@@ -108,7 +108,7 @@ __device__ __forceinline__ u64 slow_cutoff(const Sampler& s, float max, CutoffSh
             total += key_of(z, id) >= cutoff ? s.weight(z, max) : 0.0;
         }
         total = block_sum(total, sums);
-        const u64 target = u64(double(s.params.topP) * total * WEIGHT_UNITS);
+        const u64 target = u64(ceil(double(s.params.topP) * total * WEIGHT_UNITS));
         const u64 nucleus = cutoff_at(s, max, true, target > 0 ? target : 1, cutoff, shared);
         cutoff = nucleus > cutoff ? nucleus : cutoff;
     }

@@ -128,6 +128,9 @@ template <class T> void check_type() {
             check<T>({7, 256, 5, 128}, positions, splits, 5, 0);
         }
     }
+    if (brief()) {
+        return;
+    }
     for (int position : {0, 1, 63, 64, 700, 2047, 2048, 2049, 5000}) {
         check<T>({10, 256, 2048, 128}, {position}, 32, 2, 0);
     }

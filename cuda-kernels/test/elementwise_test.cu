@@ -136,6 +136,9 @@ template <class T> void check_select(int rows, int columns, int pad) {
 
 template <class T> void check_type() {
     for (int columns : {1, 31, 33, 64, 207, 2560, 4096, 7680}) {
+        if (brief() && columns > 207) {
+            break;
+        }
         for (int rows : {0, 1, 5, 33}) {
             for (int pad : {0, 3, 8}) {
                 check_embed<T>(rows, columns, pad);

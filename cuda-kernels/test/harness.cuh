@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,12 @@ struct Counts {
 inline Counts counts;
 inline bool dependentLaunch = false; // programmatic dependent launch between consecutive launches
 inline cudaStream_t stream = nullptr;
+
+/** Whether the largest shapes are left out, because a checking tool makes every access slow. */
+inline bool brief() {
+    const char* value = std::getenv("GRIFFIN_KERNEL_TESTS");
+    return value && std::string(value) == "short";
+}
 
 /** Prints a line and counts it. */
 inline void report(bool passed, const std::string& what, const std::string& detail = "") {

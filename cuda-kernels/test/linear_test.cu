@@ -212,6 +212,9 @@ template <class T> void check_type() {
     for (int live = 0; live <= 8; live++) {
         check_shape<T>(8, live, 300, 256, 8);
     }
+    if (brief()) {
+        return;
+    }
     const int real[][2] = {{5120, 2560}, {2560, 7680}, {3072, 2560}, {1024, 4096}, {512, 12288}};
     for (auto& shape : real) {
         check_shape<T>(1, 1, shape[0], shape[1], 0);
