@@ -205,7 +205,7 @@ class CudaProgramTest {
 
     @Test
     void runningOutOfMemoryWhileLoadingSaysForWhat() {
-        var e = assertThrows(DeviceMemoryException.class, () -> new Tiny(Fake.publishing().memory(3 << 20), folder, 1, true, true));
+        var e = assertThrows(DeviceMemoryException.class, () -> new Tiny(Fake.publishing().memory(1 << 20), folder, 1, true, true));
         assertTrue(e.getMessage().contains("cuMemAlloc of ") && e.getMessage().contains("CUDA_ERROR_OUT_OF_MEMORY"), e::getMessage);
     }
 }
