@@ -60,7 +60,9 @@ public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceRe
             }
             return new ModelInfo(config, backend.device(), choice.reason(), weights.bytes(),
                     config.stateBytes(backend.operandType()),
-                    GriffinModel.memoryNeed(config, 1, chunk == 0 ? backend.defaultChunk() : chunk, 1).workspaceBytes(backend.operandType()), files.exists(TOKENIZER),
+                    GriffinModel.memoryNeed(config, 1, chunk == 0 ? backend.defaultChunk() : chunk, 1)
+                            .workspaceBytes(backend.operandType()),
+                    files.exists(TOKENIZER),
                     bosId(config, generation), List.copyOf(endIds(config, generation, endOfTurn(files))));
         }
     }

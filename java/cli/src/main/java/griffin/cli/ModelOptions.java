@@ -48,7 +48,8 @@ final class ModelOptions {
     @Option(names = "--threads", paramLabel = "N", description = "Threads of the CPU. Default: one per core.")
     Integer threads;
 
-    @Option(names = "--chunk", paramLabel = "N", description = "Prompt tokens read in one step. Default: 256, on a GPU 2048. Less needs less memory.")
+    @Option(names = "--chunk", paramLabel = "N",
+            description = "Prompt tokens read in one step. Default: 256, on a GPU 2048. Less needs less memory.")
     Integer chunk;
 
     @Option(names = "--check", description = "Read all weights first and refuse the model if one is NaN or infinite.")

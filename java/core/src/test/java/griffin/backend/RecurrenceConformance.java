@@ -132,7 +132,8 @@ interface RecurrenceConformance extends Conformance {
                 tolerances().rgLru(c.gateType, c.block, rows, largest), magnitudes, side -> {
                     StateBuffers states = side.states(c.layout, c.slots);
                     Side.Framed out = side.operandOutput(rows + 1, c.width);
-                    side.backend.rgLru(side.step(c.plan, SLOTS), side.operandInput(x, c.width).view, c.rgLru(side), states.h().get(0), out.view);
+                    side.backend.rgLru(side.step(c.plan, SLOTS), side.operandInput(x, c.width).view, c.rgLru(side), states.h().get(0),
+                            out.view);
                     return Conformance.joined(out.written(rows), c.after(side, states, false, true));
                 });
     }
@@ -146,12 +147,12 @@ interface RecurrenceConformance extends Conformance {
     }
 
     private void recurrenceAgainstDefaultBody(Case c) {
-            double largest = Math.max(1, largest(c.xy, c.slots));
-            float[] magnitudes = Conformance.filled(c.plan.rows() * c.width + (SLOTS + 1) * c.slots[0].length,
-                    (float) (largest * largest * c.taps));
-            Conformance.close("recurrence", tolerances().fusion(tolerances().rgLru(c.gateType, c.block, c.plan.rows(), largest * c.taps)),
-                    magnitudes, recurrence(c, new DefaultFusions(device().backend)),
-                    recurrence(c, device().backend));
+        double largest = Math.max(1, largest(c.xy, c.slots));
+        float[] magnitudes = Conformance.filled(c.plan.rows() * c.width + (SLOTS + 1) * c.slots[0].length,
+                (float) (largest * largest * c.taps));
+        Conformance.close("recurrence", tolerances().fusion(tolerances().rgLru(c.gateType, c.block, c.plan.rows(), largest * c.taps)),
+                magnitudes, recurrence(c, new DefaultFusions(device().backend)),
+                recurrence(c, device().backend));
     }
 
     private static float[] recurrence(Case c, Backend backend) {

@@ -1,11 +1,11 @@
 package griffin.backend;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import griffin.backend.reference.ReferenceBackend;
 import griffin.weights.BFloat16;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
-
-import static org.junit.jupiter.api.Assertions.assertEquals;
 
 /** The reference with bfloat16 operands against the one in float32: it differs by the roundings that the bf16 tolerances allow. */
 class ReferenceConformanceTest extends BackendConformance {

@@ -134,7 +134,8 @@ final class GoldenParity {
             if (m.config.blockKind(layer) == BlockKind.ATTENTION) {
                 String name = prefix + "state." + layer;
                 int rows = Math.min(tokens, m.config.window());
-                close(name + ".keys", golden.floats(name + ".keys"), m.read(states.keys().get(attention).rows(0, rows)), factor * Golden.STATE);
+                close(name + ".keys", golden.floats(name + ".keys"), m.read(states.keys().get(attention).rows(0, rows)),
+                        factor * Golden.STATE);
                 close(name + ".values", golden.floats(name + ".values"), m.read(states.values().get(attention).rows(0, rows)),
                         factor * Golden.STATE);
                 attention++;
@@ -149,7 +150,8 @@ final class GoldenParity {
                 String name = prefix + "state." + layer;
                 int history = m.config.convTaps() - 1;
                 close(name + ".h", golden.floats(name + ".h"), m.read(m.states.h().get(recurrent).rows(0, 1)), factor * Golden.STATE);
-                close(name + ".conv", golden.floats(name + ".conv"), m.read(m.states.conv().get(recurrent).rows(0, history)), factor * Golden.STATE);
+                close(name + ".conv", golden.floats(name + ".conv"), m.read(m.states.conv().get(recurrent).rows(0, history)),
+                        factor * Golden.STATE);
                 recurrent++;
             }
         }

@@ -55,7 +55,8 @@ public class ReferenceBackend extends HostBackend {
 
     @Override
     public DeviceInfo device() {
-        return new DeviceInfo("reference", "plain Java loops, one thread" + (operands == DType.BF16 ? ", bf16 operands" : ""), Runtime.getRuntime().maxMemory());
+        return new DeviceInfo("reference", "plain Java loops, one thread" + (operands == DType.BF16 ? ", bf16 operands" : ""),
+                Runtime.getRuntime().maxMemory());
     }
 
     @Override

@@ -179,7 +179,8 @@ final class CublasLtProducts implements AutoCloseable {
         }
         MemorySegment d = MemorySegment.ofAddress(out);
         check(CublasLt.cublasLtMatmul(handle, choice.description, one, MemorySegment.ofAddress(w), choice.a, MemorySegment.ofAddress(x),
-                choice.b, zero, d, choice.d, d, choice.d, choice.algorithm, workspace, WORKSPACE_BYTES, context.stream), "Matmul of " + shape);
+                choice.b, zero, d, choice.d, d, choice.d, choice.algorithm, workspace, WORKSPACE_BYTES, context.stream),
+                "Matmul of " + shape);
     }
 
     private void forgetOldest() {

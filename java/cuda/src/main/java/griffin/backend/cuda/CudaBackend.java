@@ -63,8 +63,9 @@ final class CudaBackend implements Backend {
             loaded = new CudaKernels(settings.kernels());
             String missing = settings.cublas() ? CublasLtProducts.missing() : null;
             if (missing != null) {
-                notices.accept("cuBLASLt was not found (" + missing + "): prompts and large batches run on Griffin's own matrix kernels, which "
-                        + "are slower; install the CUDA 13 libraries (libcublas) or name the file in GRIFFIN_CUBLASLT_LIBRARY");
+                notices.accept(
+                        "cuBLASLt was not found (" + missing + "): prompts and large batches run on Griffin's own matrix kernels, which "
+                                + "are slower; install the CUDA 13 libraries (libcublas) or name the file in GRIFFIN_CUBLASLT_LIBRARY");
             }
             library = settings.cublas() && missing == null ? new CublasLtProducts(context, memory, operands) : null;
             kernels = loaded;

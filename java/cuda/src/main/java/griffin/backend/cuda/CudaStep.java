@@ -134,7 +134,8 @@ final class CudaStep implements Step {
         }
         CudaErrors.check(state, "a step on cuda:" + context.device.index());
         if ((int) INT.getVolatile(ring, slot) != run + 1) {
-            throw new DeviceException("a step on cuda:" + context.device.index() + " has finished without publishing its result: found ticket "
+            throw new DeviceException("a step on cuda:" + context.device.index()
+                    + " has finished without publishing its result: found ticket "
                     + (int) INT.getVolatile(ring, slot) + " instead of " + (run + 1) + "; the compiled kernels may not fit this version");
         }
     }

@@ -110,10 +110,11 @@ final class CudaUpload {
         long n = (long) part.rows() * part.columns();
         long address = memory.allocate(4 * n, role.name().toLowerCase(Locale.ROOT));
         CudaKernels.Kernel convert = kernels.get(kernel + word(part.dtype()));
-        chunks(part, Math.toIntExact(part.data().byteSize()), address, Math.toIntExact(4 * n), (from, target, count) -> launch(convert, a -> {
-            a.pointer(from).pointer(target);
-            rest.add(a, n);
-        }, 256, 1, blocks(n), 1, 1));
+        chunks(part, Math.toIntExact(part.data().byteSize()), address, Math.toIntExact(4 * n),
+                (from, target, count) -> launch(convert, a -> {
+                    a.pointer(from).pointer(target);
+                    rest.add(a, n);
+                }, 256, 1, blocks(n), 1, 1));
         return new CudaWeight(role, DType.F32, address, 0, part.rows(), part.columns(), 4 * n);
     }
 

@@ -46,7 +46,8 @@ final class MemoryPlan {
             return "what would fit: " + String.join("; or ", fits);
         }
         return "nothing would fit: one session with chunks of " + LEAST_CHUNK + " tokens in bf16 needs "
-                + mib(bytes(need.with(1, LEAST_CHUNK), DType.BF16)) + "; close what else uses the card, take a larger one (--device cuda:1) or "
+                + mib(bytes(need.with(1, LEAST_CHUNK), DType.BF16))
+                + "; close what else uses the card, take a larger one (--device cuda:1) or "
                 + "--device cpu";
     }
 
@@ -58,7 +59,8 @@ final class MemoryPlan {
                 while (bytes(need.with(slots, chunk), type) > free) {
                     slots--;
                 }
-                return "--compute " + CudaUpload.word(type) + " --chunk " + chunk + " with " + slots + (slots == 1 ? " session" : " sessions");
+                return "--compute " + CudaUpload.word(type) + " --chunk " + chunk + " with " + slots
+                        + (slots == 1 ? " session" : " sessions");
             }
         }
         return null;

@@ -16,7 +16,8 @@ class MatVecTest {
     @Test
     void geometryOfTheReleasedModels() {
         MatVec h100 = new MatVec(H100, 2);
-        for (int[] shape : new int[][] {{2560, 5120}, {2560, 7680}, {7680, 2560}, {4096, 8192}, {4096, 12288}, {12288, 4096}, {2560, 256000}}) {
+        for (int[] shape : new int[][] {{2560, 5120}, {2560, 7680}, {7680, 2560}, {4096, 8192}, {4096, 12288}, {12288, 4096},
+            {2560, 256000}}) {
             MatVec.Shape found = h100.choose(1, shape[0], shape[1], true, true);
             assertTrue(found.threads() >= 256 && found.threads() <= 384, found::toString);
             assertTrue(2 * (found.shared() + (8 << 10)) <= H100.sharedPerProcessor(), "two on a multiprocessor: " + found);

@@ -20,7 +20,8 @@ class MemoryPlanTest {
     private static final MemoryNeed NEED = new MemoryNeed(2_680_000_000L, 1_000_000, LAYOUT, 2, 2048, 32_000, 7_680, 16);
 
     private static String refusal(MemoryNeed need, DType type, long free) {
-        return assertThrows(DeviceMemoryException.class, () -> MemoryPlan.require(need, type, "cuda:0 (Card)", free, 80 * GIB)).getMessage();
+        return assertThrows(DeviceMemoryException.class, () -> MemoryPlan.require(need, type, "cuda:0 (Card)", free, 80 * GIB))
+                .getMessage();
     }
 
     @Test
