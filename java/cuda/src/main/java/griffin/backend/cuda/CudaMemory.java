@@ -104,7 +104,7 @@ final class CudaMemory implements AutoCloseable {
         long width = (long) buffer.columns() * buffer.type().bytes();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment block = host.isNative() ? host : arena.allocate(buffer.bytes(), 16);
-            if (toDevice && block != host) {
+            if (toDevice && !host.isNative()) {
                 MemorySegment.copy(host, 0, block, 0, buffer.bytes());
             }
             MemorySegment copy = CUDA_MEMCPY2D.allocate(arena).fill((byte) 0);
@@ -128,7 +128,7 @@ final class CudaMemory implements AutoCloseable {
             }
             CudaErrors.check(Cuda.cuMemcpy2DAsync_v2(copy, context.stream), "cuMemcpy2DAsync");
             context.synchronize("a copy between host and device, or a kernel before it,");
-            if (!toDevice && block != host) {
+            if (!toDevice && !host.isNative()) {
                 MemorySegment.copy(block, 0, host, 0, buffer.bytes());
             }
         }
