@@ -9,6 +9,7 @@ import griffin.error.BackendUnavailableException;
 import griffin.error.InvalidRequestException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.function.Consumer;
@@ -86,7 +87,9 @@ public final class Devices {
             }
             for (BackendProvider.Found found : provider.get().probe()) {
                 if (!found.usable()) {
-                    reasons.add(found.detail());
+                    reasons.add(
+                            found.index() < 0 ? "no " + kind.toUpperCase(Locale.ROOT) + " device was found (griffin-run devices says why)"
+                                    : found.detail());
                     continue;
                 }
                 try {

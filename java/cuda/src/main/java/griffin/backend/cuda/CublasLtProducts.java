@@ -102,7 +102,8 @@ final class CublasLtProducts implements AutoCloseable {
     static String missing() {
         LibraryProbe probe = NativeLibraries.probeCublasLt();
         if (probe instanceof LibraryProbe.NotFound none) {
-            return none.attempts().size() + " names were tried, " + none.attempts().getFirst().candidate() + " first";
+            int others = none.attempts().size() - 1;
+            return "tried " + none.attempts().getFirst().candidate() + (others == 0 ? "" : " and " + others + " other names");
         }
         List<String> functions = probe.missing(FUNCTIONS);
         return functions.isEmpty() ? null : "the one found lacks " + String.join(", ", functions);

@@ -18,7 +18,8 @@ import org.junit.jupiter.api.Test;
 class CudaArchitectureTest {
 
     private static final Set<String> MAY_SEE =
-            Set.of("griffin/backend", "griffin/backend/cuda", "griffin/bindings", "griffin/bindings/cuda", "griffin/sampling", "griffin/error");
+            Set.of("griffin/backend", "griffin/backend/cuda", "griffin/bindings", "griffin/bindings/cuda", "griffin/sampling",
+                    "griffin/error");
 
     @Test
     void seesNoModel() throws IOException {
