@@ -195,7 +195,7 @@ PREFILL_TEST(packed_scans_equal_separate_ones) {
 }
 
 PREFILL_TEST(scan_always_has_the_same_bits) {
-    TestStep t({{0, positions(5, 8192)}});
+    TestStep t({{0, positions(5, brief() ? 512 : 8192)}});
     ScanData<bf16> d(t.step.maxRows, 2560, 1, 0, 9);
     Array<float> scratch(scratch_floats(t.step, d.width)), state(d.h.host.size());
     state.host = d.h.host;
@@ -214,6 +214,56 @@ PREFILL_TEST(scan_always_has_the_same_bits) {
         }
         check(same_bits(out, d.out.host) && same_bits(h, d.h.host), "run " + std::to_string(run) + " has the bits of the first");
     }
+}
+
+/**
+ * Programs share one scratch: launches of every shape one behind the other, without waiting in between, have the bits of launches with a
+ * scratch of their own.
+ */
+PREFILL_TEST(scans_of_other_shapes_share_a_scratch) {
+    struct Shape {
+        int width;
+        std::vector<Sequence> sequences;
+    };
+    int unit = brief() ? 16 : 1;   // a checking tool makes every access slow
+    std::vector<Shape> shapes;
+    for (int width : {2560, 4096, 64}) {
+        for (int rows : {2048, 8192, 1, 16384}) {
+            shapes.push_back({width, {{0, positions(3, ceil_div(rows, unit))}}});
+        }
+        shapes.push_back({width, {{2, positions(0, 700 / unit)}, {0, positions(9, 1)}, {3, positions(5, 3000 / unit)}, {1, positions(0, 129)}}});
+    }
+    size_t floats = 0;
+    for (const Shape& shape : shapes) {
+        floats = std::max(floats, scratch_floats(TestStep(shape.sequences).step, shape.width));
+    }
+    Array<float> shared(floats);
+    unsigned launches = 0;
+    for (const Shape& shape : shapes) {
+        TestStep t(shape.sequences);
+        ScanData<bf16> d(t.step.maxRows, shape.width, 4, 0, 20);
+        std::vector<float> before = d.h.host;
+        scan(t, d, 0, true);
+        d.out.download();
+        d.h.download();
+        std::vector<bf16> out = d.out.host;
+        std::vector<float> h = d.h.host;
+        for (int run = 0; run < 4; run++) {   // the last one from the first one's states
+            if (run == 3) {
+                CUDA(cudaMemcpyAsync(d.h.device, before.data(), before.size() * sizeof(float), cudaMemcpyHostToDevice));
+            }
+            scan_rows(t.step, d, 0, true, shared);
+            launches++;
+        }
+        finish();
+        d.out.download();
+        d.h.download();
+        check(same_bits(out, d.out.host) && same_bits(h, d.h.host), "a shared scratch changes nothing at " + std::to_string(t.rows())
+                + " rows of width " + std::to_string(shape.width));
+    }
+    shared.download();
+    const unsigned* counters = (const unsigned*) shared.host.data();
+    check(counters[0] == 0 && counters[1] == 0 && counters[2] == launches, "a shared scratch counts its launches");
 }
 
 PREFILL_BENCH(scan) {
