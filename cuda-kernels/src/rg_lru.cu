@@ -14,8 +14,9 @@
 //
 // Waiting cannot deadlock: tiles are numbered by a counter in the order in which blocks start, chunks of a sequence in rising
 // order, so a tile waits only for tiles that run already, whatever the grid and whatever is resident. Two launches at once on one
-// scratch would break that; a tile that has waited for PATIENCE looks (seconds) therefore traps, an error instead of a hang. Words are {float, launch number} in 64 bits: data and flag arrive
-// together, without fences, and nothing has to be cleared between launches. The last block resets the counter.
+// scratch would break that; a tile that has looked PATIENCE times (seconds) therefore traps: an error instead of a hang. Words are
+// {float, launch number} in 64 bits: data and flag arrive together, without fences, and nothing has to be cleared between launches.
+// The last block resets the counter.
 //
 //   rg_lru_scan_T(Step, x, xStride, gates, gateStride, gatePlane, gateBias [2E], decay [E], h [slots, E], gelu|null, geluStride,
 //                 out, outStride, scratch, E)
