@@ -20,7 +20,7 @@ constexpr int ROWS = 16;
 constexpr int GROUP = 4;      // channels of a thread
 constexpr int THREADS = 128;
 constexpr int TAPS = 4;       // of the fast form
-template <class T> constexpr int BLOCKS = sizeof(T) == 2 ? 6 : 4;   // on a multiprocessor, as 19 rows in registers allow
+template <class T> constexpr int BLOCKS = sizeof(T) == 2 ? 5 : 4;   // on a multiprocessor, as 19 rows in registers allow
 
 template <class T> struct Conv {
     const T* x;
