@@ -57,6 +57,11 @@ template <int PENDING, int N> __device__ __forceinline__ void await_products(flo
     }
 }
 
+/** The same for products whose sums the next ones go on with: says only that operands are free again. */
+template <int PENDING> __device__ __forceinline__ void await_older_products() {
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
+}
+
 #define D4(n) "+f"(d[n][0]), "+f"(d[n][1]), "+f"(d[n][2]), "+f"(d[n][3])
 #define D16(n) D4(n), D4(n + 1), D4(n + 2), D4(n + 3)
 #define D32(n) D16(n), D16(n + 4)
