@@ -5,6 +5,8 @@
 module griffin.core {
     requires static jdk.incubator.vector;
 
+    uses griffin.backend.BackendProvider;
+
     exports griffin;
     exports griffin.error;
     exports griffin.sampling;

@@ -42,7 +42,11 @@ final class Loops {
         double ceiling = Team.median(ceilings);
         double plain = rate(o, copy::measure, ceilings, bytes, () -> split(o, width, (from, n) -> KernelLoops.plain(zi, zr, x, h, out, ROWS,
                 width, from, n)));
+        double cached =
+                rate(o, copy::measure, ceilings, bytes, () -> split(o, width, (from, n) -> KernelLoops.lru(zi, zr, decay, x, h, out, ROWS,
+                        0, from, n)));
         Results.line("RG-LRU scan", full, "GB/s", ceiling, "copy ceiling");
+        Results.line("RG-LRU scan, time that its arithmetic takes in the cache", 100 * full / cached, "%");
         Results.line("RG-LRU scan without exp, div, sqrt", plain, "GB/s", ceiling, "copy ceiling");
     }
 

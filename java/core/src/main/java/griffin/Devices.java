@@ -1,11 +1,20 @@
 package griffin;
 
 import griffin.backend.Backend;
+import griffin.backend.BackendProvider;
+import griffin.backend.DType;
 import griffin.backend.cpu.CpuBackend;
 import griffin.backend.reference.ReferenceBackend;
 import griffin.error.BackendUnavailableException;
 import griffin.error.InvalidRequestException;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.ServiceLoader;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** The devices of this machine, and the choice among them by the word after {@code --device}. */
 public final class Devices {
@@ -19,7 +28,7 @@ public final class Devices {
     record Choice(Backend backend, String reason) {}
 
     /**
-     * One kind of device as found on this machine.
+     * One device as found on this machine.
      *
      * @param kind      the word after {@code --device}
      * @param available whether it can be used
@@ -27,43 +36,110 @@ public final class Devices {
      */
     public record Found(String kind, boolean available, String detail) {}
 
+    /** In the order of preference of {@code auto}, before the CPU. */
+    private static final List<String> ACCELERATORS = List.of("cuda", "metal");
+    private static final Pattern ACCELERATOR = Pattern.compile("(cuda|metal)(?::(\\d{1,4}))?");
+
     private Devices() {}
 
     /**
-     * Opens a device: {@code auto}, {@code cpu}, {@code cuda}, {@code metal}, or {@code reference} (slow: the specification).
+     * Opens a device: {@code auto}, {@code cpu}, {@code cuda}, {@code cuda:1}, {@code metal}, or {@code reference} (slow: the
+     * specification).
      *
-     * @param threads threads of the CPU backend; 0 for all cores
+     * @param threads  threads of the CPU backend; 0 for all cores
+     * @param operands operand type of a GPU
+     * @param notices  receives what a backend has to say at once
      * @throws BackendUnavailableException when the named device cannot be used here
      * @throws InvalidRequestException     when there is no device of that name
      */
-    static Choice open(String device, int threads) {
-        return switch (device) {
+    static Choice open(String device, int threads, DType operands, Consumer<String> notices) {
+        switch (device) {
             case "auto" -> {
-                Backend cpu = cpu(threads);
-                yield new Choice(cpu, "device: cpu (" + cpu.device().name() + "), since neither CUDA nor Metal is built yet");
+                return automatic(threads, operands, notices);
             }
-            case "cpu" -> new Choice(cpu(threads), "device: cpu, as asked");
-            case "reference" -> new Choice(new ReferenceBackend(), "device: reference, as asked");
-            case "cuda", "metal" -> throw new BackendUnavailableException(
-                    "--device " + device + ": the " + name(device) + " backend is not built yet; use --device cpu or leave the option out");
-            default -> throw new InvalidRequestException("there is no device '" + device + "': use auto, cpu, cuda, metal or reference");
-        };
+            case "cpu" -> {
+                return new Choice(cpu(threads), "device: cpu, as asked");
+            }
+            case "reference" -> {
+                return new Choice(new ReferenceBackend(), "device: reference, as asked");
+            }
+            default -> {
+                Matcher named = ACCELERATOR.matcher(device);
+                if (!named.matches()) {
+                    throw new InvalidRequestException(
+                            "there is no device '" + device + "': use auto, cpu, cuda, cuda:1, metal or reference");
+                }
+                BackendProvider provider = provider(named.group(1)).orElseThrow(() -> new BackendUnavailableException(
+                        "--device " + device + ": " + absent(named.group(1)) + "; use --device cpu or leave the option out"));
+                int index = named.group(2) == null ? firstUsable(provider) : Integer.parseInt(named.group(2));
+                return new Choice(provider.open(new BackendProvider.Options(index, operands, notices)), "device: " + device + ", as asked");
+            }
+        }
+    }
+
+    private static Choice automatic(int threads, DType operands, Consumer<String> notices) {
+        List<String> reasons = new ArrayList<>();
+        for (String kind : ACCELERATORS) {
+            Optional<BackendProvider> provider = provider(kind);
+            if (provider.isEmpty()) {
+                reasons.add(absent(kind));
+                continue;
+            }
+            for (BackendProvider.Found found : provider.get().probe()) {
+                if (!found.usable()) {
+                    reasons.add(
+                            found.index() < 0 ? "no " + kind.toUpperCase(Locale.ROOT) + " device was found (griffin-run devices says why)"
+                                    : found.detail());
+                    continue;
+                }
+                try {
+                    Backend backend = provider.get().open(new BackendProvider.Options(found.index(), operands, notices));
+                    return new Choice(backend,
+                            "device: " + name(kind, found) + " (" + backend.device().name() + "), the first that can be used");
+                } catch (BackendUnavailableException e) {
+                    reasons.add(e.getMessage());
+                }
+            }
+        }
+        Backend cpu = cpu(threads);
+        return new Choice(cpu, "device: cpu (" + cpu.device().name() + "), since " + String.join("; ", reasons));
+    }
+
+    /** The number to open where none was given: of the first usable device, else of the first, whose opening says what is wrong. */
+    private static int firstUsable(BackendProvider provider) {
+        return provider.probe().stream().filter(BackendProvider.Found::usable).mapToInt(BackendProvider.Found::index).findFirst().orElse(0);
     }
 
     private static Backend cpu(int threads) {
         return threads == 0 ? new CpuBackend() : new CpuBackend(threads);
     }
 
-    private static String name(String device) {
-        return device.equals("cuda") ? "CUDA" : "Metal";
+    private static Optional<BackendProvider> provider(String kind) {
+        return ServiceLoader.load(BackendProvider.class).stream().map(ServiceLoader.Provider::get)
+                .filter(provider -> provider.kind().equals(kind)).findFirst();
+    }
+
+    private static String absent(String kind) {
+        return kind.equals("cuda") ? "the CUDA backend (griffin-cuda) is not on the class or module path"
+                : "the Metal backend is not built yet";
+    }
+
+    private static String name(String kind, BackendProvider.Found found) {
+        return found.index() < 0 ? kind : kind + ":" + found.index();
     }
 
     /** What this machine has, in the order of preference of {@code auto}. */
     public static List<Found> find() {
-        try (Backend cpu = new CpuBackend()) {
-            return List.of(new Found("cuda", false, "the CUDA backend is not built yet"),
-                    new Found("metal", false, "the Metal backend is not built yet"), new Found("cpu", true, cpu.device().name()),
-                    new Found("reference", true, "plain Java loops: the specification, for comparisons"));
+        List<Found> all = new ArrayList<>();
+        for (String kind : ACCELERATORS) {
+            provider(kind).ifPresentOrElse(
+                    provider -> provider.probe().forEach(found -> all.add(new Found(name(kind, found), found.usable(), found.detail()))),
+                    () -> all.add(new Found(kind, false, absent(kind))));
         }
+        try (Backend cpu = new CpuBackend()) {
+            all.add(new Found("cpu", true, cpu.device().name()));
+        }
+        all.add(new Found("reference", true, "plain Java loops: the specification, for comparisons"));
+        return List.copyOf(all);
     }
 }

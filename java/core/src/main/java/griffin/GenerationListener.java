@@ -3,7 +3,7 @@ package griffin;
 /** Follows a generation as it happens, on the thread that generates. */
 public interface GenerationListener {
 
-    /** A chunk of the prompt was read: {@code tokens} of {@code of} so far. */
+    /** So many tokens of the prompt's were read: 0 when reading begins, and more after each chunk. */
     default void promptRead(int tokens, int of) {}
 
     /** A token was generated. */

@@ -34,6 +34,7 @@ final class GenerationRun {
 
     Generation run(int maxTokens, int[] endIds) {
         long start = System.nanoTime();
+        listener.promptRead(0, promptIds.length);
         Sequence.Finish finish = session.sequence().generate(promptIds, sampling, maxTokens, endIds, this::token, this::read);
         long end = System.nanoTime();
         long first = firstToken == 0 ? end : firstToken;

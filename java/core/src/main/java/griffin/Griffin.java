@@ -1,9 +1,9 @@
 package griffin;
 
 import griffin.backend.Backend;
+import griffin.backend.DType;
 import griffin.backend.DeviceInfo;
 import griffin.backend.StateLayout;
-import griffin.error.DeviceMemoryException;
 import griffin.error.InvalidRequestException;
 import griffin.error.ModelFormatException;
 import griffin.model.GenerationConfig;
@@ -22,9 +22,11 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.util.Map;
 import java.util.Optional;
-import java.util.TreeSet;
+import java.util.OptionalInt;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
@@ -39,7 +41,7 @@ import java.util.function.Supplier;
  */
 public final class Griffin implements AutoCloseable {
 
-    private static final String TOKENIZER = "tokenizer.json";
+    private static final String TOKENIZER = ModelInfo.TOKENIZER;
 
     private final ModelFiles files;
     private final Arena arena = Arena.ofShared();
@@ -59,7 +61,7 @@ public final class Griffin implements AutoCloseable {
         files = b.files;
         config = GriffinConfig.read(files);
         generation = GenerationConfig.read(files);
-        Devices.Choice choice = Devices.open(b.device, b.threads);
+        Devices.Choice choice = b.choose();
         backend = choice.backend();
         deviceReason = choice.reason();
         try {
@@ -68,27 +70,20 @@ public final class Griffin implements AutoCloseable {
                 weights.check();
             }
             StateLayout layout = GriffinModel.stateLayout(config);
-            requireMemory(layout, b);
+            int chunk = b.chunk == 0 ? backend.defaultChunk() : b.chunk;
+            backend.requireMemory(GriffinModel.memoryNeed(config, b.sessions, chunk, 1));
             pool = new StatePool(backend, layout, b.sessions);
-            runner = new ModelRunner(backend, new GriffinModel(backend, config, weights), pool.states(), b.chunk, 1);
+            long[] loaded = {0};
+            GriffinModel model = new GriffinModel(backend, config, weights, bytes -> {
+                loaded[0] += bytes;
+                b.loading.loaded(loaded[0], weights.bytes());
+            });
+            runner = new ModelRunner(backend, model, pool.states(), chunk, 1);
             states = new States(runner, pool, config, weights);
         } catch (Throwable e) {
             backend.close();
             arena.close();
             throw e;
-        }
-    }
-
-    /** States and workspace live in the Java heap; saying so beforehand beats an OutOfMemoryError. */
-    private void requireMemory(StateLayout layout, Builder b) {
-        long perRow =
-                4L * (6L * config.width() + 5L * Math.max(config.lruWidth(), config.heads() * config.headWidth()) + 2L * config.mlpWidth());
-        long needed = layout.bytes() * (b.sessions + 1L) + perRow * b.chunk + 4L * config.vocabulary() * Math.min(16, b.chunk);
-        long most = Runtime.getRuntime().maxMemory();
-        if (needed > most * 9 / 10) {
-            throw new DeviceMemoryException("the sessions and buffers need " + (needed >> 20) + " MiB (" + b.sessions + " sessions of "
-                    + (layout.bytes() >> 20) + " MiB, chunks of " + b.chunk + " tokens), and the Java heap may grow to " + (most >> 20)
-                    + " MiB: ask for fewer sessions or smaller chunks, or give Java more with -Xmx");
         }
     }
 
@@ -118,14 +113,17 @@ public final class Griffin implements AutoCloseable {
         private String device = "auto";
         private int threads;
         private int sessions = 2;
-        private int chunk = 256;
+        private int chunk;
+        private DType operands = DType.BF16;
+        private Consumer<String> notices = notice -> {};
+        private LoadListener loading = (bytes, of) -> {};
         private boolean check;
 
         private Builder(ModelFiles files) {
             this.files = files;
         }
 
-        /** auto (the default), cpu, cuda, metal or reference. */
+        /** auto (the default), cpu, cuda or cuda:1 and so on, metal, or reference. */
         public Builder device(String value) {
             device = value;
             return this;
@@ -143,7 +141,37 @@ public final class Griffin implements AutoCloseable {
             return this;
         }
 
-        /** Prompt tokens read in one step, 256 by default. */
+        /**
+         * What a GPU multiplies: {@code bf16} (the default) or {@code f32}, in which it sums either way. The CPU and the reference
+         * compute in float32.
+         */
+        public Builder compute(String value) {
+            operands = switch (value) {
+                case "bf16" -> DType.BF16;
+                case "f32" -> DType.F32;
+                default -> throw new InvalidRequestException("compute must be bf16 or f32, not '" + value + "'");
+            };
+            return this;
+        }
+
+        /** Receives single sentences that the user should read, such as a missing library that makes a device slower. */
+        public Builder notices(Consumer<String> value) {
+            notices = value;
+            return this;
+        }
+
+        /** Told how many bytes of the weights have been loaded, of how many. */
+        public interface LoadListener {
+            void loaded(long bytes, long of);
+        }
+
+        /** Is told while {@link #open} loads weights. */
+        public Builder loading(LoadListener value) {
+            loading = value;
+            return this;
+        }
+
+        /** Prompt tokens read in one step; by default 256 on a CPU and 2,048 on a GPU. */
         public Builder chunk(int value) {
             chunk = require("chunk", value, 1, 1 << 16);
             return this;
@@ -157,6 +185,15 @@ public final class Griffin implements AutoCloseable {
 
         public Griffin open() {
             return new Griffin(this);
+        }
+
+        /** What {@link #open} would open, from headers alone: in a fraction of the time, and also where memory is too small for it. */
+        public ModelInfo info() {
+            return ModelInfo.read(files, this::choose, chunk, check);
+        }
+
+        private Devices.Choice choose() {
+            return Devices.open(device, threads, operands, notices);
         }
 
         private static int require(String name, int value, int least, int most) {
@@ -221,19 +258,13 @@ public final class Griffin implements AutoCloseable {
 
     /** The id that begins every text, if the model names one. */
     public Optional<Integer> bosId() {
-        if (generation.bosId().isPresent()) {
-            return Optional.of(generation.bosId().getAsInt());
-        }
-        return config.bosId().isPresent() ? Optional.of(config.bosId().getAsInt()) : Optional.empty();
+        return ModelInfo.bosId(config, generation);
     }
 
     /** The ids that end a text: those of generation_config.json, else of config.json, and the tokenizer's {@code <end_of_turn>}. */
     public int[] endIds() {
-        TreeSet<Integer> ids = new TreeSet<>(generation.eosIds().isEmpty() ? config.eosIds() : generation.eosIds());
-        if (hasTokenizer()) {
-            tokenizer().id("<end_of_turn>").ifPresent(ids::add);
-        }
-        return ids.stream().mapToInt(i -> i).toArray();
+        OptionalInt endOfTurn = hasTokenizer() ? ModelInfo.endOfTurn(tokenizer()) : OptionalInt.empty();
+        return ModelInfo.endIds(config, generation, endOfTurn).stream().mapToInt(i -> i).toArray();
     }
 
     /** What the model's generation_config.json suggests, else greedy; with a fresh random seed. */
@@ -261,6 +292,11 @@ public final class Griffin implements AutoCloseable {
         return deviceReason;
     }
 
+    /** What the backend has to tell about its speed and memory, for {@code --stats}: name and value, nothing on a CPU. */
+    public Map<String, String> deviceStatistics(double tokensPerSecond) {
+        return exclusively(() -> backend.statistics(tokensPerSecond));
+    }
+
     /** Bytes of the weights in the model's files. */
     public long weightBytes() {
         return weights.bytes();
@@ -268,7 +304,7 @@ public final class Griffin implements AutoCloseable {
 
     /** Bytes of one session's state on this device, at any length of text. */
     public long stateBytes() {
-        return pool.states().layout().modelBytes();
+        return config.stateBytes(backend.operandType());
     }
 
     /** Bytes of the buffers that all sessions share. */

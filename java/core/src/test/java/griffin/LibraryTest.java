@@ -10,10 +10,15 @@ import griffin.error.InvalidRequestException;
 import griffin.error.ModelFormatException;
 import griffin.sampling.SamplingParams;
 import griffin.weights.ModelFiles;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The public interface as a user meets it. */
 class LibraryTest {
@@ -38,6 +43,41 @@ class LibraryTest {
                 assertEquals(g.text(), pieces.collect(Collectors.joining()));
             }
         }
+    }
+
+    /** What headers alone tell is what an opened model has. */
+    @Test
+    void infoTellsWhatOpeningGives() {
+        for (Path model : List.of(TestModels.STORIES, TestModels.TINY, TestModels.TINY.resolveSibling("real-head"))) {
+            for (int chunk : new int[] {1, 7, 64}) {
+                Griffin.Builder builder = Griffin.builder(ModelFiles.of(model)).device("cpu").threads(1).chunk(chunk);
+                ModelInfo info = builder.info();
+                try (Griffin griffin = builder.open()) {
+                    assertEquals(griffin.config(), info.config());
+                    assertEquals(griffin.device(), info.device());
+                    assertEquals(griffin.deviceReason(), info.deviceReason());
+                    assertEquals(griffin.weightBytes(), info.weightBytes());
+                    assertEquals(griffin.stateBytes(), info.stateBytes());
+                    assertEquals(griffin.workspaceBytes(), info.workspaceBytes(), model + " in chunks of " + chunk);
+                    assertEquals(griffin.hasTokenizer(), info.hasTokenizer());
+                    assertEquals(griffin.bosId(), info.bosId());
+                    assertEquals(Arrays.stream(griffin.endIds()).boxed().toList(), info.endIds());
+                }
+            }
+        }
+    }
+
+    /** A tensor of the wrong shape is refused by its header. */
+    @Test
+    void infoRefusesWhatOpeningRefuses(@TempDir Path folder) throws IOException {
+        for (String file : List.of("config.json", "model.safetensors")) {
+            Files.copy(TestModels.TINY.resolve(file), folder.resolve(file));
+        }
+        Path config = folder.resolve("config.json");
+        Files.writeString(config, Files.readString(config).replaceFirst("\"vocab_size\": \\d+", "\"vocab_size\": 98"));
+        Griffin.Builder builder = Griffin.builder(ModelFiles.of(folder)).device("cpu").threads(1);
+        assertMessage(ModelFormatException.class, "model.embed_tokens.weight", builder::open);
+        assertMessage(ModelFormatException.class, "model.embed_tokens.weight", builder::info);
     }
 
     @Test

@@ -7,11 +7,18 @@ public final class KernelLoops {
 
     private KernelLoops() {}
 
-    /** The RG-LRU of channels [from, from + n) over {@code rows} rows of {@code width} channels, given gate pre-activations. */
-    public static void lru(float[] zi, float[] zr, float[] decay, float[] x, float[] h, float[] out, int rows, int width, int from, int n) {
+    /**
+     * The RG-LRU of channels [from, from + n) over {@code rows} rows, given gate pre-activations. As in the model, the kernel works in place on a
+     * copy of them in the cache; a row begins {@code stride} after the one before, so with 0 nothing but arithmetic is left.
+     */
+    public static void lru(float[] zi, float[] zr, float[] decay, float[] x, float[] h, float[] out, int rows, int stride, int from,
+            int n) {
+        float[] gates = new float[2 * n];
         for (int t = 0; t < rows; t++) {
-            int at = t * width + from;
-            KERNELS.lru(zi, at, zr, at, decay, from, x, at, t == 0, h, from, out, at, n);
+            int at = t * stride + from;
+            System.arraycopy(zi, at, gates, 0, n);
+            System.arraycopy(zr, at, gates, n, n);
+            KERNELS.lru(gates, 0, gates, n, decay, from, x, at, t == 0, h, from, out, at, n);
         }
     }
 

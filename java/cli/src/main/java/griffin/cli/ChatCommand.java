@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -22,7 +23,7 @@ import picocli.CommandLine.Mixin;
             + "replies are printed.",
     "",
     "While it runs: /save FILE, /load FILE, /stats, /help, /exit; a message that begins with a slash is written with two. Ctrl-C stops a "
-            + "reply but not the chat, Ctrl-D ends it."})
+            + "reply but not the chat; Ctrl-D, or Ctrl-C twice while no reply is under way, ends it."})
 final class ChatCommand implements Callable<Integer> {
 
     private static final String HELP = """
@@ -33,12 +34,18 @@ final class ChatCommand implements Callable<Integer> {
             Ctrl-C stops a reply. A message that begins with a slash is written with two.
             """;
 
+    /** What arrow keys and their kin send; the terminal's own editing knows backspace, Ctrl-W and Ctrl-U. */
+    private static final Pattern ESCAPES = Pattern.compile("\033(\\[[0-9;?]*[ -/]*[@-~]|O[A-Z])");
+
     private record Turn(String message, Generation generation) {}
 
     private final Terminal terminal;
     private final List<Turn> turns = new ArrayList<>();
     private Griffin griffin;
-    private Session session;
+    /** Volatile, as {@link #leaving}: Ctrl-C comes on a thread of its own. */
+    private volatile Session session;
+    /** Ctrl-C was pressed since the last line. */
+    private volatile boolean leaving;
     private GenerationOptions options;
 
     @ArgGroup(validate = false, heading = "%nModel and device:%n", order = 2)
@@ -73,7 +80,7 @@ final class ChatCommand implements Callable<Integer> {
             session = sessions.open(griffin);
             if (person) {
                 terminal.err().println("Ctrl-C stops a reply, Ctrl-D or /exit ends the chat, /help tells more.");
-                terminal.interrupts().otherwise(() -> terminal.err().print("\n(Ctrl-D or /exit ends the chat)\nyou> "));
+                terminal.interrupts().otherwise(this::stay);
             }
             try {
                 talk(new Lines(terminal.in()), person);
@@ -89,12 +96,32 @@ final class ChatCommand implements Callable<Integer> {
         return 0;
     }
 
+    /** Ctrl-C while a person types: the first one says how to leave, a second one leaves. */
+    private boolean stay() {
+        if (leaving) {
+            terminal.err().print("\n");
+            try {
+                sessions.save(session);
+            } catch (GriffinException | UncheckedIOException e) {
+                Failure.report(terminal, e, common.verbose);
+            }
+            return false;
+        }
+        leaving = true;
+        terminal.err().print("\n(Ctrl-C again, Ctrl-D or /exit ends the chat)\nyou> ");
+        return true;
+    }
+
     private void talk(Lines lines, boolean person) {
         while (!terminal.out().closed()) {
             if (person) {
                 terminal.err().print("you> ");
             }
             String line = lines.next();
+            leaving = false;
+            if (person && line != null) {
+                line = ESCAPES.matcher(line).replaceAll("");
+            }
             if (line == null) {
                 if (person) {
                     terminal.err().print("\n");

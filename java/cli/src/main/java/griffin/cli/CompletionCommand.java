@@ -15,7 +15,8 @@ import picocli.CommandLine.Spec;
 /** {@code griffin-run completion}: a script that teaches a shell the options. */
 @Command(name = "completion", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
         description = {"", "Prints a script that makes a shell complete commands and options. "
-                + "For now: source <(griffin-run completion bash). For good, add that line to ~/.bashrc or ~/.zshrc, or run",
+                + "For now, in bash and in zsh: source <(griffin-run completion bash). For good, add that line to ~/.bashrc or ~/.zshrc. "
+                + "In fish:",
             "  griffin-run completion fish > ~/.config/fish/completions/griffin-run.fish"})
 final class CompletionCommand implements Callable<Integer> {
 

@@ -1,10 +1,9 @@
 package griffin.cli;
 
-import griffin.Griffin;
+import griffin.ModelInfo;
 import griffin.backend.DType;
 import griffin.model.BlockKind;
 import griffin.model.GriffinConfig;
-import java.util.Arrays;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -16,7 +15,7 @@ import tools.jackson.core.JsonGenerator;
 /** {@code griffin-run info}: what a model is and what it costs. */
 @Command(name = "info", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
         description = {"", "Tells what a model is, and what its weights and a session of it cost. "
-                + "Reads headers, not weights."})
+                + "Reads headers, not weights (unless --check is given)."})
 final class InfoCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -33,14 +32,13 @@ final class InfoCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        try (Griffin griffin = model.open(terminal)) {
-            terminal.out().print(common.json ? Json.object(json -> json(json, griffin)) : words(griffin));
-        }
+        ModelInfo info = model.info(terminal);
+        terminal.out().print(common.json ? Json.object(json -> json(json, info)) : words(info));
         return 0;
     }
 
-    private String words(Griffin griffin) {
-        GriffinConfig c = griffin.config();
+    private String words(ModelInfo info) {
+        GriffinConfig c = info.config();
         StringBuilder out = new StringBuilder();
         line(out, "model", model.name());
         line(out, "architecture", "Griffin (RecurrentGemma)");
@@ -50,16 +48,16 @@ final class InfoCommand implements Callable<Integer> {
                 "model " + c.width() + ", recurrence " + c.lruWidth() + ", MLP " + c.mlpWidth() + ", " + c.heads() + " heads of "
                         + c.headWidth());
         line(out, "parameters", count(c.parameters()));
-        line(out, "weights", bytes(griffin.weightBytes()));
-        line(out, "state", bytes(griffin.stateBytes()) + " per sequence on this device");
+        line(out, "weights", bytes(info.weightBytes()));
+        line(out, "state", bytes(info.stateBytes()) + " per sequence on this device");
         line(out, "", bytes(c.stateBytes(DType.F32)) + " in float32");
         line(out, "", bytes(c.stateBytes(DType.BF16)) + " in bfloat16 (recurrence in float32)");
-        line(out, "workspace", bytes(griffin.workspaceBytes()) + " for all sequences together");
+        line(out, "workspace", bytes(info.workspaceBytes()) + " for all sequences together");
         line(out, "window", count(c.window()) + " tokens before the current one");
-        line(out, "vocabulary", count(c.vocabulary()) + " tokens" + (griffin.hasTokenizer() ? "" : "; no tokenizer.json: ids only"));
-        line(out, "first id", griffin.bosId().map(String::valueOf).orElse("none"));
-        line(out, "end ids", Arrays.stream(griffin.endIds()).mapToObj(String::valueOf).collect(Collectors.joining(", ")));
-        line(out, "device", griffin.device().kind() + " (" + griffin.device().name() + ")");
+        line(out, "vocabulary", count(c.vocabulary()) + " tokens" + (info.hasTokenizer() ? "" : "; no tokenizer.json: ids only"));
+        line(out, "first id", info.bosId().map(String::valueOf).orElse("none"));
+        line(out, "end ids", info.endIds().stream().map(String::valueOf).collect(Collectors.joining(", ")));
+        line(out, "device", info.device().kind() + " (" + info.device().name() + ")");
         return out.toString();
     }
 
@@ -80,8 +78,8 @@ final class InfoCommand implements Callable<Integer> {
         return config.blockKinds().stream().map(kind -> kind == BlockKind.RECURRENT ? "R" : "A").collect(Collectors.joining());
     }
 
-    private void json(JsonGenerator json, Griffin griffin) {
-        GriffinConfig c = griffin.config();
+    private void json(JsonGenerator json, ModelInfo info) {
+        GriffinConfig c = info.config();
         json.writeStringProperty("model", model.name());
         json.writeStringProperty("architecture", "griffin");
         json.writeNumberProperty("layers", c.layers());
@@ -96,19 +94,19 @@ final class InfoCommand implements Callable<Integer> {
         json.writeNumberProperty("heads", c.heads());
         json.writeNumberProperty("head_width", c.headWidth());
         json.writeNumberProperty("parameters", c.parameters());
-        json.writeNumberProperty("weight_bytes", griffin.weightBytes());
-        json.writeNumberProperty("state_bytes", griffin.stateBytes());
+        json.writeNumberProperty("weight_bytes", info.weightBytes());
+        json.writeNumberProperty("state_bytes", info.stateBytes());
         json.writeNumberProperty("state_bytes_f32", c.stateBytes(DType.F32));
         json.writeNumberProperty("state_bytes_bf16", c.stateBytes(DType.BF16));
-        json.writeNumberProperty("workspace_bytes", griffin.workspaceBytes());
+        json.writeNumberProperty("workspace_bytes", info.workspaceBytes());
         json.writeNumberProperty("window", c.window());
         json.writeNumberProperty("vocabulary", c.vocabulary());
-        json.writeBooleanProperty("tokenizer", griffin.hasTokenizer());
+        json.writeBooleanProperty("tokenizer", info.hasTokenizer());
         json.writeName("bos_id");
-        griffin.bosId().ifPresentOrElse(json::writeNumber, json::writeNull);
-        Json.ids(json, "end_ids", Arrays.stream(griffin.endIds()).boxed().toList());
-        json.writeStringProperty("device", griffin.device().kind());
-        json.writeStringProperty("device_name", griffin.device().name());
-        json.writeNumberProperty("device_memory_bytes", griffin.device().memoryBytes());
+        info.bosId().ifPresentOrElse(json::writeNumber, json::writeNull);
+        Json.ids(json, "end_ids", info.endIds());
+        json.writeStringProperty("device", info.device().kind());
+        json.writeStringProperty("device_name", info.device().name());
+        json.writeNumberProperty("device_memory_bytes", info.device().memoryBytes());
     }
 }

@@ -2,6 +2,7 @@ package griffin.cli;
 
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
+import java.util.function.BooleanSupplier;
 
 /**
  * Ctrl-C. While work is under way that can end cleanly, the first one is only noted, for the work to see; a second one, or one at any
@@ -14,7 +15,7 @@ final class Interrupts {
 
     private boolean working;
     private boolean raised;
-    private Runnable otherwise;
+    private BooleanSupplier otherwise;
 
     /**
      * Takes over the process's SIGINT. On a thread of its own, since nobody presses Ctrl-C in the first milliseconds and Java's own
@@ -48,7 +49,7 @@ final class Interrupts {
 
     /** Ctrl-C was pressed. */
     void raise() {
-        Runnable action;
+        BooleanSupplier action;
         synchronized (this) {
             if (working && !raised) {
                 raised = true;
@@ -56,10 +57,8 @@ final class Interrupts {
             }
             action = working ? null : otherwise;
         }
-        if (action == null) {
+        if (action == null || !action.getAsBoolean()) {
             Runtime.getRuntime().halt(EXIT_CODE);
-        } else {
-            action.run();
         }
     }
 
@@ -74,8 +73,8 @@ final class Interrupts {
         working = false;
     }
 
-    /** What Ctrl-C does when no work is under way; null ends the process. */
-    synchronized void otherwise(Runnable action) {
+    /** What Ctrl-C does when no work is under way, returning whether the process goes on; null ends it. */
+    synchronized void otherwise(BooleanSupplier action) {
         otherwise = action;
     }
 

@@ -75,7 +75,7 @@ final class LogitsCommand implements Callable<Integer> {
     private boolean score(Session session, int[] tokens, SafetensorsWriter writer) {
         Interrupts interrupts = terminal.interrupts();
         interrupts.begin();
-        Progress progress = Progress.start(terminal, "reading");
+        Progress progress = Progress.start(terminal, "reading", "tokens");
         try {
             session.score(tokens, (index, logits) -> {
                 if (interrupts.raised()) {

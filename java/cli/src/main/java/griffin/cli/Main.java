@@ -11,6 +11,7 @@ import picocli.CommandLine.ParseResult;
 /** The {@code griffin-run} command. */
 public final class Main {
 
+    /** Columns of help where it goes to no terminal. */
     private static final int HELP_WIDTH = 110;
 
     private Main() {}
@@ -67,7 +68,8 @@ public final class Main {
         command.addSubcommand(new ChatCommand(terminal)).addSubcommand(new InfoCommand(terminal))
                 .addSubcommand(new DevicesCommand(terminal))
                 .addSubcommand(new LogitsCommand(terminal)).addSubcommand(new CompletionCommand(terminal));
-        // @FILE belongs to --ids.
-        return command.setExpandAtFiles(false).setUsageHelpWidth(HELP_WIDTH).setUsageHelpLongOptionsMaxWidth(30);
+        // @FILE belongs to --ids. The width of a terminal is asked for only when help is printed.
+        return command.setExpandAtFiles(false).setUsageHelpWidth(HELP_WIDTH).setUsageHelpAutoWidth(terminal.outTerminal())
+                .setUsageHelpLongOptionsMaxWidth(30);
     }
 }

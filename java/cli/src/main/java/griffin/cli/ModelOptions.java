@@ -1,11 +1,13 @@
 package griffin.cli;
 
 import griffin.Griffin;
+import griffin.ModelInfo;
 import griffin.stories.GriffinStories;
 import griffin.weights.ModelFiles;
 import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.List;
+import java.util.function.Function;
 import picocli.CommandLine.Option;
 
 /** Which model, and what it runs on. */
@@ -26,13 +28,28 @@ final class ModelOptions {
     Path model;
 
     @Option(names = "--device", paramLabel = "NAME", completionCandidates = Devices.class, defaultValue = "auto",
-            description = "One of ${COMPLETION-CANDIDATES}. auto takes the best one found and says so; reference is slow, for comparisons.")
+            description = "One of ${COMPLETION-CANDIDATES}; cuda:1 is the second card. auto takes the best one found and says so; reference "
+                    + "is slow, for comparisons.")
     String device;
+
+    /** For messages and completion. */
+    static final class Computes implements Iterable<String> {
+        @Override
+        public Iterator<String> iterator() {
+            return List.of("bf16", "f32").iterator();
+        }
+    }
+
+    @Option(names = "--compute", paramLabel = "TYPE", completionCandidates = Computes.class, defaultValue = "bf16",
+            description = "What a GPU multiplies: ${COMPLETION-CANDIDATES}; sums are float32 either way. Default: bf16. A CPU always computes in "
+                    + "float32.")
+    String compute;
 
     @Option(names = "--threads", paramLabel = "N", description = "Threads of the CPU. Default: one per core.")
     Integer threads;
 
-    @Option(names = "--chunk", paramLabel = "N", description = "Prompt tokens read in one step. Default: 256. Less needs less memory.")
+    @Option(names = "--chunk", paramLabel = "N",
+            description = "Prompt tokens read in one step. Default: 256, on a GPU 2048. Less needs less memory.")
     Integer chunk;
 
     @Option(names = "--check", description = "Read all weights first and refuse the model if one is NaN or infinite.")
@@ -40,24 +57,39 @@ final class ModelOptions {
 
     /** Opens it, with a note on an automatic choice of device. */
     Griffin open(Terminal terminal) {
-        Griffin.Builder builder = Griffin.builder(files()).device(device).check(check);
+        Griffin griffin = underWay(terminal, "loading ", Griffin.Builder::open);
+        noteDevice(terminal, griffin.deviceReason());
+        return griffin;
+    }
+
+    /** Looks at it without loading it, with the same note. */
+    ModelInfo info(Terminal terminal) {
+        ModelInfo info = underWay(terminal, check ? "checking " : "reading ", Griffin.Builder::info);
+        noteDevice(terminal, info.deviceReason());
+        return info;
+    }
+
+    private <T> T underWay(Terminal terminal, String doing, Function<Griffin.Builder, T> work) {
+        Griffin.Builder builder = Griffin.builder(files()).device(device).compute(compute).check(check).notices(terminal::note);
         if (threads != null) {
             builder.threads(threads);
         }
         if (chunk != null) {
             builder.chunk(chunk);
         }
-        Progress progress = Progress.start(terminal, "loading " + name());
-        Griffin griffin;
+        Progress progress = Progress.start(terminal, doing + name(), "MB");
+        builder.loading((bytes, of) -> progress.update((int) (bytes / 1_000_000), (int) (of / 1_000_000)));
         try {
-            griffin = builder.open();
+            return work.apply(builder);
         } finally {
             progress.close();
         }
+    }
+
+    private void noteDevice(Terminal terminal, String reason) {
         if (device.equals("auto")) {
-            terminal.note(griffin.deviceReason());
+            terminal.note(reason);
         }
-        return griffin;
     }
 
     private ModelFiles files() {

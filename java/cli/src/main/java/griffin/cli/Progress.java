@@ -10,24 +10,33 @@ final class Progress {
 
     private static final long DELAY_MILLIS = 500;
     private static final long PERIOD_MILLIS = 100;
-    private static final int BAR = 24;
+    private static final int BAR = 16;
+    /** A line longer than the terminal is cut, not wrapped: a wrapped one would stay behind when the next is drawn. */
+    private static final String NO_WRAP = "\033[?7l";
+    private static final String WRAP = "\033[?7h";
+    private static final String CLEAR_REST = "\033[K";
 
     private final Terminal terminal;
     private final String label;
+    private final String unit;
     private final long start = System.nanoTime();
     private int done;
     private int total;
     private boolean drawn;
     private boolean over;
 
-    /** @param label what is being done, such as {@code loading} */
-    private Progress(Terminal terminal, String label) {
+    /**
+     * @param label what is being done, such as {@code loading}
+     * @param unit  of what is counted, such as {@code tokens}
+     */
+    private Progress(Terminal terminal, String label, String unit) {
         this.terminal = terminal;
         this.label = label;
+        this.unit = unit;
     }
 
-    static Progress start(Terminal terminal, String label) {
-        Progress progress = new Progress(terminal, label);
+    static Progress start(Terminal terminal, String label, String unit) {
+        Progress progress = new Progress(terminal, label, unit);
         if (terminal.errTerminal()) {
             Thread thread = new Thread(progress::draw, "griffin-progress");
             thread.setDaemon(true);
@@ -38,9 +47,9 @@ final class Progress {
         return progress;
     }
 
-    /** So many tokens of so many. */
-    synchronized void update(int tokens, int of) {
-        done = tokens;
+    /** So many of so many. */
+    synchronized void update(int count, int of) {
+        done = count;
         total = of;
     }
 
@@ -52,7 +61,7 @@ final class Progress {
                 if (over) {
                     return;
                 }
-                terminal.err().print("\r" + line(done, total, (System.nanoTime() - start) / 1e9) + "\033[K");
+                terminal.err().print("\r" + NO_WRAP + line(done, total, (System.nanoTime() - start) / 1e9) + CLEAR_REST + WRAP);
                 drawn = true;
                 wait = PERIOD_MILLIS;
             }
@@ -68,12 +77,12 @@ final class Progress {
         }
         int filled = (int) ((long) BAR * done / total);
         String bar = "#".repeat(filled) + ".".repeat(BAR - filled);
-        String text = String.format(Locale.ROOT, "%s [%s] %d/%d tokens", label, bar, done, total);
+        String text = String.format(Locale.ROOT, "%s [%s] %d/%d %s", label, bar, done, total, unit);
         if (done == 0) {
-            return text;
+            return text + String.format(Locale.ROOT, ", %.0f s", seconds);
         }
         double rate = done / seconds;
-        return text + String.format(Locale.ROOT, ", %.0f tokens/s, %.0f s left", rate, (total - done) / rate);
+        return text + String.format(Locale.ROOT, ", %.0f %s/s, %.0f s left", rate, unit, (total - done) / rate);
     }
 
     /** Wipes the line away; may be called again. */
@@ -82,7 +91,7 @@ final class Progress {
             over = true;
             notifyAll();
             if (drawn) {
-                terminal.err().print("\r\033[K");
+                terminal.err().print("\r" + CLEAR_REST);
             }
         }
     }

@@ -38,7 +38,7 @@ final class Reply implements GenerationListener {
         asIds = !griffin.hasTokenizer();
         warned = before > TRAINED_TOKENS;
         terminal.interrupts().begin();
-        progress = Progress.start(terminal, "reading");
+        progress = Progress.start(terminal, "reading", "tokens");
         this.before = before;
     }
 
@@ -102,6 +102,10 @@ final class Reply implements GenerationListener {
         }
         if (stats) {
             terminal.note(Report.stats(generation));
+            String device = Report.device(griffin, generation);
+            if (!device.isEmpty()) {
+                terminal.note(device);
+            }
         }
         if (generation.finishReason() == FinishReason.CANCELLED && terminal.interrupts().raised() && terminal.errTerminal()) {
             terminal.note("interrupted after " + generation.ids().size() + " tokens");

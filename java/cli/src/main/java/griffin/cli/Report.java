@@ -7,6 +7,7 @@ import griffin.GenerationOptions;
 import griffin.Griffin;
 import griffin.sampling.SamplingParams;
 import java.util.Locale;
+import java.util.stream.Collectors;
 import tools.jackson.core.JsonGenerator;
 
 /** What is told about a generation, in words and in JSON. */
@@ -21,12 +22,17 @@ final class Report {
                 g.finishReason().word());
     }
 
-    /** What the generation ran with, in one line. */
+    /** What the device has to say about its speed and memory, in one line; empty on a CPU. */
+    static String device(Griffin griffin, Generation g) {
+        return griffin.deviceStatistics(g.tokensPerSecond()).entrySet().stream().map(entry -> entry.getKey() + " " + entry.getValue())
+                .collect(Collectors.joining(", "));
+    }
+
+    /** What the generation ran with, in one line; a greedy one draws no numbers, so it has no seed. */
     static String settings(String model, Griffin griffin, SamplingParams s) {
-        return String.format(Locale.ROOT,
-                "model %s on %s (%s), seed %d, temperature %s, top-k %d, top-p %s, min-p %s, repetition penalty %s", model,
-                griffin.device().kind(), griffin.device().name(), s.seed(), s.temperature(), s.topK(), s.topP(), s.minP(),
-                s.repetitionPenalty());
+        return String.format(Locale.ROOT, "model %s on %s (%s), %stemperature %s, top-k %d, top-p %s, min-p %s, repetition penalty %s",
+                model, griffin.device().kind(), griffin.device().name(), s.greedy() ? "" : "seed " + s.seed() + ", ", s.temperature(),
+                s.topK(), s.topP(), s.minP(), s.repetitionPenalty());
     }
 
     /** One line per token. */
@@ -63,7 +69,9 @@ final class Report {
         json.writeStringProperty("model", model);
         json.writeStringProperty("device", griffin.device().kind());
         json.writeStringProperty("device_name", griffin.device().name());
-        json.writeNumberProperty("seed", s.seed());
+        if (!s.greedy()) {
+            json.writeNumberProperty("seed", s.seed());
+        }
         Json.number(json, "temperature", s.temperature());
         json.writeNumberProperty("top_k", s.topK());
         Json.number(json, "top_p", s.topP());

@@ -34,7 +34,7 @@ final class SamplingOptions {
 
     @Option(names = "--seed", paramLabel = "S",
             description = "Seed of the random numbers: the same seed, prompt and options give the same text. "
-                    + "Default: a fresh one, which --stats and --json tell.")
+                    + "Default: a fresh one, which --stats and --json tell unless the run is greedy.")
     Long seed;
 
     @Option(names = "--stop", paramLabel = "TEXT", description = "End where TEXT would appear; may be given several times.")

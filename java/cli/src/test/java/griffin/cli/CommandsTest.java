@@ -97,7 +97,7 @@ class CommandsTest {
                 if (Thread.currentThread().isInterrupted()) {
                     return;
                 }
-                cli.interrupts.otherwise(() -> {});
+                cli.interrupts.otherwise(() -> true);
                 cli.interrupts.raise();
             }
         });
@@ -120,6 +120,19 @@ class CommandsTest {
             assertTrue(script.contains(word), word);
         }
         assertEquals(script, Cli.run("completion", shell, "--json").json().get("script"));
+    }
+
+    /** An option's value and a prompt are no commands; what a command takes is offered, and no file. */
+    @Test
+    void fishCompletionHasItsConditions() {
+        String script = Cli.run("completion", "fish").out();
+        String none = "complete -c griffin-run -n 'not __fish_seen_subcommand_from chat info devices logits completion' ";
+        for (String line : List.of(none + "-l device -x -a 'auto cpu cuda metal reference' -d ", none + "-f -a chat -d ",
+                "complete -c griffin-run -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n",
+                "complete -c griffin-run -n '__fish_seen_subcommand_from chat' -f\n",
+                "complete -c griffin-run -n '__fish_seen_subcommand_from logits' -s o -l out -r -F -d ")) {
+            assertTrue(script.contains(line), line);
+        }
     }
 
     @Test
@@ -165,6 +178,20 @@ class CommandsTest {
         assertEquals(0, result.exit(), result::err);
         assertTrue(result.err().contains("you> ") && result.err().contains("ended by cancelled"), result::err);
         assertFalse(result.out().contains("you>"), result::out);
+    }
+
+    /** Arrow keys reach a program that reads lines as escape sequences; in a pipe nothing is taken away. */
+    @Test
+    void keysAreNoPartOfAMessage() {
+        Cli cli = new Cli();
+        cli.inTerminal = true;
+        cli.input = "\033[A\033[1;5DHel\033OClo\n\033[B\n";
+        String[] arguments = {"chat", "--device", "cpu", "--max-tokens", "1", "--json"};
+        List<?> turns = cli.launch(arguments).list("turns");
+        assertEquals(1, turns.size(), "a line of keys alone is empty");
+        assertEquals("Hello", ((Map<?, ?>) turns.getFirst()).get("message"));
+        cli.inTerminal = false;
+        assertEquals("\033[A\033[1;5DHel\033OClo", ((Map<?, ?>) cli.launch(arguments).list("turns").getFirst()).get("message"));
     }
 
     @Test

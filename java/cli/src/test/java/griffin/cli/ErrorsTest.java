@@ -4,8 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -49,7 +55,10 @@ class ErrorsTest {
         "2 | threads must be            | x --threads -1",
         "2 | chunk must be              | x --chunk 0",
         "2 | no device 'tpu'            | x --device tpu",
-        "2 | CUDA backend is not built  | x --device cuda",
+        "2 | no NVIDIA driver           | x --device cuda",
+        "2 | no NVIDIA driver           | x --device cuda:1 --compute f32",
+        "2 | no device 'cuda:x'         | x --device cuda:x",
+        "2 | must be bf16 or f32        | x --compute f16",
         "2 | Metal backend is not built | x --device metal",
         "2 | integers separated         | --ids 2,x",
         "2 | integers separated         | --ids 99999999999",
@@ -91,6 +100,30 @@ class ErrorsTest {
         String other = folder.resolve("other.state").toString();
         assertEquals(0, Cli.run("--model", Cli.TINY, "--ids", "2,5", "--max-tokens", "0", "--save", other).exit());
         assertFails(1, "other.state", "--resume", other, "x");
+    }
+
+    /** Weights with NaN give logits with NaN: an error of every way to sample, and --check names the tensor. */
+    @Test
+    void nanInWeightsIsExplained() throws Exception {
+        String model = folder.toString();
+        for (String name : new String[] {"config.json", "model.safetensors"}) {
+            Files.copy(Path.of(Cli.TINY, name), folder.resolve(name));
+        }
+        Path file = folder.resolve("model.safetensors");
+        byte[] bytes = Files.readAllBytes(file);
+        int header = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt();
+        Matcher tensor = Pattern.compile("\"model.final_norm.weight\":[^}]*\"data_offsets\":\\s*\\[(\\d+)")
+                .matcher(new String(bytes, 8, header, StandardCharsets.UTF_8));
+        assertTrue(tensor.find());
+        int at = 8 + header + Integer.parseInt(tensor.group(1));
+        Arrays.fill(bytes, at, at + 4, (byte) 0xFF);
+        Files.write(file, bytes);
+        for (String temperature : new String[] {"0", "1"}) {
+            assertFails(1, "logits after token 2 of the session are not finite", "--model", model, "--ids", "2,5", "--temperature",
+                    temperature);
+        }
+        assertFails(1, "info --check", "--model", model, "--ids", "2,5", "--top-k", "3", "--temperature", "1", "--device", "reference");
+        assertFails(1, "model.final_norm.weight", "info", "--check", "--model", model);
     }
 
     @Test

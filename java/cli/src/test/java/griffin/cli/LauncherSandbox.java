@@ -24,7 +24,7 @@ final class LauncherSandbox {
     /** What the launcher calls besides java and mvn; PATH holds these alone. */
     private static final List<String> TOOLS = List.of("find", "ln", "mv", "readlink", "rm", "sed", "sleep", "touch");
 
-    private static final List<String> MODULES = List.of("core", "stories", "cli");
+    private static final List<String> MODULES = List.of("java/core", "java/stories", "java/cuda", "java/cli", "bindings", "cuda-kernels");
 
     final Path folder;
     final Path root;
@@ -58,7 +58,7 @@ final class LauncherSandbox {
             write(module(module).resolve("src/main/java/Other.java"), "");
             write(jar(module), "");
         }
-        write(module("cli").resolve("target/lib/some library.jar"), "");
+        write(module("java/cli").resolve("target/lib/some library.jar"), "");
         Instant hourAgo = Instant.now().minusSeconds(3600);
         try (var files = Files.walk(root)) {
             for (Path file : (Iterable<Path>) files::iterator) {
@@ -75,11 +75,11 @@ final class LauncherSandbox {
     }
 
     Path module(String name) {
-        return root.resolve("java").resolve(name);
+        return root.resolve(name);
     }
 
     Path jar(String module) {
-        return module(module).resolve("target/griffin-" + module + ".jar");
+        return module(module).resolve("target/griffin-" + module.substring(module.lastIndexOf('/') + 1) + ".jar");
     }
 
     /** Makes a fake JDK of the given version, with its release file. */
@@ -106,7 +106,7 @@ final class LauncherSandbox {
                 while read -r line; do echo "mvn ate $line" >>'%s'; done
                 %s
                 /bin/mkdir -p java/cli/target/lib
-                for module in core stories cli; do : >"java/$module/target/griffin-$module.jar"; done
+                for module in java/core java/stories java/cuda java/cli bindings cuda-kernels; do : >"$module/target/griffin-${module##*/}.jar"; done
                 """.formatted(root, mavenLog(), mavenLog(), extra));
     }
 

@@ -121,8 +121,9 @@ class LauncherTest {
         assertEquals(List.of(), box.mavenRuns());
         assertTrue(result.values("argument").contains("griffin.cli.Main"));
         String classPath = result.values("argument").get(result.values("argument").indexOf("-cp") + 1);
-        assertEquals(box.jar("core") + ":" + box.jar("stories") + ":" + box.jar("cli") + ":"
-                + box.module("cli").resolve("target/lib/some library.jar"), classPath);
+        assertEquals(box.jar("java/core") + ":" + box.jar("java/stories") + ":" + box.jar("java/cuda") + ":" + box.jar("java/cli") + ":"
+                + box.jar("bindings") + ":" + box.jar("cuda-kernels") + ":"
+                + box.module("java/cli").resolve("target/lib/some library.jar"), classPath);
     }
 
     @ParameterizedTest
@@ -165,7 +166,7 @@ class LauncherTest {
     void sourceEditedDuringTheBuildIsBuiltNextTime() throws Exception {
         jdkInFolder("jdk-25", "25.0.3");
         box.maven("sleep 0.1; echo edited >java/core/src/main/java/Some.java; sleep 0.1");
-        Files.delete(box.jar("cli"));
+        Files.delete(box.jar("java/cli"));
         box.launch();
         box.launch();
         assertEquals(2, box.mavenRuns().size());
@@ -175,8 +176,8 @@ class LauncherTest {
     void missingMavenIsRefusedOnlyWhereABuildIsNeeded() throws Exception {
         jdkInFolder("jdk-25", "25.0.3");
         assertEquals(0, box.launch().exit());
-        Files.delete(box.jar("core"));
-        var result = assertRefused(2, "needs Maven 3.8 or newer to build because " + box.jar("core") + " is missing",
+        Files.delete(box.jar("java/core"));
+        var result = assertRefused(2, "needs Maven 3.8 or newer to build because " + box.jar("java/core") + " is missing",
                 "found no mvn on PATH (" + box.bin + ")", "install it");
         assertEquals(1, result.err().lines().count());
     }
@@ -185,7 +186,7 @@ class LauncherTest {
     void failedBuildIsReported() throws Exception {
         jdkInFolder("jdk-25", "25.0.3");
         box.maven("exit 7");
-        Files.delete(box.jar("core"));
+        Files.delete(box.jar("java/core"));
         assertRefused(1, "output of the build", "the build failed");
         assertFalse(Files.exists(box.root.resolve(".griffin-run.lock"), java.nio.file.LinkOption.NOFOLLOW_LINKS));
     }
@@ -194,7 +195,7 @@ class LauncherTest {
     void concurrentLaunchesBuildOnce() throws Exception {
         jdkInFolder("jdk-25", "25.0.3");
         box.maven("sleep 1");
-        Files.delete(box.jar("core"));
+        Files.delete(box.jar("java/core"));
         Process first = box.start(box.folder, box.launcher().toString());
         Process second = box.start(box.folder, box.launcher().toString());
         assertEquals(0, LauncherSandbox.finish(first, "").exit());
@@ -206,7 +207,7 @@ class LauncherTest {
     void lockOfADeadProcessIsTakenOver() throws Exception {
         jdkInFolder("jdk-25", "25.0.3");
         box.maven("");
-        Files.delete(box.jar("core"));
+        Files.delete(box.jar("java/core"));
         Process dead = box.start(box.folder, "/bin/sh", "-c", "exit 0");
         dead.waitFor();
         Files.createSymbolicLink(box.root.resolve(".griffin-run.lock"), Path.of("process-" + dead.pid()));
@@ -238,7 +239,7 @@ class LauncherTest {
     void processExitCodeAndInputAreTheCommands() throws Exception {
         jdkInFolder("jdk-25", "25.0.3");
         box.maven("");
-        Files.delete(box.jar("core"));
+        Files.delete(box.jar("java/core"));
         box.environment.put("FAKE_EXIT", "42");
         box.environment.put("FAKE_INPUT", "yes");
         var result = LauncherSandbox.finish(box.start(box.folder, box.launcher().toString()), "one\ntwo\n");

@@ -12,6 +12,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -63,6 +65,35 @@ class ProcessTest {
         }
     }
 
+    /** At the prompt the first Ctrl-C says how to leave; the second leaves, and the chat is saved. */
+    @Test
+    void chatEndsByTheSecondInterrupt() throws Exception {
+        Path state = folder.resolve("saved.state");
+        ProcessBuilder builder = command("chat", "--max-tokens", "3", "--save", state.toString());
+        builder.environment().put(Terminal.TTY_VARIABLE, "02");
+        Process process = builder.start();
+        try {
+            process.getOutputStream().write("Hello\n".getBytes(StandardCharsets.UTF_8));
+            process.getOutputStream().flush();
+            awaitError("you> ", 2);
+            new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+            awaitError("Ctrl-C again", 1);
+            assertTrue(process.isAlive(), "the first one only tells");
+            new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+            assertEquals(130, end(process), this::errorsOrFailure);
+            assertTrue(Files.size(state) > 0);
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    private void awaitError(String text, int times) throws Exception {
+        for (long end = System.nanoTime() + SECONDS * 1_000_000_000L; errors().split(Pattern.quote(text), -1).length <= times;) {
+            assertTrue(System.nanoTime() < end, () -> "no " + text + " in: " + errorsOrFailure());
+            Thread.sleep(20);
+        }
+    }
+
     private String errorsOrFailure() {
         try {
             return errors();
@@ -92,13 +123,33 @@ class ProcessTest {
         assertTrue(errors().contains("there is no command /nö"), errors());
     }
 
+    /** What bash offers after each of these, called as bash calls it when TAB is pressed. */
     @Test
-    void bashTakesTheCompletionScript() throws Exception {
+    void bashCompletes() throws Exception {
         File script = folder.resolve("completion").toFile();
         assertEquals(0, end(command("completion", "bash").redirectOutput(script).start()), this::errorsOrFailure);
-        Process bash = new ProcessBuilder("bash", "-n", script.toString()).redirectErrorStream(true).start();
-        String said = new String(bash.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertEquals(0, end(bash), said);
-        assertEquals("", said);
+        assertEquals("--device", completed(script, "--dev"));
+        assertEquals("--device", completed(script, "a prompt", "--temperature", "0", "--dev"));
+        assertEquals("chat", completed(script, "ch"));
+        assertEquals("--temperature", completed(script, "chat", "--temp"));
+        assertEquals("cpu cuda", completed(script, "--device", "c"));
+        assertEquals("zsh", completed(script, "completion", "z"));
+    }
+
+    private static String completed(File script, String... words) throws Exception {
+        String program = """
+                source "$1"; shift
+                function_name=$(complete -p griffin-run) && function_name=${function_name##*-F } && function_name=${function_name%% *}
+                COMP_WORDS=(griffin-run "$@"); COMP_CWORD=$#; COMP_LINE="${COMP_WORDS[*]}"; COMP_POINT=${#COMP_LINE}
+                "$function_name" && for reply in "${COMPREPLY[@]}"; do echo "$reply"; done
+                """;
+        List<String> command = new ArrayList<>(List.of("bash", "--norc", "-c", program, "bash", script.toString()));
+        command.addAll(Arrays.asList(words));
+        Process bash = new ProcessBuilder(command).start();
+        String replies = new String(bash.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        String said = new String(bash.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertTrue(bash.waitFor(SECONDS, TimeUnit.SECONDS), "it must end");
+        return replies.lines().map(String::strip).collect(Collectors.joining(" "))
+                + said.lines().filter(line -> !line.contains("compopt: not currently executing")).collect(Collectors.joining());
     }
 }

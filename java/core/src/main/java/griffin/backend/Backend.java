@@ -1,6 +1,7 @@
 package griffin.backend;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Map;
 
 /**
  * One device: its memory, the operations Griffin needs, and recorded programs. Confined to one thread at a time.
@@ -26,6 +27,35 @@ public interface Backend extends AutoCloseable {
     /** Name, memory and kind of the device. */
     DeviceInfo device();
 
+    /**
+     * Element type of the operands: what an operation hands to a product or an attention, and weights of products. BF16 halves the
+     * bytes; sums, norms, recurrence, residual and logits are float32 either way. Buffers for operands are allocated in it.
+     */
+    default DType operandType() {
+        return DType.F32;
+    }
+
+    /** Prompt tokens read in one step where nobody says. */
+    default int defaultChunk() {
+        return 256;
+    }
+
+    /**
+     * Called before anything of a model is allocated or loaded.
+     *
+     * @throws griffin.error.DeviceMemoryException when it will not fit, saying what is needed, what is free and what would fit
+     */
+    default void requireMemory(MemoryNeed need) {}
+
+    /**
+     * What a user may want to know about speed and memory, in the order of telling, such as the share of the bandwidth that is used.
+     *
+     * @param tokensPerSecond of decoding one sequence, as measured
+     */
+    default Map<String, String> statistics(double tokensPerSecond) {
+        return Map.of();
+    }
+
     // ---- memory: everything is allocated before the first step; nothing moves or grows afterwards
 
     /**
@@ -34,7 +64,7 @@ public interface Backend extends AutoCloseable {
      */
     Weight load(WeightRole role, TensorPart... parts);
 
-    /** Allocates a zero-filled matrix [rows, columns] of F32 or I32. */
+    /** Allocates a zero-filled matrix [rows, columns] of F32, I32 or {@link #operandType}. */
     Buffer allocate(DType type, int rows, int columns);
 
     /** Copies row-major elements of the buffer's type into the buffer. {@code source} holds at least {@code target.bytes()}. */
@@ -49,7 +79,7 @@ public interface Backend extends AutoCloseable {
     /** Copies one sequence's whole state to another slot (a fork). */
     void copySlot(StateBuffers states, int from, int to);
 
-    /** Writes a slot's state in the order of {@link StateLayout}; {@code out} holds {@link StateLayout#bytes()}. */
+    /** Writes a slot's state, in float32 and the order of {@link StateLayout}; {@code out} holds {@link StateLayout#bytes()}. */
     void exportSlot(StateBuffers states, int slot, MemorySegment out);
 
     /** The inverse of {@link #exportSlot}. */
@@ -110,12 +140,16 @@ public interface Backend extends AutoCloseable {
     /**
      * Marks the step's tokens as seen, then chooses the next token of every sequence that has an output row, from its row of
      * logits [S, V], by the sequence's {@link griffin.sampling.SamplingParams}. {@code seen} [slots, ceil(V/32)] I32.
+     *
+     * <p>No token is chosen where a logit of the row is NaN or the largest of them is infinite: the result is
+     * {@link StepResult#NOT_FINITE}, without log-probabilities, and {@link #advance} ends the sequence as FAILED. Other rows are
+     * chosen for as ever, and single logits of minus infinity are tokens that cannot come.
      */
     void sample(Step step, Buffer logits, Buffer seen);
 
     /**
      * Turns the step into the next decode step: each sequence that sampled a token gets one row with that token at the next
-     * position, unless it ended (end id, limit, cancelled): then its row is parked on the scrap slot, so that its state keeps
+     * position, unless it ended (end id, limit, cancelled, failed): then its row is parked on the scrap slot, so that its state keeps
      * exactly the tokens that were reported. Sequences without an output row are parked, too.
      */
     void advance(Step step);

@@ -3,7 +3,7 @@ package griffin.backend;
 /** A matrix in device memory that never moves. Views share the memory of what they were cut from. */
 public interface Buffer {
 
-    /** F32 or I32. */
+    /** F32, I32 or the backend's {@link Backend#operandType}. */
     DType type();
 
     int rows();

@@ -7,8 +7,8 @@ import java.util.List;
  *
  * @param layout shape of one slot
  * @param slots  usable slots
- * @param h      per recurrent layer [slots + 1, E]
- * @param conv   per recurrent layer [(slots + 1) (C-1), E]
+ * @param h      per recurrent layer [slots + 1, E], F32
+ * @param conv   per recurrent layer [(slots + 1) (C-1), E], of the backend's operand type, as are keys and values
  * @param keys   per attention layer [(slots + 1) W, K], rotated, row = position mod W
  * @param values per attention layer, like keys
  * @param seen   [slots + 1, ceil(V/32)] I32

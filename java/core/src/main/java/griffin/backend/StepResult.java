@@ -1,5 +1,7 @@
 package griffin.backend;
 
+import java.util.Arrays;
+
 /** What {@link Backend#sample} chose in one run, per sequence of the step; reused between runs. */
 public final class StepResult {
 
@@ -7,9 +9,12 @@ public final class StepResult {
     public static final int MAX_ALTERNATIVES = 20;
 
     /** Why a row goes on or has ended, as device data. */
-    public static final int RUNNING = 0, ENDED = 1, LIMIT = 2, CANCELLED = 3, PARKED = 4;
+    public static final int RUNNING = 0, ENDED = 1, LIMIT = 2, CANCELLED = 3, PARKED = 4, FAILED = 5;
 
-    /** The sampled token [S], or -1 where nothing was sampled. */
+    /** Instead of a token's id: the logits were such that no token can be chosen ({@link Backend#sample} says which). */
+    public static final int NOT_FINITE = -2;
+
+    /** The sampled token [S], -1 where nothing was sampled, or {@link #NOT_FINITE}. */
     public final int[] ids;
     /** Its natural log-probability [S] under the unmodified distribution, NaN where it was not asked for. */
     public final float[] logProbabilities;
@@ -17,7 +22,7 @@ public final class StepResult {
     public final int[] alternativeIds;
     /** Their log-probabilities [S, MAX_ALTERNATIVES]. */
     public final float[] alternativeLogProbabilities;
-    /** RUNNING, ENDED (an end id was sampled), LIMIT, CANCELLED or PARKED [S]. */
+    /** RUNNING, ENDED (an end id was sampled), LIMIT, CANCELLED, PARKED or FAILED (the logits were not finite) [S]. */
     public final int[] status;
 
     public StepResult(int sequences) {
@@ -26,6 +31,14 @@ public final class StepResult {
         alternativeIds = new int[sequences * MAX_ALTERNATIVES];
         alternativeLogProbabilities = new float[sequences * MAX_ALTERNATIVES];
         status = new int[sequences];
+    }
+
+    /** Reports that no token could be chosen for sequence {@code s}: no log-probability, no alternatives. */
+    public void setNotFinite(int s) {
+        ids[s] = NOT_FINITE;
+        logProbabilities[s] = Float.NaN;
+        Arrays.fill(alternativeIds, s * MAX_ALTERNATIVES, (s + 1) * MAX_ALTERNATIVES, -1);
+        Arrays.fill(alternativeLogProbabilities, s * MAX_ALTERNATIVES, (s + 1) * MAX_ALTERNATIVES, Float.NEGATIVE_INFINITY);
     }
 
     /** Copies all of {@code other}, which has as many sequences. */

@@ -3,11 +3,13 @@ package griffin.model;
 import griffin.backend.AttentionShape;
 import griffin.backend.Backend;
 import griffin.backend.Buffer;
+import griffin.backend.MemoryNeed;
 import griffin.backend.Rows;
 import griffin.backend.StateBuffers;
 import griffin.backend.StateLayout;
 import griffin.backend.Step;
 import griffin.weights.WeightFiles;
+import java.util.function.LongConsumer;
 
 /**
  * A Griffin model bound to a backend: its weights, and the one forward pass, for prompts, chunks of prompts and single tokens, of one or
@@ -26,9 +28,14 @@ public final class GriffinModel {
      * @throws griffin.error.ModelFormatException when a tensor is missing or does not fit the configuration
      */
     public GriffinModel(Backend backend, GriffinConfig config, WeightFiles files) {
+        this(backend, config, files, bytes -> {});
+    }
+
+    /** The same, telling after each weight how many bytes of the files it had. */
+    public GriffinModel(Backend backend, GriffinConfig config, WeightFiles files, LongConsumer loaded) {
         this.backend = backend;
         this.config = config;
-        weights = GriffinWeights.load(backend, config, files);
+        weights = GriffinWeights.load(backend, config, files, loaded);
         attentionShape = new AttentionShape(config.heads(), config.headWidth(), config.window(), config.rotaryWidth(), config.ropeTheta());
     }
 
@@ -40,6 +47,32 @@ public final class GriffinModel {
     public static StateLayout stateLayout(GriffinConfig c) {
         return new StateLayout(c.recurrentLayers(), c.attentionLayers(), c.lruWidth(), c.convTaps() - 1, c.window(), c.headWidth(),
                 c.vocabulary());
+    }
+
+    /**
+     * What a model takes of a device.
+     *
+     * @param slots        sequences that can be open at once
+     * @param maxRows      M: token rows of one step
+     * @param maxSequences S: sequences of one step
+     */
+    public static MemoryNeed memoryNeed(GriffinConfig c, int slots, int maxRows, int maxSequences) {
+        long gates = 2L * c.lruWidth() * c.gateWidth();
+        long recurrent = 3L * c.lruWidth() * c.width() + gates;
+        long attention = (2L * c.heads() + 2) * c.headWidth() * c.width();
+        long products = c.recurrentLayers() * recurrent + c.attentionLayers() * attention + 3L * c.layers() * c.mlpWidth() * c.width()
+                + (c.tied() ? 1L : 2L) * c.vocabulary() * c.width();
+        return new MemoryNeed(products, c.parameters() - products, stateLayout(c), slots, maxRows, Workspace.operandColumns(c),
+                Workspace.floatColumns(c), ModelRunner.logitsRows(maxRows, maxSequences));
+    }
+
+    /**
+     * Reads the headers of all tensors and loads nothing.
+     *
+     * @throws griffin.error.ModelFormatException when a tensor is missing or does not fit the configuration
+     */
+    public static void requireWeights(GriffinConfig config, WeightFiles files) {
+        GriffinWeights.require(config, files);
     }
 
     /** All that a step needs beside the states; reused by every step of at most {@code maxRows} rows. */

@@ -11,6 +11,7 @@ import griffin.weights.Tensor;
 import griffin.weights.WeightFiles;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongConsumer;
 
 /**
  * A model's weights as a backend holds them, under the names of the safetensors files. Products that share an input are one weight: x|y,
@@ -32,12 +33,28 @@ record GriffinWeights(Weight embedding, Weight head, Weight finalNorm, List<Laye
     /** Attention block: q|k|v [(H+2) K, D], out [D, H K] + [D]. */
     record Attention(Weight qkv, Weight out, Weight outBias) {}
 
-    static GriffinWeights load(Backend backend, GriffinConfig config, WeightFiles files) {
-        return new Loader(backend, config, files).load();
+    static GriffinWeights load(Backend backend, GriffinConfig config, WeightFiles files, LongConsumer loaded) {
+        return new Loader((role, parts) -> {
+            Weight weight = backend.load(role, parts);
+            for (TensorPart part : parts) {
+                loaded.accept(part.data().byteSize());
+            }
+            return weight;
+        }, config, files).load();
     }
 
-    /** Requires every tensor with its shape and hands it to the backend. */
-    private record Loader(Backend backend, GriffinConfig c, WeightFiles files) {
+    /** Requires every tensor with its shape, as {@link #load} does, and loads none. */
+    static void require(GriffinConfig config, WeightFiles files) {
+        new Loader((role, parts) -> null, config, files).load();
+    }
+
+    /** Takes the parts of one weight; the backend's {@code load}, or nothing. */
+    private interface Taker {
+        Weight take(WeightRole role, TensorPart... parts);
+    }
+
+    /** Requires every tensor with its shape and hands it on. */
+    private record Loader(Taker taker, GriffinConfig c, WeightFiles files) {
 
         GriffinWeights load() {
             Weight embedding = load(WeightRole.EMBEDDING, part("model.embed_tokens.weight", c.vocabulary(), c.width()));
@@ -95,7 +112,7 @@ record GriffinWeights(Weight embedding, Weight head, Weight finalNorm, List<Laye
         }
 
         private Weight load(WeightRole role, TensorPart... parts) {
-            return backend.load(role, parts);
+            return taker.take(role, parts);
         }
 
         private TensorPart part(String name, long... shape) {

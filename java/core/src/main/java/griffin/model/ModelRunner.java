@@ -37,7 +37,7 @@ public final class ModelRunner {
         this.backend = backend;
         this.model = model;
         this.states = states;
-        headRows = Math.max(maxSequences, Math.min(SCORED_ROWS, maxRows));
+        headRows = logitsRows(maxRows, maxSequences);
         step = backend.allocateStep(maxRows, maxSequences, states.scrapSlot());
         plan = new StepPlan(maxRows, maxSequences);
         workspace = model.workspace(maxRows, headRows);
@@ -56,6 +56,11 @@ public final class ModelRunner {
             int from = i * headRows;
             heads[i] = backend.record(step, () -> head(from));
         }
+    }
+
+    /** Rows of logits that a runner keeps at once. */
+    static int logitsRows(int maxRows, int maxSequences) {
+        return Math.max(maxSequences, Math.min(SCORED_ROWS, maxRows));
     }
 
     private void forward(GriffinModel.LayerObserver observer) {

@@ -5,7 +5,8 @@ import griffin.backend.Buffer;
 import griffin.backend.DType;
 
 /**
- * The float32 buffers of a step, for at most M rows of which at most O have their logits computed at once.
+ * The buffers of a step, for at most M rows of which at most O have their logits computed at once. What is handed to a product, the
+ * recurrence or the attention has the backend's operand type; residual, delta, selected and logits are float32.
  *
  * @param residual  [M, D] the residual stream
  * @param normed    [M, D] a block's input
@@ -24,22 +25,36 @@ record Workspace(Buffer residual, Buffer normed, Buffer delta, Buffer xy, Buffer
         Buffer selected, Buffer selectedMixed, Buffer hidden, Buffer logits) {
 
     static Workspace allocate(Backend backend, GriffinConfig c, int maxRows, int maxLogits) {
-        int attended = c.heads() * c.headWidth();
-        int mixed = Math.max(c.lruWidth(), attended);
-        return new Workspace(rows(backend, maxRows, c.width()), rows(backend, maxRows, c.width()), rows(backend, maxRows, c.width()),
-                rows(backend, maxRows, 2 * c.lruWidth()), rows(backend, maxRows, c.lruWidth()), rows(backend, maxRows, mixed),
-                rows(backend, maxRows, attended + 2 * c.headWidth()), rows(backend, maxRows, 2 * c.mlpWidth()),
-                rows(backend, maxRows, c.width()), rows(backend, maxRows, mixed), rows(backend, maxRows, c.width()),
-                rows(backend, maxLogits, c.vocabulary()));
+        DType operand = backend.operandType();
+        int mixed = mixedWidth(c);
+        return new Workspace(backend.allocate(DType.F32, maxRows, c.width()), backend.allocate(operand, maxRows, c.width()),
+                backend.allocate(DType.F32, maxRows, c.width()), backend.allocate(operand, maxRows, 2 * c.lruWidth()),
+                backend.allocate(operand, maxRows, c.lruWidth()), backend.allocate(operand, maxRows, mixed),
+                backend.allocate(operand, maxRows, qkvWidth(c)), backend.allocate(operand, maxRows, 2 * c.mlpWidth()),
+                backend.allocate(DType.F32, maxRows, c.width()), backend.allocate(operand, maxRows, mixed),
+                backend.allocate(operand, maxRows, c.width()), backend.allocate(DType.F32, maxLogits, c.vocabulary()));
     }
 
-    private static Buffer rows(Backend backend, int rows, int columns) {
-        return backend.allocate(DType.F32, rows, columns);
+    private static int mixedWidth(GriffinConfig c) {
+        return Math.max(c.lruWidth(), c.heads() * c.headWidth());
+    }
+
+    private static int qkvWidth(GriffinConfig c) {
+        return (c.heads() + 2) * c.headWidth();
+    }
+
+    /** Columns of all operand buffers together. */
+    static long operandColumns(GriffinConfig c) {
+        return 2L * c.width() + 3L * c.lruWidth() + 2L * mixedWidth(c) + qkvWidth(c) + 2L * c.mlpWidth();
+    }
+
+    /** Columns of the float32 buffers together, logits aside. */
+    static long floatColumns(GriffinConfig c) {
+        return 3L * c.width();
     }
 
     long bytes() {
         return residual.bytes() + normed.bytes() + delta.bytes() + xy.bytes() + conv.bytes() + mixed.bytes() + qkv.bytes()
-                + gateAndUp.bytes()
-                + selected.bytes() + selectedMixed.bytes() + hidden.bytes() + logits.bytes();
+                + gateAndUp.bytes() + selected.bytes() + selectedMixed.bytes() + hidden.bytes() + logits.bytes();
     }
 }

@@ -3,6 +3,7 @@ package griffin.session;
 import griffin.backend.StepPlan;
 import griffin.backend.StepResult;
 import griffin.error.InvalidRequestException;
+import griffin.error.ModelFormatException;
 import griffin.model.ModelRunner;
 import griffin.sampling.SamplingParams;
 import java.lang.foreign.MemorySegment;
@@ -100,6 +101,7 @@ public final class Sequence implements AutoCloseable {
      * @param endIds   ids that end the generation
      * @param progress told after each chunk, or null
      * @return why it ended; {@code CANCELLED} when {@code progress} stopped the reading
+     * @throws ModelFormatException when the logits are not finite, so that no token can be chosen
      */
     public Finish generate(int[] prompt, SamplingParams params, int maxTokens, int[] endIds, TokenSink sink, PromptProgress progress) {
         check(prompt);
@@ -137,8 +139,7 @@ public final class Sequence implements AutoCloseable {
         long ticket = runner.generate();
         fed(input, at, input.length);
         if (progress != null && !progress.read(prompt.length, prompt.length)) {
-            runner.await(ticket, result);
-            held = result.ids[0];
+            held = sampled(ticket);
             return Finish.CANCELLED;
         }
         return decode(ticket, sink);
@@ -204,8 +205,7 @@ public final class Sequence implements AutoCloseable {
     private Finish decode(long ticket, TokenSink sink) {
         long running = ticket;
         while (true) {
-            runner.await(running, result);
-            int id = result.ids[0];
+            int id = sampled(running);
             if (result.status[0] == StepResult.ENDED) {
                 held = id;
                 return Finish.END_ID;
@@ -222,6 +222,17 @@ public final class Sequence implements AutoCloseable {
             single[0] = id;
             fed(single, 0, 1);
         }
+    }
+
+    /** Waits for a run and returns the token it sampled. */
+    private int sampled(long ticket) {
+        runner.await(ticket, result);
+        if (result.ids[0] == StepResult.NOT_FINITE) {
+            throw new ModelFormatException("the logits after token " + consumed + " of the session are not finite, so no token can follow: "
+                    + "the model's weights, or the state that was resumed, hold NaN, infinite or absurdly large numbers; "
+                    + "griffin-run info --check reads every weight and names the tensors that do");
+        }
+        return result.ids[0];
     }
 
     /** The pending token, if any, followed by the prompt. */

@@ -133,6 +133,16 @@ public final class Tokenizer {
         return id < 0 ? OptionalInt.empty() : OptionalInt.of(id);
     }
 
+    /**
+     * The id that {@link #id} would give after reading the file, for the price of the file's beginning where that declares the token.
+     *
+     * @param file names the file in messages
+     * @throws ModelFormatException if what was read of it is malformed
+     */
+    public static OptionalInt findId(InputStream json, String file, String token) {
+        return TokenizerReader.findId(json, file, token);
+    }
+
     /** Number of tokens; ids are {@code 0} to {@code vocabularySize() - 1}. */
     public int vocabularySize() {
         return vocabulary.size();

@@ -10,6 +10,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 
 /**
  * Reads {@code tokenizer.json}. Vocabulary and merges, the bulk of the file, are streamed into arrays that grow with what
@@ -50,6 +51,29 @@ final class TokenizerReader {
 
     static Tokenizer read(InputStream json, String file) {
         return new TokenizerReader(Json.bytes(json, file), file).read();
+    }
+
+    /** Looks among the added tokens, which Gemma's file has before the bulk of it; else in all of it. */
+    static OptionalInt findId(InputStream input, String file, String token) {
+        byte[] bytes = Json.bytes(input, file);
+        JsonScanner json = new JsonScanner(bytes, file);
+        json.expect('{', "the document to be an object");
+        for (boolean more = json.any('}'); more; more = json.more('}')) {
+            String name = json.name();
+            if (name.equals("model")) {
+                break;
+            }
+            Object section = new JsonTree(json).value();
+            if (name.equals("added_tokens") && section instanceof List<?> list) {
+                for (Object added : list) {
+                    if (added instanceof Map<?, ?> fields && token.equals(fields.get("content")) && fields.get("id") instanceof Long id
+                            && id >= 0 && id <= Integer.MAX_VALUE) {
+                        return OptionalInt.of(id.intValue());
+                    }
+                }
+            }
+        }
+        return new TokenizerReader(bytes, file).read().id(token);
     }
 
     private Tokenizer read() {

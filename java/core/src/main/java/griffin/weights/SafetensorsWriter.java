@@ -16,7 +16,8 @@ import java.util.Set;
 
 /**
  * Writes a safetensors file without ever holding its data: declare all tensors, then append their bytes in the same order, then
- * {@link #finish()}, with which the file appears whole; closing an unfinished writer leaves an old target as it was. Input-output errors are {@link UncheckedIOException}s.
+ * {@link #finish()}, with which the file appears whole; closing an unfinished writer leaves an old target as it was.
+ * Input-output errors are {@link UncheckedIOException}s.
  */
 public final class SafetensorsWriter implements AutoCloseable {
 

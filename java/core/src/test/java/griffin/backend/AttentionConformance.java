@@ -2,7 +2,6 @@ package griffin.backend;
 
 import static griffin.backend.Conformance.pick;
 import static griffin.backend.Conformance.sameBits;
-import static griffin.backend.Side.normal;
 
 import java.util.Arrays;
 import java.util.Random;
@@ -17,8 +16,8 @@ interface AttentionConformance extends Conformance {
         return new StateLayout(0, 1, 1, 1, shape.window(), shape.headDim(), 32);
     }
 
-    private static float[][] ring(Random random, AttentionShape shape) {
-        float[][] slots = new float[SLOTS + 1][];
+    private float[][] ring(Random random, AttentionShape shape, int count) {
+        float[][] slots = new float[count + 1][];
         Arrays.setAll(slots, slot -> normal(random, (int) layout(shape).bytes() / 4, 1));
         return slots;
     }
@@ -31,8 +30,8 @@ interface AttentionConformance extends Conformance {
 
     /** Untouched rings of slots that are not in the plan. */
     private static float[] rings(Side side, StepPlan plan, StateBuffers states, float[][] before, boolean changes) {
-        float[][] out = new float[SLOTS + 1][];
-        for (int slot = 0; slot <= SLOTS; slot++) {
+        float[][] out = new float[before.length][];
+        for (int slot = 0; slot < before.length; slot++) {
             out[slot] = side.export(states, slot);
             int wanted = slot;
             if (!changes || java.util.stream.IntStream.range(0, plan.sequences()).noneMatch(q -> plan.slot(q) == wanted)) {
@@ -52,7 +51,7 @@ interface AttentionConformance extends Conformance {
             float[] magnitude = new float[qkv.length];
             Arrays.fill(magnitude, largest(qkv));
             compare("rotate " + shape, tolerances().rotate(), magnitude, side -> {
-                Side.Framed x = side.input(qkv, shape.qkvWidth());
+                Side.Framed x = side.operandInput(qkv, shape.qkvWidth());
                 side.backend.rotate(side.step(plan, SLOTS), shape, x.view);
                 return x.written(plan.rows());
             });
@@ -88,17 +87,37 @@ interface AttentionConformance extends Conformance {
         attend(random, real, decode, 1);
     }
 
+    /** The released models' attention on either side of the place where the window is full and the ring begins anew. */
+    @Test
+    default void windowAttentionOfTheReleasedModelsAroundTheWrap() {
+        Random random = random();
+        AttentionShape real = new AttentionShape(10, 256, 2048, 128, 10_000);
+        float[][] ring = ring(random, real, 2);
+        StepPlan across = new StepPlan(4, 2);
+        across.add(1, 2046, new int[3], 0, 3, StepPlan.Outputs.LAST);
+        across.add(0, 3 * 2048, new int[1], 0, 1, StepPlan.Outputs.LAST);
+        attend(random, real, across, 1, ring);
+        StepPlan after = new StepPlan(3, 2);
+        after.add(0, 2048, new int[1], 0, 1, StepPlan.Outputs.LAST);
+        after.add(1, 2 * 2048 - 1, new int[2], 0, 2, StepPlan.Outputs.LAST);
+        attend(random, real, after, 1, ring);
+    }
+
     private void attend(Random random, AttentionShape shape, StepPlan plan, double size) {
+        attend(random, shape, plan, size, ring(random, shape, SLOTS));
+    }
+
+    private void attend(Random random, AttentionShape shape, StepPlan plan, double size, float[][] ring) {
+        int scrap = ring.length - 1;
         float[] qkv = normal(random, plan.rows() * shape.qkvWidth(), size);
-        float[][] ring = ring(random, shape);
-        float[] magnitude = Conformance.filled(plan.rows() * shape.heads() * shape.headDim() + (SLOTS + 1) * ring[0].length,
+        float[] magnitude = Conformance.filled(plan.rows() * shape.heads() * shape.headDim() + ring.length * ring[0].length,
                 Math.max(largest(qkv), largest(Conformance.joined(ring))));
         double score = largest(qkv) * magnitude[0] * Math.sqrt(shape.headDim());
         compare("windowAttention " + shape, tolerances().windowAttention(shape.headDim(), shape.window(), score), magnitude, side -> {
             StateBuffers states = side.states(layout(shape), ring);
-            Side.Framed out = side.output(plan.rows() + 1, shape.heads() * shape.headDim());
-            Side.Framed in = side.input(qkv, shape.qkvWidth());
-            side.backend.windowAttention(side.step(plan, SLOTS), shape, in.view, states.keys().get(0), states.values().get(0), out.view);
+            Side.Framed out = side.operandOutput(plan.rows() + 1, shape.heads() * shape.headDim());
+            Side.Framed in = side.operandInput(qkv, shape.qkvWidth());
+            side.backend.windowAttention(side.step(plan, scrap), shape, in.view, states.keys().get(0), states.values().get(0), out.view);
             sameBits("qkv", qkv, in.written(plan.rows()));
             return Conformance.joined(out.written(plan.rows()), rings(side, plan, states, ring, false));
         });
@@ -111,10 +130,10 @@ interface AttentionConformance extends Conformance {
             AttentionShape shape = shape(random);
             StepPlan plan = Conformance.sequences(random, SLOTS, shape.window(), 32);
             float[] qkv = normal(random, plan.rows() * shape.qkvWidth(), 1);
-            float[][] ring = ring(random, shape);
+            float[][] ring = ring(random, shape, SLOTS);
             same("storeKeys " + shape, side -> {
                 StateBuffers states = side.states(layout(shape), ring);
-                side.backend.storeKeys(side.step(plan, SLOTS), shape, side.input(qkv, shape.qkvWidth()).view, states.keys().get(0),
+                side.backend.storeKeys(side.step(plan, SLOTS), shape, side.operandInput(qkv, shape.qkvWidth()).view, states.keys().get(0),
                         states.values().get(0));
                 return rings(side, plan, states, ring, true);
             });
@@ -128,8 +147,12 @@ interface AttentionConformance extends Conformance {
             AttentionShape shape = shape(random);
             StepPlan plan = Conformance.sequences(random, SLOTS, shape.window(), 32);
             float[] qkv = normal(random, plan.rows() * shape.qkvWidth(), 1);
-            float[][] ring = ring(random, shape);
-            Conformance.close("attention " + shape, tolerances().fusion(), null,
+            float[][] ring = ring(random, shape, SLOTS);
+            double largest = Math.max(largest(qkv), largest(Conformance.joined(ring)));
+            float[] magnitudes = Conformance.filled(plan.rows() * shape.heads() * shape.headDim() + (SLOTS + 1) * ring[0].length,
+                    (float) largest);
+            Conformance.close("attention " + shape, tolerances().fusion(tolerances().windowAttention(shape.headDim(), shape.window(),
+                    largest * largest * Math.sqrt(shape.headDim()))), magnitudes,
                     attention(new DefaultFusions(device().backend), shape, plan, qkv, ring),
                     attention(device().backend, shape, plan, qkv, ring));
         }
@@ -138,8 +161,8 @@ interface AttentionConformance extends Conformance {
     private static float[] attention(Backend backend, AttentionShape shape, StepPlan plan, float[] qkv, float[][] ring) {
         Side side = new Side(backend, 4);
         StateBuffers states = side.states(layout(shape), ring);
-        Side.Framed out = side.output(plan.rows() + 1, shape.heads() * shape.headDim());
-        backend.attention(side.step(plan, SLOTS), shape, side.input(qkv, shape.qkvWidth()).view, states.keys().get(0),
+        Side.Framed out = side.operandOutput(plan.rows() + 1, shape.heads() * shape.headDim());
+        backend.attention(side.step(plan, SLOTS), shape, side.operandInput(qkv, shape.qkvWidth()).view, states.keys().get(0),
                 states.values().get(0), out.view);
         return Conformance.joined(out.written(plan.rows()), rings(side, plan, states, ring, true));
     }

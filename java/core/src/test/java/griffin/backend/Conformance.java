@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import griffin.Seed;
+import griffin.weights.BFloat16;
 import java.util.Random;
 import java.util.function.Function;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -20,10 +21,22 @@ interface Conformance {
 
     Side reference();
 
+    /** Operand type of the device under test. */
+    DType operands();
+
     Tolerances tolerances();
 
     default Random random() {
         return Seed.random(StackWalker.getInstance().walk(frames -> frames.skip(1).findFirst().orElseThrow().getMethodName()));
+    }
+
+    /** Normal numbers; with BF16 operands such as they can hold, so that both sides start from the same. */
+    default float[] normal(Random random, int count, double deviation) {
+        float[] out = Side.normal(random, count, deviation);
+        for (int i = 0; i < count && operands() == DType.BF16; i++) {
+            out[i] = BFloat16.round(out[i]);
+        }
+        return out;
     }
 
     /** Runs a closure on both sides; it returns one result or several parts after each other. */
@@ -40,7 +53,7 @@ interface Conformance {
     static void close(String what, Tolerances.Tolerance tolerance, float[] magnitudes, float[] expected, float[] found) {
         assertEquals(expected.length, found.length, what);
         for (int i = 0; i < expected.length; i++) {
-            double allowed = tolerance.at(magnitudes == null ? Math.abs(expected[i]) : magnitudes[i]);
+            double allowed = tolerance.at(magnitudes == null ? Math.abs(expected[i]) : magnitudes[i], expected[i]);
             boolean equal = expected[i] == found[i] || Float.isNaN(expected[i]) && Float.isNaN(found[i]);
             double difference = Math.abs((double) expected[i] - found[i]);
             assertTrue(equal || difference <= allowed,

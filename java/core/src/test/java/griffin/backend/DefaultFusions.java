@@ -11,6 +11,11 @@ record DefaultFusions(Backend of) implements Backend {
     }
 
     @Override
+    public DType operandType() {
+        return of.operandType();
+    }
+
+    @Override
     public Weight load(WeightRole role, TensorPart... parts) {
         return of.load(role, parts);
     }

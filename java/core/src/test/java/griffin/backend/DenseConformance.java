@@ -3,7 +3,6 @@ package griffin.backend;
 import static griffin.backend.Conformance.filled;
 import static griffin.backend.Conformance.pick;
 import static griffin.backend.Side.absolute;
-import static griffin.backend.Side.normal;
 import static griffin.backend.Side.part;
 
 import java.util.Arrays;
@@ -51,7 +50,7 @@ interface DenseConformance extends Conformance {
     private static float[][] norm(Side side, StepPlan plan, float[] residual, float[] delta, TensorPart scale, int width) {
         int rows = plan.rows();
         Side.Framed x = side.input(residual, width);
-        Side.Framed out = side.output(rows + 1, width);
+        Side.Framed out = side.operandOutput(rows + 1, width);
         side.backend.addRmsNorm(side.step(plan, 1).rows(), x.view, delta == null ? null : side.input(delta, width).view,
                 side.weight(WeightRole.NORM, scale), 1e-6f, out.view);
         return new float[][] {x.written(rows), out.written(rows)};
@@ -91,14 +90,18 @@ interface DenseConformance extends Conformance {
         x[random.nextInt(x.length)] = -0f;
         TensorPart bias = biased ? part(DType.F32, 1, outputs, normal(random, outputs, Math.scalb(1, power))) : null;
         TensorPart[] magnitudes = Arrays.stream(parts).map(Side::absolute).toArray(TensorPart[]::new);
-        float[] magnitude = product(reference(), absolute(x), magnitudes, bias == null ? null : absolute(bias), rows, outputs);
+        boolean operand = random.nextBoolean();
+        float[] magnitude = product(reference(), absolute(x), magnitudes, bias == null ? null : absolute(bias), rows, outputs, false);
         String what = "linear [" + outputs + ", " + inputs + "] x " + rows + " of " + Arrays.stream(parts).map(TensorPart::dtype).toList();
-        compare(what, tolerances().linear(parts[0].dtype(), inputs), magnitude, side -> product(side, x, parts, bias, rows, outputs));
+        Tolerances.Tolerance tolerance = tolerances().linear(parts[0].dtype(), inputs);
+        compare(what, operand ? tolerances().operand(tolerance) : tolerance, magnitude,
+                side -> product(side, x, parts, bias, rows, outputs, operand));
     }
 
-    private static float[] product(Side side, float[] x, TensorPart[] parts, TensorPart bias, int rows, int outputs) {
-        Side.Framed out = side.output(rows + 1, outputs);
-        side.backend.linear(side.step(Conformance.rows(rows), 1).rows(), side.input(x, parts[0].columns()).view,
+    private static float[] product(Side side, float[] x, TensorPart[] parts, TensorPart bias, int rows, int outputs,
+            boolean operand) {
+        Side.Framed out = operand ? side.operandOutput(rows + 1, outputs) : side.output(rows + 1, outputs);
+        side.backend.linear(side.step(Conformance.rows(rows), 1).rows(), side.operandInput(x, parts[0].columns()).view,
                 side.weight(WeightRole.LINEAR, parts), bias == null ? null : side.weight(WeightRole.BIAS, bias), out.view);
         return out.written(rows);
     }
@@ -115,7 +118,7 @@ interface DenseConformance extends Conformance {
                 int from = Math.min(slice[0], 8);
                 Step step = side.step(Conformance.rows(7), 1);
                 side.backend.linear(step.outputs().slice(slice[0], Math.min(slice[1], step.maxRows() - slice[0])),
-                        side.input(x, 33).view.rows(from, 9 - from), side.weight(WeightRole.LINEAR, w), null, out.view);
+                        side.operandInput(x, 33).view.rows(from, 9 - from), side.weight(WeightRole.LINEAR, w), null, out.view);
                 return out.written(live);
             });
         }
@@ -137,9 +140,9 @@ interface DenseConformance extends Conformance {
                 String what = "gatedGelu " + width + " of size " + size;
                 for (String target : new String[] {"out", "up", "gate"}) {
                     compare(what + " into " + target, tolerances().gatedGelu(), magnitude, side -> {
-                        Side.Framed g = side.input(gate, width);
-                        Side.Framed u = side.input(up, width);
-                        Side.Framed out = target.equals("out") ? side.output(4, width) : target.equals("up") ? u : g;
+                        Side.Framed g = side.operandInput(gate, width);
+                        Side.Framed u = side.operandInput(up, width);
+                        Side.Framed out = target.equals("out") ? side.operandOutput(4, width) : target.equals("up") ? u : g;
                         side.backend.gatedGelu(side.step(Conformance.rows(3), 1).rows(), g.view, u.view, out.view);
                         return out.written(3);
                     });
@@ -166,7 +169,7 @@ interface DenseConformance extends Conformance {
 
     private static float[] capped(Side side, float[] x, TensorPart table, float cap, int vocabulary, int width) {
         Side.Framed out = side.output(5, vocabulary);
-        side.backend.logits(side.step(Conformance.rows(4), 1).outputs(), side.input(x, width).view,
+        side.backend.logits(side.step(Conformance.rows(4), 1).outputs(), side.operandInput(x, width).view,
                 side.weight(WeightRole.EMBEDDING, table), cap, out.view);
         return out.written(4);
     }
@@ -180,10 +183,11 @@ interface DenseConformance extends Conformance {
         TensorPart[] w = {part(DType.BF16, f, d, normal(random, f * d, 0.2)), part(DType.F16, f, d, normal(random, f * d, 0.2)),
             part(DType.F32, d, f, normal(random, d * f, 0.2)), part(DType.F32, 1, 2 * f, normal(random, 2 * f, 0.2)),
             part(DType.F32, 1, d, normal(random, d, 0.2))};
-        Conformance.close("gatedMlp", tolerances().fusion(), null, mlp(new DefaultFusions(device().backend), x, w, d, f),
+        double rounding = operands() == DType.BF16 ? 2 * 0x1p-9 : 64 * Tolerances.EPS;
+        Tolerances.Tolerance tolerance = new Tolerances.Tolerance(0, rounding * Math.sqrt(f));
+        Conformance.close("gatedMlp", tolerances().fusion(tolerance), null, mlp(new DefaultFusions(device().backend), x, w, d, f),
                 mlp(device().backend, x, w, d, f));
-        compare("gatedMlp against the reference", new Tolerances.Tolerance(0, 64 * Tolerances.EPS * Math.sqrt(f)), null,
-                side -> mlp(side.backend, x, w, d, f));
+        compare("gatedMlp against the reference", tolerance, null, side -> mlp(side.backend, x, w, d, f));
     }
 
     private static float[] mlp(Backend backend, float[] x, TensorPart[] w, int d, int f) {
@@ -191,7 +195,8 @@ interface DenseConformance extends Conformance {
         MlpWeights weights = new MlpWeights(side.weight(WeightRole.LINEAR, w[0], w[1]), side.weight(WeightRole.BIAS, w[3]),
                 side.weight(WeightRole.LINEAR, w[2]), side.weight(WeightRole.BIAS, w[4]));
         Side.Framed out = side.output(4, d);
-        backend.gatedMlp(side.step(Conformance.rows(3), 1).rows(), side.input(x, d).view, weights, side.output(4, 2 * f).view, out.view);
+        backend.gatedMlp(side.step(Conformance.rows(3), 1).rows(), side.operandInput(x, d).view, weights,
+                side.operandOutput(4, 2 * f).view, out.view);
         return out.written(3);
     }
 }

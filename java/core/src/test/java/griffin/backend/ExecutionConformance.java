@@ -1,7 +1,6 @@
 package griffin.backend;
 
 import static griffin.backend.Conformance.sameBits;
-import static griffin.backend.Side.normal;
 import static griffin.backend.Side.part;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -80,9 +79,11 @@ interface ExecutionConformance extends Conformance {
             int width = Conformance.pick(random, SIZES);
             StepPlan plan = Conformance.sequences(random, 4, 5, 32);
             float[] in = normal(random, plan.rows() * width, 1);
+            boolean operand = i % 2 == 0;
             same("selectRows", side -> {
-                Side.Framed out = side.output(plan.rows(), width);
-                side.backend.selectRows(side.step(plan, 4), side.input(in, width).view, out.view);
+                Side.Framed out = operand ? side.operandOutput(plan.rows(), width) : side.output(plan.rows(), width);
+                Side.Framed from = operand ? side.operandInput(in, width) : side.input(in, width);
+                side.backend.selectRows(side.step(plan, 4), from.view, out.view);
                 return out.written(plan.outputs());
             });
         }
@@ -96,7 +97,7 @@ interface ExecutionConformance extends Conformance {
         Weight norm = side.weight(WeightRole.NORM, part(DType.F32, 1, 33, normal(random, 33, 1)));
         Step step = side.backend.allocateStep(40, 4, 4);
         Side.Framed x = side.output(40, 33);
-        Side.Framed y = side.output(40, 33);
+        Side.Framed y = side.operandOutput(40, 33);
         Runnable operations = () -> {
             side.backend.embed(step, table, 2, x.view);
             side.backend.addRmsNorm(step.rows(), x.view, null, norm, 1e-6f, y.view);
@@ -162,13 +163,17 @@ interface ExecutionConformance extends Conformance {
             states = side.backend.allocateStates(new StateLayout(1, 0, VOCABULARY, 3, 1, 1, VOCABULARY), 4);
             step = side.backend.allocateStep(8, 3, states.scrapSlot());
             Buffer x = side.backend.allocate(DType.F32, 8, VOCABULARY);
-            Buffer y = side.backend.allocate(DType.F32, 8, VOCABULARY);
-            Buffer selected = side.backend.allocate(DType.F32, 8, VOCABULARY);
+            Buffer n = side.backend.allocate(side.backend.operandType(), 8, VOCABULARY);
+            Buffer y = side.backend.allocate(side.backend.operandType(), 8, VOCABULARY);
+            Buffer selected = side.backend.allocate(side.backend.operandType(), 8, VOCABULARY);
+            float[] factor = Conformance.filled(VOCABULARY, (float) (1 / Math.sqrt(VOCABULARY) - 1)); // makes the norm leave one-hot rows
+            Weight norm = side.weight(WeightRole.NORM, part(DType.F32, 1, VOCABULARY, factor));
             Buffer logits = side.backend.allocate(DType.F32, 3, VOCABULARY);
             program = side.backend.record(step, () -> {
                 side.backend.embed(step, table, 1, x);
-                side.backend.causalConv(step, x, taps, bias, states.conv().get(0), y);
-                side.backend.selectRows(step, x, selected);
+                side.backend.addRmsNorm(step.rows(), x, null, norm, 0, n);
+                side.backend.causalConv(step, n, taps, bias, states.conv().get(0), y);
+                side.backend.selectRows(step, n, selected);
                 side.backend.logits(step.outputs().slice(0, 3), selected, head, 0, logits);
                 side.backend.sample(step, logits, states.seen());
                 side.backend.advance(step);
@@ -200,7 +205,7 @@ interface ExecutionConformance extends Conformance {
             for (int k = 0; k < 3; k++) {
                 out[k] = -1;
                 for (int id = 0; id < VOCABULARY; id++) {
-                    out[k] = state[VOCABULARY * (1 + k) + id] == 1 ? id : out[k];
+                    out[k] = state[VOCABULARY * (1 + k) + id] > 0.5f ? id : out[k];
                 }
             }
             return out;

@@ -1,6 +1,5 @@
 package griffin.backend;
 
-import static griffin.backend.Side.normal;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
@@ -134,5 +133,72 @@ interface SamplingConformance extends Conformance {
         float[] logits = Conformance.joined(normal(random, vocabulary, 1), normal(random, vocabulary, 1), row);
         SamplingParams[] three = {params.withSeed(1), SamplingParams.GREEDY, params};
         assertEquals(alone, sample(device(), logits, vocabulary, three, new int[][] {{1}, {2}, {3}}, 12).ids[2]);
+    }
+
+    /**
+     * A NaN anywhere, or an infinite maximum, is reported for its row by every way of choosing and harms no other row; minus infinity
+     * alone only rules a token out.
+     */
+    @Test
+    default void logitsThatAreNotFinite() {
+        Random random = random();
+        int vocabulary = 97;
+        float minus = Float.NEGATIVE_INFINITY;
+        for (int at : new int[] {0, 50, vocabulary - 1}) {
+            for (SamplingParams p : waysOfChoosing()) {
+                float[] sound = normal(random, vocabulary, 3);
+                sound[(at + 1) % vocabulary] = minus;
+                float[] nan = sound.clone();
+                nan[at] = Float.NaN;
+                float[] plus = sound.clone();
+                plus[at] = Float.POSITIVE_INFINITY;
+                float[] logits = Conformance.joined(sound, nan, sound, plus, Conformance.filled(vocabulary, minus),
+                        Conformance.filled(vocabulary, Float.NaN), sound);
+                SamplingParams[] params = new SamplingParams[7];
+                Arrays.fill(params, p);
+                int[][] history = new int[7][];
+                Arrays.setAll(history, q -> new int[] {at, 3});
+                compareSamples(logits, vocabulary, params, history, 11);
+                int[] ids = sample(device(), logits, vocabulary, params, history, 11).ids;
+                int no = StepResult.NOT_FINITE;
+                assertArrayEquals(new int[] {ids[0], no, ids[0], no, no, no, ids[0]}, ids, "index " + at + ", " + p);
+                assertEquals(true, ids[0] >= 0 && ids[0] != (at + 1) % vocabulary, "index " + at + ", " + p);
+            }
+        }
+    }
+
+    /** The sequence ends as failed and is parked; its neighbour goes on. */
+    @Test
+    default void aSequenceWithoutFiniteLogitsFails() {
+        Backend backend = device().backend;
+        StateBuffers states = backend.allocateStates(new StateLayout(0, 0, 1, 1, 1, 1, 40), 2);
+        StepPlan plan = new StepPlan(2, 2);
+        for (int q = 0; q < 2; q++) {
+            plan.add(q, 0, new int[] {3}, 0, 1, StepPlan.Outputs.LAST, SamplingParams.GREEDY, 10, new int[] {StepResult.NOT_FINITE});
+        }
+        float[] logits = new float[80];
+        logits[7] = Float.NaN;
+        logits[40 + 9] = 1;
+        Buffer z = device().input(logits, 40).view;
+        Step step = backend.allocateStep(2, 2, states.scrapSlot());
+        Program program = backend.record(step, () -> {
+            backend.sample(step, z, states.seen());
+            backend.advance(step);
+        });
+        backend.submit(step, plan);
+        StepResult result = new StepResult(2);
+        backend.await(backend.run(program), result);
+        assertArrayEquals(new int[] {StepResult.NOT_FINITE, 9}, result.ids);
+        assertArrayEquals(new int[] {StepResult.FAILED, StepResult.RUNNING}, result.status);
+        backend.await(backend.run(program), result);
+        assertArrayEquals(new int[] {-1, 9}, result.ids);
+        assertArrayEquals(new int[] {StepResult.PARKED, StepResult.RUNNING}, result.status);
+    }
+
+    private static SamplingParams[] waysOfChoosing() {
+        SamplingParams drawn = new SamplingParams(1, 0, 1, 0, 1, 7, -1);
+        return new SamplingParams[] {SamplingParams.GREEDY, SamplingParams.GREEDY.withLogProbabilities(3), drawn, drawn.withMinP(0.1f),
+            drawn.withTopK(5), drawn.withTopP(0.9f), drawn.withTopK(40).withTopP(0.9f).withLogProbabilities(0),
+            drawn.withRepetitionPenalty(1.3f).withLogProbabilities(20)};
     }
 }

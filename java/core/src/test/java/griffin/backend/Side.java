@@ -34,16 +34,17 @@ final class Side {
         private final int columns;
         private final float[] before;
 
-        private Framed(int rows, int columns, float[] data) {
+        private Framed(DType type, int rows, int columns, float[] data) {
             this.rows = rows;
             this.columns = columns;
-            whole = backend.allocate(DType.F32, rows + 2, columns + 2 * alignment);
-            before = new float[whole.rows() * whole.columns()];
-            java.util.Arrays.fill(before, Float.intBitsToFloat(POISON));
+            whole = backend.allocate(type, rows + 2, columns + 2 * alignment);
+            float[] values = new float[whole.rows() * whole.columns()];
+            java.util.Arrays.fill(values, Float.intBitsToFloat(POISON));
             for (int r = 0; r < rows && data != null; r++) {
-                System.arraycopy(data, r * columns, before, (r + 1) * whole.columns() + alignment, columns);
+                System.arraycopy(data, r * columns, values, (r + 1) * whole.columns() + alignment, columns);
             }
-            write(whole, before);
+            write(whole, values);
+            before = read(whole);
             view = whole.columns(alignment, columns).rows(1, rows);
         }
 
@@ -51,13 +52,14 @@ final class Side {
         float[] written(int live) {
             float[] after = read(whole);
             float[] out = new float[live * columns];
+            int poison = Float.floatToRawIntBits(before[0]);
             for (int i = 0; i < after.length; i++) {
                 int r = i / whole.columns() - 1;
                 int c = i % whole.columns() - alignment;
                 boolean inside = r >= 0 && r < live && c >= 0 && c < columns;
                 if (inside) {
                     out[r * columns + c] = after[i];
-                    assertEquals(false, Float.floatToRawIntBits(after[i]) == POISON, "element (" + r + ", " + c + ") was not written");
+                    assertEquals(false, Float.floatToRawIntBits(after[i]) == poison, "element (" + r + ", " + c + ") was not written");
                 } else {
                     assertEquals(Float.floatToRawIntBits(before[i]), Float.floatToRawIntBits(after[i]),
                             "element (" + r + ", " + c + ") outside [" + live + " of " + rows + ", " + columns + "] was touched");
@@ -67,21 +69,49 @@ final class Side {
         }
     }
 
+    /** Room for a float32 result: residual, delta, logits. */
     Framed output(int rows, int columns) {
-        return new Framed(rows, columns, null);
+        return new Framed(DType.F32, rows, columns, null);
     }
 
     Framed input(float[] data, int columns) {
-        return new Framed(data.length / columns, columns, data);
+        return new Framed(DType.F32, data.length / columns, columns, data);
     }
 
+    /** Room for a result in the backend's operand type. */
+    Framed operandOutput(int rows, int columns) {
+        return new Framed(backend.operandType(), rows, columns, null);
+    }
+
+    Framed operandInput(float[] data, int columns) {
+        return new Framed(backend.operandType(), data.length / columns, columns, data);
+    }
+
+    /** Writes float32 numbers to a buffer of any type. */
     void write(Buffer target, float[] data) {
-        backend.write(target, MemorySegment.ofArray(data));
+        if (target.type() != DType.BF16) {
+            backend.write(target, MemorySegment.ofArray(data));
+            return;
+        }
+        short[] bits = new short[data.length];
+        for (int i = 0; i < bits.length; i++) {
+            bits[i] = BFloat16.of(data[i]);
+        }
+        backend.write(target, MemorySegment.ofArray(bits));
     }
 
+    /** Reads a buffer of any type as float32 numbers. */
     float[] read(Buffer source) {
         float[] out = new float[source.rows() * source.columns()];
-        backend.read(source, MemorySegment.ofArray(out));
+        if (source.type() != DType.BF16) {
+            backend.read(source, MemorySegment.ofArray(out));
+            return out;
+        }
+        short[] bits = new short[out.length];
+        backend.read(source, MemorySegment.ofArray(bits));
+        for (int i = 0; i < bits.length; i++) {
+            out[i] = BFloat16.toFloat(bits[i]);
+        }
         return out;
     }
 

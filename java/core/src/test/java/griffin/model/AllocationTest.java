@@ -13,8 +13,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * A decode step allocates nothing on the thread that decodes. Until the compiler has inlined the vector kernels, each of their vectors is an
- * object on the heap; so the warm-up lasts until a whole batch of steps allocated nothing, and then another batch must do the same.
+ * A decode step allocates nothing on the thread that decodes. Until the compiler has inlined the vector kernels, each of their vectors is
+ * an object on the heap; so the warm-up lasts until a whole batch of steps allocated nothing, and then another batch must do the same.
  */
 class AllocationTest {
 

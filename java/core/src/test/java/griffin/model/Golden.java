@@ -18,11 +18,14 @@ final class Golden {
     static final float HIDDEN = 2e-4f;
     static final float STATE = 1e-4f;
 
+    /** From the folder of any module under java/. */
+    private static final Path FOLDER = Path.of("../core/src/test/resources/golden");
+
     final Path directory;
     private final Map<String, Tensor> tensors = new HashMap<>();
 
     Golden(String name) {
-        directory = Path.of("src/test/resources/golden", name);
+        directory = FOLDER.resolve(name);
         Safetensors file = Safetensors.open(ModelFiles.of(directory), "golden.safetensors", Arena.ofAuto());
         for (String tensor : file.names()) {
             tensors.put(tensor, file.find(tensor).orElseThrow());

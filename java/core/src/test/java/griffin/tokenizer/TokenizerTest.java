@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTimeout;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import griffin.error.InvalidRequestException;
+import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
@@ -32,6 +33,25 @@ class TokenizerTest {
         assertThrows(InvalidRequestException.class, () -> tokenizer.piece(4096));
         assertThrows(InvalidRequestException.class, () -> tokenizer.piece(-1));
         IntStream.range(0, 4096).forEach(id -> assertEquals(id, tokenizer.id(tokenizer.piece(id)).orElseThrow()));
+    }
+
+    /** An added token, one of the vocabulary, and one that is nowhere; also where the added tokens come last in the file. */
+    @Test
+    void anIdIsFoundWithoutReadingAll() {
+        int from = json.indexOf("\"added_tokens\"");
+        int to = json.indexOf("\"normalizer\"");
+        String added = json.substring(from, to).stripTrailing();
+        String last = json.substring(0, from) + json.substring(to, json.lastIndexOf('}')) + ","
+                + added.substring(0, added.length() - 1) + "}";
+        for (String file : new String[] {json, last}) {
+            for (String token : new String[] {"<end_of_turn>", "<bos>", "<0x00>", "no such token"}) {
+                assertEquals(tokenizer.id(token), Tokenizer.findId(
+                        new ByteArrayInputStream(file.getBytes(StandardCharsets.UTF_8)), "tokenizer.json", token), token);
+            }
+        }
+        String early = json.substring(0, json.indexOf("\"model\""));
+        assertEquals(261, Tokenizer.findId(new ByteArrayInputStream(early.getBytes(StandardCharsets.UTF_8)), "cut", "<end_of_turn>")
+                .orElseThrow(), "what follows the added tokens is not looked at");
     }
 
     @Test

@@ -27,6 +27,7 @@ final class AdaptiveKernels implements Kernels {
     private final Kernels vector;
     private final AtomicReferenceArray<Kernels> use = new AtomicReferenceArray<>(COUNT);
 
+    /** Of the process, like the kernels: the warm-up takes a processor from every backend, also from one with kernels of another choice. */
     private static volatile boolean warming;
 
     private final AtomicLong scalarWork = new AtomicLong();
@@ -58,7 +59,12 @@ final class AdaptiveKernels implements Kernels {
         return use.get(kernel);
     }
 
-    /** Whether the warm-up and the compiler want processors just now. */
+    @Override
+    public int panelColumns() {
+        return vector.panelColumns();
+    }
+
+    /** Whether the warm-up and the compiler want processors just now; no two warm-ups run, since the process has one instance. */
     static boolean warming() {
         return warming;
     }

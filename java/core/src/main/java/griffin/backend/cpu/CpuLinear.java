@@ -9,8 +9,8 @@ import java.util.Arrays;
 
 /**
  * A matrix product with its bias and soft cap. A task is a chunk of output rows. Few input rows stream the stored weights once, straight
- * from the file. Many widen a chunk to float32 first, packed in blocks of columns, and multiply block by block: one block of a chunk's
- * weights, four rows of x and their partial sums lie in the first-level cache together.
+ * from the file. Many widen a chunk to float32 first, packed in blocks of columns, and multiply block by block, so that what a tile reads again
+ * and again stays in the caches.
  */
 final class CpuLinear implements Runnable {
 
@@ -20,9 +20,8 @@ final class CpuLinear implements Runnable {
     private static final int STREAM_CHUNK = 64;
     private static final int LEAST_STREAM_CHUNK = 8;
     private static final int CHUNKS_PER_THREAD = 16;
-    /** Multiplying: output rows of a chunk, columns of a block, input rows whose partial sums are kept. 16 + 4 + 8 KiB. */
-    private static final int PANEL_ROWS = 16;
-    private static final int PANEL_COLUMNS = 256;
+    /** Multiplying: output rows of a chunk (a multiple of the tiles' 4 and 6), input rows whose partial sums are kept. */
+    private static final int PANEL_ROWS = 24;
     private static final int SUM_ROWS = 8;
     /** Multiply-adds below which handing work to other threads costs more than it gains. */
     private static final long INLINE_WORK = 1 << 15;
@@ -36,6 +35,8 @@ final class CpuLinear implements Runnable {
     private final int n;
     private final RowChunks streamed;
     private final RowChunks panels;
+    /** Columns of a block: see {@link Kernels#panelColumns()}. */
+    private final int panelColumns;
     /** Up to how many input rows the weights are streamed. */
     private final int streamRows;
     private final Workers.Task streamBody = this::stream;
@@ -52,6 +53,7 @@ final class CpuLinear implements Runnable {
         int even = w.rows() / (CHUNKS_PER_THREAD * backend.workers.size()) & ~3;
         streamed = new RowChunks(w, Math.clamp(even, LEAST_STREAM_CHUNK, STREAM_CHUNK));
         panels = new RowChunks(w, PANEL_ROWS);
+        panelColumns = backend.kernels.panelColumns();
         streamRows = streamRows(w);
         backend.workers.reserve(PANEL_ROWS * n, 0);
     }
@@ -105,9 +107,9 @@ final class CpuLinear implements Runnable {
             int few = Math.min(SUM_ROWS, m - i);
             float[] sums = scratch.sums;
             Arrays.fill(sums, 0, few * count * Kernels.LANES, 0);
-            for (int k = 0; k < whole; k += PANEL_COLUMNS) {
-                int width = Math.min(PANEL_COLUMNS, whole - k);
-                int stride = Math.min(PANEL_COLUMNS, n - k);
+            for (int k = 0; k < whole; k += panelColumns) {
+                int width = Math.min(panelColumns, whole - k);
+                int stride = Math.min(panelColumns, n - k);
                 kernels.addProducts(x.floats(), x.at(i) + k, x.stride(), few, scratch.panel, k * count, stride, count, width, sums, 0);
             }
             reduce(i, few, count, column, whole, scratch);
@@ -118,8 +120,8 @@ final class CpuLinear implements Runnable {
     /** Widens rows to float32, block of columns by block of columns: element (r, k0 + k) is at k0 count + r width + k. */
     private void widen(Kernels kernels, TensorPart part, long at, int count, float[] panel) {
         for (int r = 0; r < count; r++) {
-            for (int k = 0; k < n; k += PANEL_COLUMNS) {
-                int width = Math.min(PANEL_COLUMNS, n - k);
+            for (int k = 0; k < n; k += panelColumns) {
+                int width = Math.min(panelColumns, n - k);
                 int to = k * count + r * width;
                 if (part.dtype() == DType.BF16) {
                     kernels.widenBf16(part.data(), at + (long) r * n + k, width, panel, to);
@@ -132,7 +134,7 @@ final class CpuLinear implements Runnable {
 
     /** Adds the last columns, which fill no vector, and the partial sums. */
     private void reduce(int i, int few, int count, int column, int whole, Scratch scratch) {
-        int block = whole / PANEL_COLUMNS * PANEL_COLUMNS;
+        int block = whole / panelColumns * panelColumns;
         for (int t = 0; t < few; t++) {
             for (int r = 0; r < count; r++) {
                 int at = (t * count + r) * Kernels.LANES;

@@ -12,6 +12,8 @@ import griffin.sampling.SamplingParams;
  */
 final class CpuSampling implements Runnable {
 
+    private static final int INFINITY_BITS = Float.floatToRawIntBits(Float.POSITIVE_INFINITY);
+
     private final HostStep step;
     private final HostBuffer logits;
     private final HostBuffer seen;
@@ -48,8 +50,11 @@ final class CpuSampling implements Runnable {
             int output = step.sampledOutputs[q];
             if (output >= 0) {
                 System.arraycopy(logits.floats(), logits.at(output), z, 0, vocabulary);
-                result.ids[q] = choose(q);
-                if (step.sampling[q].logProbabilities() >= 0) {
+                int id = choose(q);
+                result.ids[q] = id;
+                if (id == StepResult.NOT_FINITE) {
+                    result.setNotFinite(q);
+                } else if (step.sampling[q].logProbabilities() >= 0) {
                     System.arraycopy(logits.floats(), logits.at(output), z, 0, vocabulary);
                     logProbabilities(q, step.sampling[q].logProbabilities());
                 }
@@ -69,7 +74,8 @@ final class CpuSampling implements Runnable {
         if (p.topK() == 0 && p.topP() == 1) {
             return drawFromAll(p, position);
         }
-        return drawFrom(keep(p), p, position);
+        int count = keep(p);
+        return count == 0 ? StepResult.NOT_FINITE : drawFrom(count, p, position);
     }
 
     private void penalise(int seenAt, float penalty) {
@@ -83,19 +89,30 @@ final class CpuSampling implements Runnable {
         }
     }
 
+    /** The lowest id among the largest, or NOT_FINITE. The comparison that finds the maximum finds a NaN, too. */
     private int largest() {
-        int best = 0;
-        for (int id = 1; id < vocabulary; id++) {
-            if (z[id] > z[best]) {
+        float max = Float.NEGATIVE_INFINITY;
+        int best = StepResult.NOT_FINITE;
+        for (int id = 0; id < vocabulary; id++) {
+            float v = z[id];
+            if (!(v <= max)) {
+                if (Float.isNaN(v)) {
+                    return StepResult.NOT_FINITE;
+                }
+                max = v;
                 best = id;
             }
         }
-        return best;
+        return max == Float.POSITIVE_INFINITY ? StepResult.NOT_FINITE : best;
     }
 
     /** Only min-p may filter: one pass, in which a token that no Gumbel number could lift to the top costs no random number. */
     private int drawFromAll(SamplingParams p, int position) {
-        float max = z[largest()];
+        int likeliest = largest();
+        if (likeliest == StepResult.NOT_FINITE) {
+            return likeliest;
+        }
+        float max = z[likeliest];
         float least = Gumbel.LOWEST - Gumbel.HIGHEST;
         float highest = Float.NEGATIVE_INFINITY;
         int best = -1;
@@ -112,10 +129,16 @@ final class CpuSampling implements Runnable {
         return best;
     }
 
-    /** Fills {@code kept} with the tokens that top-k and top-p leave, most likely first, and returns how many. */
+    /** Fills {@code kept} with the tokens that top-k and top-p leave, most likely first, and returns how many; 0 if not finite. */
     private int keep(SamplingParams p) {
+        if (anyNaN()) {
+            return 0;
+        }
         heapify();
         float max = z[heap[0]];
+        if (Float.isInfinite(max)) {
+            return 0;
+        }
         int count = p.topK() == 0 ? vocabulary : Math.min(p.topK(), vocabulary);
         double total = 0;
         if (p.topK() == 0) {
@@ -184,6 +207,15 @@ final class CpuSampling implements Runnable {
 
     private boolean before(int a, int b) {
         return z[a] > z[b] || z[a] == z[b] && a < b;
+    }
+
+    /** Whether a logit is NaN, which has no place in a heap; by bits, so that the loop becomes a vector loop of no account. */
+    private boolean anyNaN() {
+        int signs = 0;
+        for (int i = 0; i < vocabulary; i++) {
+            signs |= INFINITY_BITS - (Float.floatToRawIntBits(z[i]) & Integer.MAX_VALUE);
+        }
+        return signs < 0;
     }
 
     private void heapify() {

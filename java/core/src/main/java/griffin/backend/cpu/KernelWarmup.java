@@ -20,7 +20,8 @@ final class KernelWarmup implements Runnable {
     }
 
     private static final int N = 256;
-    private static final int ROWS = 8;
+    /** One tile of each size: 6 + 4. */
+    private static final int ROWS = 10;
     /** Calls after which the compiler has been asked; from then on a few calls now and then show when it is done. */
     private static final int ENOUGH_CALLS = 2500;
     private static final int BATCH = 100;

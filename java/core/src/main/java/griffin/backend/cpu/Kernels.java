@@ -17,6 +17,11 @@ interface Kernels {
     /** Partial sums of a dot product. */
     int LANES = 16;
 
+    /** Columns that {@link #addProducts} is best given at once: with few registers what it reads should stay in the first-level cache. */
+    default int panelColumns() {
+        return 256;
+    }
+
     /** sum_k a[aAt + k] b[bAt + k], k in [0, n). */
     float dot(float[] a, int aAt, float[] b, int bAt, int n, float[] lanes);
 

@@ -3,7 +3,7 @@ package griffin.backend.cpu;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
-/** The vector width in use: the processor's preferred one, or what {@code -Dgriffin.cpu.vectorBits=128|256|512} says (tests, comparisons). */
+/** The vector width in use: the processor's preferred one, or that of {@code -Dgriffin.cpu.vectorBits=128|256|512} (for tests). */
 final class VectorWidth {
 
     static final VectorSpecies<Float> FLOATS = choose();

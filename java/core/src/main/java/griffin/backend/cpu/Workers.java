@@ -8,8 +8,8 @@ import java.util.concurrent.locks.LockSupport;
  * A fixed team of threads for loops of a few microseconds and up. The caller works too; handing over a loop allocates nothing.
  * Workers spin for a while between loops, since the next operation of a step follows at once, then park.
  *
- * <p>The caller waits for the pieces that were taken, not for the threads: a worker that has no core just then costs nothing, so a team on a
- * busy machine is no slower than one thread.
+ * <p>The caller waits for the pieces that were taken, not for the threads: a worker that has no core just then costs nothing, so a team on
+ * a busy machine is no slower than one thread.
  */
 final class Workers implements AutoCloseable {
 

@@ -35,6 +35,9 @@ final class HostAdvance {
     }
 
     private static int status(HostStep s, int q, int token) {
+        if (token == StepResult.NOT_FINITE) {
+            return StepResult.FAILED;
+        }
         for (int end : s.endIds[q]) {
             if (token == end) {
                 return StepResult.ENDED;

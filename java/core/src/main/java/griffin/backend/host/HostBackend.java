@@ -4,6 +4,7 @@ import griffin.backend.AttentionShape;
 import griffin.backend.Backend;
 import griffin.backend.Buffer;
 import griffin.backend.DType;
+import griffin.backend.MemoryNeed;
 import griffin.backend.Program;
 import griffin.backend.StateBuffers;
 import griffin.backend.StateLayout;
@@ -13,6 +14,7 @@ import griffin.backend.StepResult;
 import griffin.backend.TensorPart;
 import griffin.backend.Weight;
 import griffin.backend.WeightRole;
+import griffin.error.DeviceMemoryException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -45,6 +47,18 @@ public abstract class HostBackend implements Backend {
 
     // ---- memory
 
+    /** All of it lives in the Java heap; saying so beforehand beats an OutOfMemoryError. The weights stay in the mapped files. */
+    @Override
+    public void requireMemory(MemoryNeed need) {
+        long needed = need.stateBytes(operandType()) + need.workspaceBytes(operandType());
+        long most = Runtime.getRuntime().maxMemory();
+        if (needed > most * 9 / 10) {
+            throw new DeviceMemoryException("the sessions and buffers need " + (needed >> 20) + " MiB (" + need.slots() + " sessions of "
+                    + (need.layout().bytes() >> 20) + " MiB, chunks of " + need.rows() + " tokens), and the Java heap may grow to "
+                    + (most >> 20) + " MiB: ask for fewer sessions or smaller chunks, or give Java more with -Xmx");
+        }
+    }
+
     @Override
     public Weight load(WeightRole role, TensorPart... parts) {
         return HostWeight.load(role, parts);
@@ -59,7 +73,7 @@ public abstract class HostBackend implements Backend {
     public void write(Buffer target, MemorySegment source) {
         HostBuffer b = HostBuffer.of(target);
         for (int r = 0; r < b.rows(); r++) {
-            HostStates.copyIn(source, (long) r * b.columns() * 4, b, b.at(r), b.columns());
+            HostStates.copyIn(source, (long) r * b.columns() * b.type().bytes(), b.type(), b, b.at(r), b.columns());
         }
     }
 
@@ -67,13 +81,13 @@ public abstract class HostBackend implements Backend {
     public void read(Buffer source, MemorySegment target) {
         HostBuffer b = HostBuffer.of(source);
         for (int r = 0; r < b.rows(); r++) {
-            HostStates.copyOut(b, b.at(r), b.columns(), target, (long) r * b.columns() * 4);
+            HostStates.copyOut(b, b.at(r), b.columns(), b.type(), target, (long) r * b.columns() * b.type().bytes());
         }
     }
 
     @Override
     public StateBuffers allocateStates(StateLayout layout, int slots) {
-        return HostStates.allocate(layout, slots);
+        return HostStates.allocate(layout, slots, operandType());
     }
 
     @Override
@@ -117,6 +131,8 @@ public abstract class HostBackend implements Backend {
                     System.arraycopy(in.floats(), at + width, v.floats(), v.at(slotRow), width);
                 }
             }
+            k.round();
+            v.round();
         });
     }
 
@@ -129,6 +145,7 @@ public abstract class HostBackend implements Backend {
             for (int o = 0; o < s.outputCount; o++) {
                 System.arraycopy(from.floats(), from.at(s.outputRows[o]), to.floats(), to.at(o), from.columns());
             }
+            to.round();
         });
     }
 

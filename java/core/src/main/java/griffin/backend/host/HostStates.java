@@ -16,21 +16,24 @@ final class HostStates {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
 
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
+
     private HostStates() {}
 
-    static StateBuffers allocate(StateLayout layout, int slots) {
+    /** @param operands element type of what was an operand before: the convolution's rows, keys and values */
+    static StateBuffers allocate(StateLayout layout, int slots, DType operands) {
         int all = slots + 1;
-        return new StateBuffers(layout, slots, buffers(layout.recurrentLayers(), all, layout.lruWidth()),
-                buffers(layout.recurrentLayers(), all * layout.convRows(), layout.lruWidth()),
-                buffers(layout.attentionLayers(), all * layout.window(), layout.headDim()),
-                buffers(layout.attentionLayers(), all * layout.window(), layout.headDim()),
+        return new StateBuffers(layout, slots, buffers(DType.F32, layout.recurrentLayers(), all, layout.lruWidth()),
+                buffers(operands, layout.recurrentLayers(), all * layout.convRows(), layout.lruWidth()),
+                buffers(operands, layout.attentionLayers(), all * layout.window(), layout.headDim()),
+                buffers(operands, layout.attentionLayers(), all * layout.window(), layout.headDim()),
                 HostBuffer.allocate(DType.I32, all, layout.seenWords()));
     }
 
-    private static List<Buffer> buffers(int count, int rows, int columns) {
+    private static List<Buffer> buffers(DType type, int count, int rows, int columns) {
         List<Buffer> out = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-            out.add(HostBuffer.allocate(DType.F32, rows, columns));
+            out.add(HostBuffer.allocate(type, rows, columns));
         }
         return List.copyOf(out);
     }
@@ -73,7 +76,7 @@ final class HostStates {
     static void exportSlot(StateBuffers states, int slot, MemorySegment out) {
         long[] at = {0};
         visit(states, (b, rows) -> {
-            copyOut(b, b.at(slot * rows), rows * b.columns(), out, at[0]);
+            copyOut(b, b.at(slot * rows), rows * b.columns(), exported(b), out, at[0]);
             at[0] += 4L * rows * b.columns();
         });
     }
@@ -81,24 +84,43 @@ final class HostStates {
     static void importSlot(StateBuffers states, int slot, MemorySegment in) {
         long[] at = {0};
         visit(states, (b, rows) -> {
-            copyIn(in, at[0], b, b.at(slot * rows), rows * b.columns());
+            copyIn(in, at[0], exported(b), b, b.at(slot * rows), rows * b.columns());
             at[0] += 4L * rows * b.columns();
         });
     }
 
-    static void copyOut(HostBuffer b, int from, int count, MemorySegment out, long at) {
-        if (b.floats() != null) {
-            MemorySegment.copy(b.floats(), from, out, FLOAT, at, count);
-        } else {
-            MemorySegment.copy(b.ints(), from, out, INT, at, count);
+    private static DType exported(HostBuffer b) {
+        return b.type() == DType.I32 ? DType.I32 : DType.F32;
+    }
+
+    /** Copies elements out as {@code type}: the buffer's own, or F32 from a BF16 buffer. */
+    static void copyOut(HostBuffer b, int from, int count, DType type, MemorySegment out, long at) {
+        switch (type) {
+            case F32 -> MemorySegment.copy(b.floats(), from, out, FLOAT, at, count);
+            case I32 -> MemorySegment.copy(b.ints(), from, out, INT, at, count);
+            default -> {
+                for (int i = 0; i < count; i++) {
+                    out.set(SHORT, at + 2L * i, (short) HostBuffer.bfloat16(b.floats()[from + i]));
+                }
+            }
         }
     }
 
-    static void copyIn(MemorySegment in, long at, HostBuffer b, int to, int count) {
-        if (b.floats() != null) {
-            MemorySegment.copy(in, FLOAT, at, b.floats(), to, count);
-        } else {
-            MemorySegment.copy(in, INT, at, b.ints(), to, count);
+    /** The inverse of {@link #copyOut}. */
+    static void copyIn(MemorySegment in, long at, DType type, HostBuffer b, int to, int count) {
+        switch (type) {
+            case F32 -> {
+                MemorySegment.copy(in, FLOAT, at, b.floats(), to, count);
+                for (int i = to; b.type() == DType.BF16 && i < to + count; i++) {
+                    b.floats()[i] = Float.intBitsToFloat(HostBuffer.bfloat16(b.floats()[i]) << 16);
+                }
+            }
+            case I32 -> MemorySegment.copy(in, INT, at, b.ints(), to, count);
+            default -> {
+                for (int i = 0; i < count; i++) {
+                    b.floats()[to + i] = Float.intBitsToFloat(in.get(SHORT, at + 2L * i) << 16);
+                }
+            }
         }
     }
 }

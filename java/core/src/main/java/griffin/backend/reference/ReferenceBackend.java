@@ -2,11 +2,14 @@ package griffin.backend.reference;
 
 import griffin.backend.AttentionShape;
 import griffin.backend.Buffer;
+import griffin.backend.DType;
 import griffin.backend.DeviceInfo;
 import griffin.backend.RgLruWeights;
 import griffin.backend.Rows;
 import griffin.backend.Step;
+import griffin.backend.TensorPart;
 import griffin.backend.Weight;
+import griffin.backend.WeightRole;
 import griffin.backend.host.HostBackend;
 import griffin.backend.host.HostBuffer;
 import griffin.backend.host.HostRows;
@@ -15,13 +18,45 @@ import griffin.backend.host.HostWeight;
 
 /**
  * The executable specification: plain loops, float32 buffers and states, sums in float64. Everything else is tested against it.
- * Slow on purpose; {@code --device reference} runs it. Not final, so that tests can plant mistakes.
+ * With BF16 operands it rounds, to nearest even, the weights of products and whatever an operation writes into a BF16 buffer:
+ * where a device that computes in bfloat16 rounds. Slow on purpose; {@code --device reference} runs it. Not final, so that tests can plant mistakes.
  */
 public class ReferenceBackend extends HostBackend {
 
+    private final DType operands;
+
+    /** In float32. */
+    public ReferenceBackend() {
+        this(DType.F32);
+    }
+
+    /** @param operands F32 or BF16 */
+    public ReferenceBackend(DType operands) {
+        this.operands = operands;
+    }
+
+    @Override
+    public DType operandType() {
+        return operands;
+    }
+
+    @Override
+    public Weight load(WeightRole role, TensorPart... parts) {
+        boolean product = role == WeightRole.EMBEDDING || role == WeightRole.LINEAR || role == WeightRole.GATES;
+        return super.load(role, operands == DType.BF16 && product ? ReferenceRounding.bfloat16(parts) : parts);
+    }
+
+    private void emit(HostBuffer out, Runnable operation) {
+        emit(() -> {
+            operation.run();
+            out.round();
+        });
+    }
+
     @Override
     public DeviceInfo device() {
-        return new DeviceInfo("reference", "plain Java loops, one thread", Runtime.getRuntime().maxMemory());
+        return new DeviceInfo("reference", "plain Java loops, one thread" + (operands == DType.BF16 ? ", bf16 operands" : ""),
+                Runtime.getRuntime().maxMemory());
     }
 
     @Override
@@ -29,7 +64,7 @@ public class ReferenceBackend extends HostBackend {
         HostStep s = HostStep.of(step);
         HostWeight w = HostWeight.of(table);
         HostBuffer out = HostBuffer.of(x);
-        emit(() -> {
+        emit(out, () -> {
             for (int m = 0; m < s.rowCount; m++) {
                 int at = out.at(m);
                 HostWeight.widen(w.parts()[0], (long) s.tokens[m] * out.columns(), out.columns(), out.floats(), at);
@@ -47,7 +82,7 @@ public class ReferenceBackend extends HostBackend {
         HostBuffer add = HostBuffer.of(delta); // null: nothing to add
         HostBuffer y = HostBuffer.of(out);
         float[] factor = HostWeight.of(scale).values();
-        emit(() -> {
+        emit(y, () -> {
             for (int m = 0; m < n.count(); m++) {
                 double squares = 0;
                 for (int d = 0; d < x.columns(); d++) {
@@ -71,7 +106,7 @@ public class ReferenceBackend extends HostBackend {
         HostBuffer x = HostBuffer.of(in);
         HostBuffer y = HostBuffer.of(out);
         float[] b = bias == null ? null : HostWeight.of(bias).values();
-        emit(() -> ReferenceLinear.multiply(n.count(), x, HostWeight.of(w), b, y));
+        emit(y, () -> ReferenceLinear.multiply(n.count(), x, HostWeight.of(w), b, y));
     }
 
     @Override
@@ -80,7 +115,7 @@ public class ReferenceBackend extends HostBackend {
         HostBuffer g = HostBuffer.of(gate);
         HostBuffer u = HostBuffer.of(up);
         HostBuffer y = HostBuffer.of(out);
-        emit(() -> {
+        emit(y, () -> {
             for (int m = 0; m < n.count(); m++) {
                 for (int f = 0; f < y.columns(); f++) {
                     y.floats()[y.at(m) + f] = (float) (gelu(g.floats()[g.at(m) + f]) * u.floats()[u.at(m) + f]);
@@ -102,7 +137,10 @@ public class ReferenceBackend extends HostBackend {
         HostBuffer history = HostBuffer.of(state);
         float[] w = HostWeight.of(taps).values();
         float[] b = HostWeight.of(bias).values();
-        emit(() -> ReferenceRecurrence.causalConv(s, in, w, b, history, y));
+        emit(y, () -> {
+            ReferenceRecurrence.causalConv(s, in, w, b, history, y);
+            history.round();
+        });
     }
 
     @Override
@@ -111,14 +149,14 @@ public class ReferenceBackend extends HostBackend {
         HostBuffer in = HostBuffer.of(x);
         HostBuffer h = HostBuffer.of(state);
         HostBuffer y = HostBuffer.of(out);
-        emit(() -> ReferenceRecurrence.rgLru(s, in, weights, h, y));
+        emit(y, () -> ReferenceRecurrence.rgLru(s, in, weights, h, y));
     }
 
     @Override
     public void rotate(Step step, AttentionShape shape, Buffer qkv) {
         HostStep s = HostStep.of(step);
         HostBuffer x = HostBuffer.of(qkv);
-        emit(() -> ReferenceAttention.rotate(s, shape, x));
+        emit(x, () -> ReferenceAttention.rotate(s, shape, x));
     }
 
     @Override
@@ -128,7 +166,7 @@ public class ReferenceBackend extends HostBackend {
         HostBuffer k = HostBuffer.of(keys);
         HostBuffer v = HostBuffer.of(values);
         HostBuffer y = HostBuffer.of(out);
-        emit(() -> ReferenceAttention.windowAttention(s, shape, x, k, v, y));
+        emit(y, () -> ReferenceAttention.windowAttention(s, shape, x, k, v, y));
     }
 
     @Override

@@ -27,10 +27,23 @@ final class ReferenceSampling {
                 int at = logits.at(output);
                 float[] z = Arrays.copyOfRange(logits.floats(), at, at + logits.columns());
                 int position = s.positions[s.rowStarts[q + 1] - 1] + 1;
+                if (!finite(z)) {
+                    s.result.setNotFinite(q);
+                    continue;
+                }
                 s.result.ids[q] = choose(z.clone(), s.sampling[q], seen, s.slots[q], position);
                 logProbabilities(z, s.sampling[q].logProbabilities(), s.result, q);
             }
         }
+    }
+
+    /** Whether a token can be chosen. */
+    private static boolean finite(float[] z) {
+        float max = Float.NEGATIVE_INFINITY;
+        for (float v : z) {
+            max = Math.max(max, v); // NaN if one of them is
+        }
+        return Float.isFinite(max);
     }
 
     private static int choose(float[] z, SamplingParams p, HostBuffer seen, int slot, int position) {

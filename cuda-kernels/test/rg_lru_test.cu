@@ -1,0 +1,231 @@
+// rg_lru_scan: against the serial recurrence in float64; pieces, packing and repetition bit for bit.
+
+#include "../src/rg_lru.cu"
+
+#include "prefill_step.cuh"
+
+using namespace frame;
+
+namespace {
+
+/** Operands of a scan; rows of x, y and out lie in wider matrices when `pad` is not 0. */
+template <class T> struct ScanData {
+    int rows, width, slots, stride;
+    Array<T> x, gates, y, out;
+    Array<float> bias, decay, h;
+
+    ScanData(int rows, int width, int slots, int pad, unsigned long long seed)
+        : rows(rows), width(width), slots(slots), stride(width + pad), x((size_t) rows * stride), gates((size_t) 2 * rows * stride),
+          y((size_t) rows * stride), out((size_t) rows * stride), bias(2 * width), decay(width), h((size_t) slots * width) {
+        Random random(seed);
+        x.normal(random);
+        gates.normal(random, 2);
+        y.normal(random, 1.5f);
+        bias.normal(random);
+        h.normal(random);
+        for (int e = 0; e < width; e++) {   // from decays that a bf16 gate would round to 1, to nearly none
+            decay.host[e] = (float) -std::exp(-9 + 11 * random.uniform());
+        }
+        decay.upload();
+    }
+    long long plane() const { return (long long) rows * stride; }
+};
+
+size_t scratch_floats(const Step& step, int width) {
+    return 16 + (size_t) 6 * width * (step.maxRows / 128 + step.maxSequences);
+}
+
+void launch(int grid, const Step& s, const bf16* x, int xs, const bf16* g, int gs, long long plane, const float* b, const float* d,
+        float* h,
+        const bf16* y, int ys, bf16* out, int os, float* scratch, int E) {
+    start(rg_lru_scan_bf16, grid, 256, 0, s, x, xs, g, gs, plane, b, d, h, y, ys, out, os, scratch, E);
+}
+
+void launch(int grid, const Step& s, const float* x, int xs, const float* g, int gs, long long plane, const float* b, const float* d,
+        float* h,
+        const float* y, int ys, float* out, int os, float* scratch, int E) {
+    start(rg_lru_scan_f32, grid, 256, 0, s, x, xs, g, gs, plane, b, d, h, y, ys, out, os, scratch, E);
+}
+
+/** Runs the step on rows [first, first + step rows) of the data; no synchronisation. */
+template <class T> void scan_rows(const Step& s, ScanData<T>& d, int first, bool gelu, Array<float>& scratch) {
+    size_t at = (size_t) first * d.stride;
+    int grid = ceil_div(d.width, 64) * (s.maxRows / 128 + s.maxSequences);
+    launch(grid, s, d.x.device + at, d.stride, d.gates.device + at, d.stride, d.plane(), d.bias.device, d.decay.device, d.h.device,
+            gelu ? d.y.device + at : nullptr, d.stride, d.out.device + at, d.stride, scratch.device, d.width);
+}
+
+template <class T> void scan(const TestStep& t, ScanData<T>& d, int first, bool gelu) {
+    Array<float> scratch(scratch_floats(t.step, d.width));
+    scan_rows(t.step, d, first, gelu, scratch);
+    finish();
+    scratch.download();
+    const unsigned* counters = (const unsigned*) scratch.host.data();
+    check(counters[0] == 0 && counters[1] == 0 && counters[2] == 1, "the scan leaves its counters ready for the next launch");
+}
+
+double gelu_of(double v) {
+    return 0.5 * v * (1 + std::tanh(std::sqrt(2 / 3.141592653589793) * (v + 0.044715 * v * v * v)));
+}
+
+template <class T> void expect(const TestStep& t, const ScanData<T>& d, std::vector<double>& h, std::vector<double>& out, bool gelu) {
+    auto sigmoid = [](double v) { return 1 / (1 + std::exp(-v)); };
+    out.assign((size_t) t.rows() * d.width, 0);
+    h.assign(d.h.host.begin(), d.h.host.end());
+    for (size_t q = 0; q < t.sequences.size(); q++) {
+        for (int e = 0; e < d.width; e++) {
+            double& carry = h[(size_t) t.sequences[q].slot * d.width + e];
+            for (int row = t.rowStarts[q]; row < t.rowStarts[q + 1]; row++) {
+                size_t at = (size_t) row * d.stride + e;
+                double i = sigmoid((double) d.gates.at(at) + d.bias.host[e]);
+                double r = sigmoid((double) d.gates.at(d.plane() + at) + d.bias.host[d.width + e]);
+                double logA = d.decay.host[e] * r;
+                bool reset = t.sequences[q].positions[row - t.rowStarts[q]] == 0;
+                carry = reset ? i * d.x.at(at) : std::exp(logA) * carry + std::sqrt(-std::expm1(2 * logA)) * i * d.x.at(at);
+                out[(size_t) row * d.width + e] = carry * (gelu ? gelu_of(d.y.at(at)) : 1);
+            }
+        }
+    }
+}
+
+template <class T> std::vector<float> dense(const Array<T>& a, int rows, int width, int stride) {
+    std::vector<float> v((size_t) rows * width);
+    for (int row = 0; row < rows; row++) {
+        for (int e = 0; e < width; e++) {
+            v[(size_t) row * width + e] = a.at((size_t) row * stride + e);
+        }
+    }
+    return v;
+}
+
+template <class T> void against_loop(const std::vector<Sequence>& sequences, int width, int pad, bool gelu) {
+    TestStep t(sequences);
+    ScanData<T> d(t.step.maxRows, width, 6, pad, 100 + width);
+    std::vector<double> h, out;
+    expect(t, d, h, out, gelu);
+    scan(t, d, 0, gelu);
+    d.out.download();
+    d.h.download();
+    std::string name = "scan of " + std::to_string(t.rows()) + " rows of width " + std::to_string(width) + (sizeof(T) == 2 ? " bf16"
+            : " f32");
+    close(name, dense(d.out, t.rows(), width, d.stride), out, sizeof(T) == 2 ? 1e-4 : 5e-5, sizeof(T) == 2 ? 0.005 : 5e-5);
+    close(name + ", state", d.h.host, h, 5e-5, sizeof(T) == 2 ? 1e-4 : 5e-5);
+}
+
+template <class T> void all_shapes() {
+    std::vector<std::vector<Sequence>> steps = {
+            {{0, positions(0, 1)}},
+            {{2, positions(7, 1)}},
+            {{1, positions(0, 128)}},
+            {{1, positions(40, 129)}},
+            {{4, positions(0, 5)}, {0, positions(9, 128)}, {3, positions(0, 257)}, {1, positions(3, 1)}},
+            {{0, documents(50, 300, {77, 78, 200})}, {5, documents(0, 140, {16, 127, 128})}},
+            {{3, positions(1000, 2000)}},
+    };
+    for (const auto& step : steps) {
+        for (int width : {1, 2, 31, 33, 64, 207, 256}) {
+            against_loop<T>(step, width, width % 3, width % 2 == 0);
+        }
+    }
+}
+
+PREFILL_TEST(scan_equals_loop_bf16) { all_shapes<bf16>(); }
+PREFILL_TEST(scan_equals_loop_f32) { all_shapes<float>(); }
+
+PREFILL_TEST(scan_without_rows_leaves_everything) {
+    TestStep t({});
+    ScanData<bf16> d(t.step.maxRows, 70, 1, 0, 1);
+    std::vector<float> before = d.h.host;
+    scan(t, d, 0, true);
+    d.h.download();
+    check(same_bits(before, d.h.host), "a step without rows changes no state");
+}
+
+/** Cuts 700 rows into pieces; at multiples of the tile the bits must not change. */
+template <class T> void pieces(std::vector<int> lengths, bool bits) {
+    std::vector<int> all = documents(11, 700, {333});
+    ScanData<T> whole(700, 130, 1, 0, 5), cut(700, 130, 1, 0, 5);
+    scan(TestStep({{0, all}}), whole, 0, true);
+    int from = 0;
+    for (int n : lengths) {
+        scan(TestStep({{0, std::vector<int>(all.begin() + from, all.begin() + from + n)}}), cut, from, true);
+        from += n;
+    }
+    check(from == 700, "the pieces are the whole");
+    for (ScanData<T>* d : {&whole, &cut}) {
+        d->out.download();
+        d->h.download();
+    }
+    if (bits) {
+        check(same_bits(whole.out.host, cut.out.host) && same_bits(whole.h.host, cut.h.host),
+                "pieces of whole tiles have the bits of one shot");
+    }
+    std::vector<double> out;
+    for (float v : dense(whole.out, 700, 130, 130)) {
+        out.push_back(v);
+    }
+    close("pieces, out", dense(cut.out, 700, 130, 130), out, 2e-5, sizeof(T) == 2 ? 0.008 : 2e-5);
+    close("pieces, state", cut.h.host, std::vector<double>(whole.h.host.begin(), whole.h.host.end()), 1e-5, 1e-5);
+}
+
+PREFILL_TEST(scan_in_pieces_equals_one_shot) {
+    pieces<bf16>({128, 256, 128, 188}, true);
+    pieces<float>({128, 256, 128, 188}, true);
+    pieces<bf16>({1, 99, 250, 350}, false);
+    pieces<float>({1, 99, 250, 350}, false);
+}
+
+PREFILL_TEST(packed_scans_equal_separate_ones) {
+    std::vector<int> lengths = {200, 1, 129, 640};
+    ScanData<bf16> packed(970, 96, 4, 0, 8), apart(970, 96, 4, 0, 8);
+    std::vector<Sequence> sequences;
+    int from = 0;
+    for (int q = 0; q < 4; q++) {
+        sequences.push_back({3 - q, positions(q % 2 * 17, lengths[q])});
+        scan(TestStep({sequences.back()}), apart, from, true);
+        from += lengths[q];
+    }
+    scan(TestStep(sequences), packed, 0, true);
+    for (ScanData<bf16>* d : {&packed, &apart}) {
+        d->out.download();
+        d->h.download();
+    }
+    check(same_bits(packed.out.host, apart.out.host) && same_bits(packed.h.host, apart.h.host),
+            "packed sequences have the bits of separate ones");
+}
+
+PREFILL_TEST(scan_always_has_the_same_bits) {
+    TestStep t({{0, positions(5, 8192)}});
+    ScanData<bf16> d(t.step.maxRows, 2560, 1, 0, 9);
+    Array<float> scratch(scratch_floats(t.step, d.width)), state(d.h.host.size());
+    state.host = d.h.host;
+    std::vector<bf16> out;
+    std::vector<float> h;
+    for (int run = 0; run < 30; run++) {
+        d.h.host = state.host;
+        d.h.upload();
+        scan_rows(t.step, d, 0, true, scratch);
+        finish();
+        d.out.download();
+        d.h.download();
+        if (run == 0) {
+            out = d.out.host;
+            h = d.h.host;
+        }
+        check(same_bits(out, d.out.host) && same_bits(h, d.h.host), "run " + std::to_string(run) + " has the bits of the first");
+    }
+}
+
+PREFILL_BENCH(scan) {
+    for (int width : {2560, 4096}) {
+        for (int rows : {2048, 8192, 16384}) {
+            TestStep t({{0, positions(0, rows)}});
+            ScanData<bf16> d(t.step.maxRows, width, 1, 0, 10);
+            Array<float> scratch(scratch_floats(t.step, width));
+            double time = seconds([&] { scan_rows(t.step, d, 0, true, scratch); });
+            report_bytes("rg_lru_scan_bf16 T = " + std::to_string(rows) + " E = " + std::to_string(width), 10.0 * rows * width, time);
+        }
+    }
+}
+
+} // namespace

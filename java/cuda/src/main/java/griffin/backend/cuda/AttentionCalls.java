@@ -1,0 +1,85 @@
+package griffin.backend.cuda;
+
+import griffin.backend.AttentionShape;
+import griffin.backend.DType;
+
+/** Local attention: launch by launch for prompts (window_attention.cu), in one launch for decode steps (window_attention_decode.cu). */
+final class AttentionCalls {
+
+    private static final int WIDE_SHARED = 196608;
+    private static final int SHARED = 98688;
+    private static final int WIDE_HEAD = 256;
+    private static final int MOST_SPLITS = 32;
+    /** From so many sequences on, a block takes five heads instead of two. */
+    private static final int MANY_SEQUENCES = 4;
+
+    private AttentionCalls() {}
+
+    static Call rotate(Lowering l, Operation.Rotate o) {
+        AttentionShape s = o.shape();
+        Arguments arguments = l.arguments().step(o.step()).matrix(o.qkv()).integer(s.heads()).integer(s.headDim()).integer(s.rotaryDims())
+                .real(s.ropeTheta());
+        return l.launch(l.kernel("rotate"), arguments, 256, 0,
+                (extent, launch) -> launch.grid(Launch.blocks(extent.rows, 32), Launch.blocks(s.rotaryDims(), 128), 1));
+    }
+
+    static Call windowAttention(Lowering l, Operation.WindowAttention o) {
+        AttentionShape s = o.shape();
+        Arguments arguments = l.arguments().step(o.step()).matrix(o.qkv()).pointer(o.keys().address()).pointer(o.values().address())
+                .matrix(o.out()).integer(s.heads()).integer(s.headDim()).integer(s.window());
+        boolean wide = l.operands == DType.BF16 && s.headDim() == WIDE_HEAD && l.context.device.sharedPerBlock() >= WIDE_SHARED;
+        int threads = wide ? 256 : 128;
+        return l.launch(l.kernel("window_attention_prefill"), arguments, threads, wide ? WIDE_SHARED : SHARED,
+                (extent, launch) -> launch.grid((long) extent.rows * s.heads() / (threads / 2) + extent.sequences, 1, 1));
+    }
+
+    static Call storeKeys(Lowering l, Operation.StoreKeys o) {
+        AttentionShape s = o.shape();
+        Arguments arguments = l.arguments().step(o.step()).matrix(o.qkv()).pointer(o.keys().address()).pointer(o.values().address())
+                .integer(s.heads()).integer(s.headDim()).integer(s.window());
+        return l.launch(l.kernel("store_keys"), arguments, 128, 0, (extent, launch) -> launch.grid(Launch.blocks(extent.rows, 4), 1, 1));
+    }
+
+    static Call attention(Lowering l, Operation.Attention o) {
+        Call prefill = Lowering.all(rotate(l, new Operation.Rotate(o.step(), o.shape(), o.qkv())),
+                windowAttention(l, new Operation.WindowAttention(o.step(), o.shape(), o.qkv(), o.keys(), o.values(), o.out())),
+                storeKeys(l, new Operation.StoreKeys(o.step(), o.shape(), o.qkv(), o.keys(), o.values())));
+        return Lowering.either(decode(l, o), prefill);
+    }
+
+    /** One launch for each power of two of sequences, since the window is split the less the more sequences there are. */
+    private static Call decode(Lowering l, Operation.Attention o) {
+        int most = 32 - Integer.numberOfLeadingZeros(Math.max(1, o.step().maxSequences() - 1));
+        Launch[] bySequences = new Launch[most + 1];
+        for (int i = 0; i <= most; i++) {
+            bySequences[i] = decode(l, o, 1 << i);
+        }
+        return extent -> {
+            if (extent.sequences > 0) {
+                bySequences[extent.sequences == 1 ? 0 : 32 - Integer.numberOfLeadingZeros(extent.sequences - 1)].issue(extent);
+            }
+        };
+    }
+
+    private static Launch decode(Lowering l, Operation.Attention o, int sequences) {
+        AttentionShape s = o.shape();
+        int heads = sequences >= MANY_SEQUENCES ? 5 : 2;
+        int groups = Launch.blocks(s.heads(), heads);
+        int splits = splits(l.context.device.processors(), groups * sequences, s.window());
+        long capacity = Math.min(sequences, o.step().maxSequences());
+        long scratch = l.memory.scratch("partial attention", 4L * capacity * s.heads() * splits * (s.headDim() + 2));
+        long arrivals = l.memory.scratch("arrivals of the attention " + heads, 4L * o.step().maxSequences() * (groups + 1));
+        Arguments arguments = l.arguments().step(o.step()).matrix(o.qkv()).pointer(o.keys().address()).pointer(o.values().address())
+                .matrix(o.out()).pointer(scratch).pointer(arrivals).integer(s.heads()).integer(s.headDim()).integer(s.window())
+                .integer(s.rotaryDims()).real(s.ropeTheta()).integer(splits);
+        int work = Math.max(8 * s.headDim(), Launch.blocks(s.window(), splits) + 3);
+        int shared = 4 * (s.headDim() * (heads + 1) + work) + 8 * Math.max(splits, s.rotaryDims() / 2);
+        return l.launch(l.kernels.get("attention_decode_" + CudaUpload.word(l.operands) + "_h" + heads), arguments, 256, shared,
+                (extent, launch) -> launch.grid(splits, groups, extent.sequences));
+    }
+
+    /** Enough for a few blocks on every multiprocessor, of at least 64 keys each. */
+    private static int splits(int processors, int others, int window) {
+        return Math.clamp(2L * processors / others, 1, Math.clamp(window / 64, 1, MOST_SPLITS));
+    }
+}

@@ -1,0 +1,171 @@
+package griffin.backend.cuda;
+
+import griffin.bindings.cuda.Cuda;
+import griffin.error.DeviceException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/** The compiled kernels: fatbins from the kernels' jar, or from a folder; each function is looked up once. */
+final class CudaKernels implements AutoCloseable {
+
+    private static final String FOLDER = "/griffin/cuda/kernels/";
+    private static final Pattern OUTPUT = Pattern.compile("\"(\\w+\\.fatbin)\"\\s*:");
+    /** What every launch may use without asking. */
+    private static final int PLAIN_SHARED = 48 << 10;
+
+    /** A function on the device. */
+    static final class Kernel {
+        private final String name;
+        private final MemorySegment handle;
+        private int shared = PLAIN_SHARED;
+
+        private Kernel(String name, MemorySegment handle) {
+            this.name = name;
+            this.handle = handle;
+        }
+
+        String name() {
+            return name;
+        }
+
+        MemorySegment handle() {
+            return handle;
+        }
+
+        /** More than the ordinary 48 KiB of dynamic shared memory must be asked for, kernel by kernel. */
+        void allowShared(int bytes) {
+            if (bytes > shared) {
+                CudaErrors.check(Cuda.cuFuncSetAttribute(handle, Cuda.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES(), bytes),
+                        "cuFuncSetAttribute of " + name + " to " + bytes + " bytes of shared memory");
+                shared = bytes;
+            }
+        }
+    }
+
+    private final Path folder;
+    private final List<MemorySegment> modules = new ArrayList<>();
+    private final Map<String, Kernel> kernels = new HashMap<>();
+
+    /** @param folder of fatbins, or null for those of the jar */
+    CudaKernels(Path folder) {
+        this.folder = folder;
+        try {
+            for (String file : files()) {
+                load(file);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException("the compiled CUDA kernels cannot be read from " + source() + ": " + e, e);
+        }
+    }
+
+    private String source() {
+        return folder == null ? "the class path (" + FOLDER + ", in griffin-cuda-kernels)" : folder.toString();
+    }
+
+    private List<String> files() throws IOException {
+        if (folder != null) {
+            try (Stream<Path> all = Files.list(folder)) {
+                return all.map(file -> file.getFileName().toString()).filter(name -> name.endsWith(".fatbin")).sorted().toList();
+            }
+        }
+        List<String> names = new ArrayList<>();
+        try (InputStream manifest = open("manifest.json")) {
+            Matcher outputs = OUTPUT.matcher(new String(manifest.readAllBytes(), StandardCharsets.UTF_8));
+            while (outputs.find()) {
+                names.add(outputs.group(1));
+            }
+        }
+        return names;
+    }
+
+    private InputStream open(String file) throws IOException {
+        if (folder != null) {
+            return Files.newInputStream(folder.resolve(file));
+        }
+        // Not encapsulated: the kernels' jar is no module of its own kind, and its folder's name is no package.
+        InputStream in = CudaKernels.class.getResourceAsStream(FOLDER + file);
+        if (in == null) {
+            in = ClassLoader.getSystemResourceAsStream(FOLDER.substring(1) + file);
+        }
+        if (in == null) {
+            throw new IOException(FOLDER + file + " is missing: put griffin-cuda-kernels on the class path");
+        }
+        return in;
+    }
+
+    private void load(String file) throws IOException {
+        byte[] image;
+        try (InputStream in = open(file)) {
+            image = in.readAllBytes();
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+            MemorySegment data = arena.allocate(image.length, 64);
+            MemorySegment.copy(image, 0, data, ValueLayout.JAVA_BYTE, 0, image.length);
+            CudaErrors.check(Cuda.cuModuleLoadData(out, data), "cuModuleLoadData of " + file);
+            modules.add(out.get(ValueLayout.ADDRESS, 0));
+        }
+    }
+
+    /** Whether there is such a kernel. */
+    boolean has(String name) {
+        return find(name) != null;
+    }
+
+    /**
+     * The kernel of that name.
+     *
+     * @throws DeviceException when no module has it
+     */
+    Kernel get(String name) {
+        Kernel kernel = find(name);
+        if (kernel == null) {
+            throw new DeviceException("the compiled CUDA kernels from " + source() + " lack " + name
+                    + ": they belong to another version of Griffin; rebuild with cuda-kernels/build");
+        }
+        return kernel;
+    }
+
+    private Kernel find(String name) {
+        Kernel known = kernels.get(name);
+        if (known != null) {
+            return known;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+            MemorySegment text = arena.allocateFrom(name);
+            for (MemorySegment module : modules) {
+                int result = Cuda.cuModuleGetFunction(out, module, text);
+                if (result == Cuda.CUDA_SUCCESS()) {
+                    Kernel kernel = new Kernel(name, out.get(ValueLayout.ADDRESS, 0));
+                    kernels.put(name, kernel);
+                    return kernel;
+                }
+                if (result != Cuda.CUDA_ERROR_NOT_FOUND()) {
+                    CudaErrors.check(result, "cuModuleGetFunction of " + name);
+                }
+            }
+            return null;
+        }
+    }
+
+    @Override
+    public void close() {
+        modules.forEach(Cuda::cuModuleUnload);
+        modules.clear();
+    }
+}

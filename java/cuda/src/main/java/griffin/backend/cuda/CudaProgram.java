@@ -1,0 +1,129 @@
+package griffin.backend.cuda;
+
+import griffin.backend.Program;
+import griffin.bindings.cuda.Cuda;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A recorded list of operations. Steps in which every sequence has one row run as a CUDA graph, captured once for each bucket of
+ * sequences; all others launch by launch with exact geometry.
+ */
+final class CudaProgram implements Program {
+
+    /** Larger batches are launched one by one: their kernels take longer than the host needs. */
+    static final int LARGEST_BUCKET = 64;
+
+    private final CudaContext context;
+    private final CudaStep step;
+    private final List<Operation> operations;
+    private final CudaSettings settings;
+    private final boolean advances;
+    private final Call[] plain;
+    /** By the power of two of rows; null where the plain list serves. */
+    private final Call[][] fused;
+    /** By the power of two of sequences. */
+    private final MemorySegment[] graphs = new MemorySegment[Integer.numberOfTrailingZeros(LARGEST_BUCKET) + 1];
+    private final Extent extent = new Extent();
+
+    CudaProgram(Lowering lowering, CudaSettings settings, CudaStep step, List<Operation> recorded) {
+        this.settings = settings;
+        this.step = step;
+        context = lowering.context;
+        operations = List.copyOf(recorded);
+        advances = recorded.stream().anyMatch(Operation.Advance.class::isInstance);
+        plain = lowering.lower(published(recorded));
+        fused = new Call[Integer.numberOfTrailingZeros(MatVec.MOST_ROWS) + 1][];
+        for (int i = 0; settings.fusions() && i < fused.length && 1 << i <= 2 * step.maxSequences() - 1; i++) {
+            List<Operation> planned = new DecodePlanner(lowering.matVec, 1 << i).plan(recorded);
+            fused[i] = planned.equals(recorded) ? null : lowering.lower(published(planned));
+        }
+    }
+
+    private List<Operation> published(List<Operation> list) {
+        List<Operation> all = new ArrayList<>(list);
+        all.add(new Operation.Publish(step));
+        return all;
+    }
+
+    static CudaProgram of(Program program) {
+        return (CudaProgram) program;
+    }
+
+    CudaStep step() {
+        return step;
+    }
+
+    @Override
+    public int size() {
+        return operations.size();
+    }
+
+    /** The next of 1, 2, 4 and so on. */
+    static int bucket(int sequences) {
+        return MatVec.bucket(sequences);
+    }
+
+    /** Queues a run; returns its number among the step's runs. */
+    int run() {
+        step.extent(extent);
+        if (extent.decode && settings.graphs() && extent.sequences > 0 && extent.sequences <= LARGEST_BUCKET) {
+            int power = Integer.numberOfTrailingZeros(bucket(extent.sequences));
+            if (graphs[power] == null) {
+                graphs[power] = capture(1 << power);
+            }
+            int result = Cuda.cuGraphLaunch(graphs[power], context.stream);
+            if (result != Cuda.CUDA_SUCCESS()) {
+                CudaErrors.check(result, "cuGraphLaunch of a step of " + extent.sequences + " sequences");
+            }
+        } else {
+            issue(extent);
+        }
+        return step.ran(advances);
+    }
+
+    /** The list for a step: the fused one for decode steps of at most 8 rows. */
+    private void issue(Extent e) {
+        Call[] calls = plain;
+        if (e.decode && e.rows > 0 && e.rows <= MatVec.MOST_ROWS) {
+            Call[] few = fused[Integer.numberOfTrailingZeros(bucket(e.rows))];
+            calls = few == null ? plain : few;
+        }
+        for (Call call : calls) {
+            call.issue(e);
+        }
+    }
+
+    /** Issues the list for a full bucket into a graph; its kernels stop at the rows that live when it runs. */
+    private MemorySegment capture(int bucket) {
+        int all = Math.min(bucket, step.maxRows());
+        Extent full = new Extent().set(all, all, all, true);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+            CudaErrors.check(Cuda.cuStreamBeginCapture_v2(context.stream, Cuda.CU_STREAM_CAPTURE_MODE_RELAXED()), "cuStreamBeginCapture");
+            try {
+                issue(full);
+            } finally {
+                CudaErrors.check(Cuda.cuStreamEndCapture(context.stream, out), "cuStreamEndCapture of a step of " + bucket + " sequences");
+            }
+            MemorySegment graph = out.get(ValueLayout.ADDRESS, 0);
+            int result = Cuda.cuGraphInstantiateWithFlags(out, graph, 0);
+            CudaErrors.check(Cuda.cuGraphDestroy(graph), "cuGraphDestroy");
+            CudaErrors.check(result, "cuGraphInstantiateWithFlags of a step of " + bucket + " sequences");
+            MemorySegment executable = out.get(ValueLayout.ADDRESS, 0);
+            CudaErrors.check(Cuda.cuGraphUpload(executable, context.stream), "cuGraphUpload");
+            return executable;
+        }
+    }
+
+    void close() {
+        for (MemorySegment graph : graphs) {
+            if (graph != null) {
+                Cuda.cuGraphExecDestroy(graph);
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+package griffin.backend.cuda;
+
+import griffin.backend.DType;
+
+/** Embedding, norm, activation and row selection. Geometry: the headers of the .cu files of the same names. */
+final class DenseCalls {
+
+    private static final int THREADS = 256;
+
+    private DenseCalls() {}
+
+    static Call embed(Lowering l, Operation.Embed o) {
+        Arguments arguments = l.arguments().step(o.step()).pointer(o.table().address()).real(o.scale()).matrix(o.x())
+                .integer(o.x().columns());
+        return l.launch(l.kernel("embed"), arguments, THREADS, 0, (extent, launch) -> launch.grid(oneEach(extent.rows), 1, 1));
+    }
+
+    static Call addRmsNorm(Lowering l, Operation.AddRmsNorm o) {
+        Arguments arguments = l.arguments().rows(o.rows()).matrix(o.residual()).pointer(o.delta() == null ? 0 : o.delta().address())
+                .integer(o.delta() == null ? 0 : o.delta().stride()).pointer(o.scale().address()).real(o.eps()).matrix(o.out())
+                .integer(o.residual().columns());
+        return l.launch(l.kernel("add_rms_norm"), arguments, THREADS, 0,
+                (extent, launch) -> launch.grid(oneEach(o.rows().count(extent)), 1, 1));
+    }
+
+    static Call gatedGelu(Lowering l, Operation.GatedGelu o) {
+        Arguments arguments =
+                l.arguments().rows(o.rows()).matrix(o.gate()).matrix(o.up()).matrix(o.out()).integer(o.out().columns());
+        int perBlock = THREADS * 16 / l.operands.bytes();
+        return l.launch(l.kernel("gated_gelu"), arguments, THREADS, 0,
+                (extent, launch) -> launch.grid(Launch.blocks(o.out().columns(), perBlock), o.rows().count(extent), 1));
+    }
+
+    /** The default body. */
+    static Call gatedMlp(Lowering l, Operation.GatedMlp o) {
+        int width = o.gateAndUp().columns() / 2;
+        CudaBuffer gate = o.gateAndUp().columns(0, width);
+        return Lowering.all(
+                l.lower(new Operation.Linear(o.rows(), o.in(), CudaWeight.of(o.weights().gateAndUp()),
+                        CudaWeight.of(o.weights().gateAndUpBias()), o.gateAndUp())),
+                l.lower(new Operation.GatedGelu(o.rows(), gate, o.gateAndUp().columns(width, width), gate)),
+                l.lower(new Operation.Linear(o.rows(), gate, CudaWeight.of(o.weights().down()), CudaWeight.of(o.weights().downBias()),
+                        o.out())));
+    }
+
+    static Call selectRows(Lowering l, Operation.SelectRows o) {
+        Arguments arguments = l.arguments().step(o.step()).matrix(o.in()).matrix(o.out()).integer(o.in().columns());
+        String type = o.in().type() == DType.F32 ? "f32" : "bf16";
+        return l.launch(l.kernels.get("select_rows_" + type), arguments, THREADS, 0,
+                (extent, launch) -> launch.grid(oneEach(extent.outputs), 1, 1));
+    }
+
+    static Call logits(Lowering l, Operation.Logits o) {
+        return LinearCall.logits(l, o);
+    }
+
+    private static int oneEach(int rows) {
+        return Math.min(rows, Launch.MOST_ROWS_OF_BLOCKS);
+    }
+}

@@ -1,0 +1,85 @@
+package griffin.backend.cuda;
+
+import griffin.bindings.cuda.CUlaunchAttribute;
+import griffin.bindings.cuda.CUlaunchAttributeValue;
+import griffin.bindings.cuda.CUlaunchConfig;
+import griffin.bindings.cuda.Cuda;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/** One kernel with its arguments packed; only the grid follows the step. */
+final class Launch implements Call {
+
+    /** Sets the grid for a step; a grid of no blocks means that there is nothing to do. */
+    interface Geometry {
+        void grid(Extent extent, Launch launch);
+    }
+
+    /** Most blocks along y and z. */
+    static final int MOST_ROWS_OF_BLOCKS = 65535;
+
+    private final CudaKernels.Kernel kernel;
+    private final Geometry geometry;
+    private final boolean overlap;
+    private final MemorySegment config;
+    private final MemorySegment extra;
+    private int blocks;
+
+    /** @param threads of a block, along x @param shared bytes of dynamic shared memory */
+    Launch(CudaContext context, CudaKernels.Kernel kernel, Arguments arguments, int threads, int shared, Geometry geometry) {
+        this(context, context.arena, kernel, arguments, threads, 1, shared, geometry);
+    }
+
+    /** @param arena of the launch's own memory, at least as long-lived as its use */
+    Launch(CudaContext context, Arena arena, CudaKernels.Kernel kernel, Arguments arguments, int threadsX, int threadsY, int shared,
+            Geometry geometry) {
+        this.kernel = kernel;
+        this.geometry = geometry;
+        overlap = context.overlap;
+        kernel.allowShared(shared);
+        config = CUlaunchConfig.allocate(arena).fill((byte) 0);
+        CUlaunchConfig.blockDimX(config, threadsX);
+        CUlaunchConfig.blockDimY(config, threadsY);
+        CUlaunchConfig.blockDimZ(config, 1);
+        CUlaunchConfig.sharedMemBytes(config, shared);
+        CUlaunchConfig.hStream(config, context.stream);
+        MemorySegment attribute = CUlaunchAttribute.allocate(arena).fill((byte) 0);
+        CUlaunchAttribute.id(attribute, Cuda.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION());
+        CUlaunchAttributeValue.programmaticStreamSerializationAllowed(CUlaunchAttribute.value(attribute), 1);
+        CUlaunchConfig.attrs(config, attribute);
+        MemorySegment size = arena.allocateFrom(ValueLayout.JAVA_LONG, arguments.bytes());
+        extra = arena.allocate(ValueLayout.ADDRESS, 5);
+        extra.setAtIndex(ValueLayout.ADDRESS, 0, MemorySegment.ofAddress(Cuda.CU_LAUNCH_PARAM_BUFFER_POINTER_AS_INT()));
+        extra.setAtIndex(ValueLayout.ADDRESS, 1, arguments.block());
+        extra.setAtIndex(ValueLayout.ADDRESS, 2, MemorySegment.ofAddress(Cuda.CU_LAUNCH_PARAM_BUFFER_SIZE_AS_INT()));
+        extra.setAtIndex(ValueLayout.ADDRESS, 3, size);
+        extra.setAtIndex(ValueLayout.ADDRESS, 4, MemorySegment.ofAddress(Cuda.CU_LAUNCH_PARAM_END_AS_INT()));
+    }
+
+    void grid(long x, long y, long z) {
+        blocks = (int) Math.min(Integer.MAX_VALUE, x * y * z);
+        CUlaunchConfig.gridDimX(config, Math.toIntExact(x));
+        CUlaunchConfig.gridDimY(config, (int) Math.min(y, MOST_ROWS_OF_BLOCKS));
+        CUlaunchConfig.gridDimZ(config, (int) Math.min(z, MOST_ROWS_OF_BLOCKS));
+    }
+
+    @Override
+    public void issue(Extent extent) {
+        geometry.grid(extent, this);
+        if (blocks == 0) {
+            return;
+        }
+        CUlaunchConfig.numAttrs(config, overlap && extent.dependent ? 1 : 0);
+        int result = Cuda.cuLaunchKernelEx(config, kernel.handle(), MemorySegment.NULL, extra);
+        if (result != Cuda.CUDA_SUCCESS()) {
+            CudaErrors.check(result, "cuLaunchKernelEx of " + kernel.name());
+        }
+        extent.dependent = true;
+    }
+
+    /** A / b, rounded up. */
+    static int blocks(long a, int b) {
+        return Math.toIntExact((a + b - 1) / b);
+    }
+}

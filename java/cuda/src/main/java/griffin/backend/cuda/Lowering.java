@@ -1,0 +1,83 @@
+package griffin.backend.cuda;
+
+import griffin.backend.DType;
+import java.util.List;
+
+/** Turns operations into prepared launches. Which kernel serves is decided when they are issued, by the step's extent. */
+final class Lowering {
+
+    final CudaContext context;
+    final CudaKernels kernels;
+    final CudaMemory memory;
+    final DType operands;
+    final MatVec matVec;
+    /** Null where cuBLASLt is absent. */
+    final CublasLtProducts products;
+    private final String suffix;
+
+    Lowering(CudaContext context, CudaKernels kernels, CudaMemory memory, DType operands, CublasLtProducts products) {
+        this.context = context;
+        this.kernels = kernels;
+        this.memory = memory;
+        this.operands = operands;
+        this.products = products;
+        matVec = new MatVec(context.device, operands.bytes());
+        suffix = "_" + CudaUpload.word(operands);
+    }
+
+    /** A kernel of the operand type. */
+    CudaKernels.Kernel kernel(String name) {
+        return kernels.get(name + suffix);
+    }
+
+    Arguments arguments() {
+        return new Arguments(context.arena);
+    }
+
+    Launch launch(CudaKernels.Kernel kernel, Arguments arguments, int threads, int shared, Launch.Geometry geometry) {
+        return new Launch(context, kernel, arguments, threads, shared, geometry);
+    }
+
+    Call lower(Operation operation) {
+        return switch (operation) {
+            case Operation.Embed o -> DenseCalls.embed(this, o);
+            case Operation.AddRmsNorm o -> DenseCalls.addRmsNorm(this, o);
+            case Operation.Linear o -> LinearCall.of(this, o);
+            case Operation.GatedGelu o -> DenseCalls.gatedGelu(this, o);
+            case Operation.GatedMlp o -> DenseCalls.gatedMlp(this, o);
+            case Operation.SelectRows o -> DenseCalls.selectRows(this, o);
+            case Operation.Logits o -> DenseCalls.logits(this, o);
+            case Operation.NormLinear o -> LinearCall.of(this, o);
+            case Operation.LinearAdd o -> LinearCall.of(this, o);
+            case Operation.NormGatedLinear o -> LinearCall.of(this, o);
+            case Operation.CausalConv o -> RecurrenceCalls.causalConv(this, o);
+            case Operation.RgLru o -> RecurrenceCalls.rgLru(this, o);
+            case Operation.Recurrence o -> RecurrenceCalls.recurrence(this, o);
+            case Operation.Rotate o -> AttentionCalls.rotate(this, o);
+            case Operation.WindowAttention o -> AttentionCalls.windowAttention(this, o);
+            case Operation.StoreKeys o -> AttentionCalls.storeKeys(this, o);
+            case Operation.Attention o -> AttentionCalls.attention(this, o);
+            case Operation.Sample o -> SamplingCalls.sample(this, o);
+            case Operation.Advance o -> SamplingCalls.advance(this, o);
+            case Operation.Publish o -> SamplingCalls.publish(this, o);
+        };
+    }
+
+    Call[] lower(List<Operation> operations) {
+        return operations.stream().map(this::lower).toArray(Call[]::new);
+    }
+
+    /** Several calls as one. */
+    static Call all(Call... calls) {
+        return extent -> {
+            for (Call call : calls) {
+                call.issue(extent);
+            }
+        };
+    }
+
+    /** A step in which every sequence has one row has kernels of its own. */
+    static Call either(Call decode, Call any) {
+        return extent -> (extent.decode ? decode : any).issue(extent);
+    }
+}

@@ -1,0 +1,75 @@
+package griffin.backend.cuda;
+
+/** Launch geometry of the mat-vecs of 1 to 8 rows: see cuda-kernels/src/linear.cuh. */
+final class MatVec {
+
+    static final int MOST_ROWS = 8;
+    private static final int MOST_WARPS = 12;
+    private static final int GOOD_WARPS = 8;
+    /** A warp's smallest ring: one chunk. */
+    private static final int RING_OF_WARP = 5632;
+    private static final int STAGED_LIMIT = 80 << 10;
+    /** Static shared memory of these kernels, and what the driver keeps of a block's. */
+    private static final int STATIC = 9 << 10;
+
+    private final CudaDriver.Device device;
+    private final int elementBytes;
+
+    MatVec(CudaDriver.Device device, int elementBytes) {
+        this.device = device;
+        this.elementBytes = elementBytes;
+    }
+
+    /** Threads of a block, and its bytes of dynamic shared memory. */
+    record Shape(int threads, int shared) {}
+
+    /** The kernel's suffix for so many rows: the next of 1, 2, 4, 8. */
+    static int bucket(int rows) {
+        return rows <= 1 ? 1 : Integer.highestOneBit(rows - 1) * 2;
+    }
+
+    /**
+     * The geometry, or null where the rows do not fit in a block's shared memory.
+     *
+     * @param rows    1, 2, 4 or 8
+     * @param inputs  I
+     * @param units   outputs, or pairs of gate and up
+     * @param norm    whether the input is normalised on the way
+     * @param vectors whether the input's rows can be read 16 bytes at a time
+     */
+    Shape choose(int rows, int inputs, int units, boolean norm, boolean vectors) {
+        long staged = (long) rows * ((long) inputs * elementBytes + 128);
+        boolean stages = norm || rows == 1 || !vectors || staged <= STAGED_LIMIT;
+        long x = stages ? (staged + 127) / 128 * 128 : 0;
+        // Two kernels on a multiprocessor, so that one fetches its weights while the other ends; else one.
+        long half = Math.min(device.sharedPerProcessor() / 2, device.sharedPerBlock()) - STATIC;
+        long whole = device.sharedPerBlock() - STATIC;
+        for (long room : new long[] {half, whole}) {
+            int warps = warps(units, x, room, GOOD_WARPS);
+            if (warps > 0) {
+                return new Shape(32 * warps, (int) Math.min(room, x + 8L * warps * RING_OF_WARP));
+            }
+        }
+        int warps = (int) Math.min(GOOD_WARPS - 1, (whole - x) / RING_OF_WARP);
+        return warps < 2 ? null : new Shape(32 * warps, (int) (x + (long) warps * RING_OF_WARP));
+    }
+
+    /** The number of warps, from {@code least} on, that leaves the fewest idle in the last round; 0 where none fits. */
+    private int warps(int units, long x, long room, int least) {
+        int perBlock = Math.max(1, Launch.blocks(units, device.processors()));
+        int best = 0;
+        int leastIdle = Integer.MAX_VALUE;
+        for (int warps = MOST_WARPS; warps >= least; warps--) {
+            int idle = Launch.blocks(perBlock, warps) * warps - perBlock;
+            if (x + (long) warps * RING_OF_WARP <= room && idle < leastIdle) {
+                best = warps;
+                leastIdle = idle;
+            }
+        }
+        return best;
+    }
+
+    int processors() {
+        return device.processors();
+    }
+}

@@ -1,0 +1,84 @@
+package griffin.backend.cuda;
+
+import griffin.backend.RgLruWeights;
+
+/** Convolution and RG-LRU: launch by launch for prompts (causal_conv.cu, rg_lru.cu), in one launch for decode steps (recurrence.cu). */
+final class RecurrenceCalls {
+
+    /** Fewer rows are not worth a library call. */
+    private static final int BATCHED_ROWS = 16;
+
+    private RecurrenceCalls() {}
+
+    static Call causalConv(Lowering l, Operation.CausalConv o) {
+        int width = o.x().columns();
+        int taps = o.taps().columns();
+        Arguments arguments = l.arguments().step(o.step()).matrix(o.x()).pointer(o.taps().address()).pointer(o.bias().address())
+                .pointer(o.state().address()).matrix(o.out()).integer(width).integer(taps);
+        Launch convolve = l.launch(l.kernel("causal_conv"), arguments, 128, 0,
+                (extent, launch) -> launch.grid(Launch.blocks(width, 512), Launch.blocks(extent.rows, 16), 1));
+        Arguments state = l.arguments().step(o.step()).matrix(o.x()).pointer(o.state().address()).integer(width).integer(taps);
+        Launch keep = l.launch(l.kernel("causal_conv_state"), state, 256, 0,
+                (extent, launch) -> launch.grid(Launch.blocks(width, 256), extent.sequences, 1));
+        return Lowering.all(convolve, keep);
+    }
+
+    static Call rgLru(Lowering l, Operation.RgLru o) {
+        return scan(l, o.step(), o.x(), o.weights(), o.state(), null, o.out());
+    }
+
+    static Call recurrence(Lowering l, Operation.Recurrence o) {
+        int width = o.xy().columns() / 2;
+        Call conv = causalConv(l, new Operation.CausalConv(o.step(), o.xy().columns(0, width), CudaWeight.of(o.weights().taps()),
+                CudaWeight.of(o.weights().convBias()), o.convState(), o.conv()));
+        Call scan = scan(l, o.step(), o.conv(), o.weights().rgLru(), o.state(), o.xy().columns(width, width), o.out());
+        return Lowering.either(decode(l, o), Lowering.all(conv, scan));
+    }
+
+    /** Both gates' products, then the scan. @param gelu the branch to multiply with, or null */
+    private static Call scan(Lowering l, CudaStep step, CudaBuffer x, RgLruWeights weights, CudaBuffer state, CudaBuffer gelu,
+            CudaBuffer out) {
+        CudaWeight w = CudaWeight.of(weights.gates());
+        int width = x.columns();
+        int block = w.columns();
+        int heads = width / block;
+        long plane = (long) step.maxRows() * width;
+        long gates = l.memory.scratch("gates", 2 * plane * l.operands.bytes());
+        long tiles = step.maxRows() / 128 + step.maxSequences();
+        long scratch = l.memory.scratch("the scan", 64 + 24L * width * tiles);
+        Arguments products = l.arguments().rows(CudaRows.of(step.rows())).matrix(x).pointer(w.address()).pointer(gates).integer(width)
+                .wide(plane).integer(heads).integer(block);
+        int tile = LinearCall.tile(l);
+        Launch own = l.launch(l.kernel("gates_gemm"), products, LinearCall.gemmThreads(l), LinearCall.gemmShared(l),
+                (extent, launch) -> launch.grid(Launch.blocks(extent.rows, tile), Launch.blocks(block, tile), 2L * heads));
+        Call multiply = l.products == null || !l.products.servesGates(x, w) ? own : extent -> {
+            if (extent.rows < BATCHED_ROWS) {
+                own.issue(extent);
+            } else {
+                l.products.multiplyGates(x, w, gates, width, plane, extent.rows);
+                extent.dependent = false;
+            }
+        };
+        Arguments arguments = l.arguments().step(step).matrix(x).pointer(gates).integer(width).wide(plane)
+                .pointer(CudaWeight.addressOf(weights.gateBias())).pointer(CudaWeight.addressOf(weights.decay())).pointer(state.address())
+                .pointer(gelu == null ? 0 : gelu.address()).integer(gelu == null ? 0 : gelu.stride()).matrix(out).pointer(scratch)
+                .integer(width);
+        Launch scan = l.launch(l.kernel("rg_lru_scan"), arguments, 256, 0,
+                (extent, launch) -> launch.grid(Launch.blocks(width, 64) * (extent.rows / 128L + extent.sequences), 1, 1));
+        return Lowering.all(multiply, scan);
+    }
+
+    private static Call decode(Lowering l, Operation.Recurrence o) {
+        CudaWeight taps = CudaWeight.of(o.weights().taps());
+        CudaWeight gates = CudaWeight.of(o.weights().rgLru().gates());
+        int width = o.xy().columns() / 2;
+        int block = gates.columns();
+        long arrivals = l.memory.scratch("arrivals of the recurrence", 4L * o.step().maxSequences() * (width / block));
+        Arguments arguments = l.arguments().step(o.step()).matrix(o.xy()).pointer(taps.address())
+                .pointer(CudaWeight.addressOf(o.weights().convBias())).pointer(o.convState().address()).pointer(gates.address())
+                .pointer(CudaWeight.addressOf(o.weights().rgLru().gateBias())).pointer(CudaWeight.addressOf(o.weights().rgLru().decay()))
+                .pointer(o.state().address()).matrix(o.out()).pointer(arrivals).integer(width).integer(taps.columns()).integer(block);
+        return l.launch(l.kernel("recurrence_decode"), arguments, 256, 4 * block, (extent, launch) -> launch
+                .grid((long) width / block * Launch.blocks(block, 16), Launch.blocks(extent.sequences, 4), 1));
+    }
+}

@@ -1,0 +1,51 @@
+package griffin.backend.cuda;
+
+import griffin.backend.DType;
+import griffin.bindings.fake.FakeDriver;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/** A backend on the fake driver: everything up to the kernels themselves is real. */
+final class Fake {
+
+    /** Bytes of struct Step. */
+    static final long STEP_BYTES = 18 * 8 + 4 * 4;
+
+    private Fake() {}
+
+    /** Opens a backend on the driver, with kernels in {@code folder} whose bytes nobody reads. */
+    static CudaBackend open(FakeDriver driver, Path folder, DType operands, boolean graphs, boolean fusions) {
+        driver.install();
+        try {
+            Files.write(folder.resolve("all.fatbin"), new byte[] {1});
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return new CudaBackend(0, operands, new CudaSettings(fusions, graphs, true, false, folder), notice -> {});
+    }
+
+    /** A driver whose publish_result counts the ticket up and publishes it, so that runs can be awaited. */
+    static FakeDriver publishing() {
+        return new FakeDriver().kernel("publish_result", List.of(STEP_BYTES), arguments -> {
+            MemorySegment step = arguments.getFirst();
+            MemorySegment counts = at(step.get(ValueLayout.JAVA_LONG, 0), 16);
+            int ticket = counts.getAtIndex(ValueLayout.JAVA_INT, 3);
+            int stride = step.get(ValueLayout.JAVA_INT, 18 * 8 + 12);
+            MemorySegment ring = at(step.get(ValueLayout.JAVA_LONG, 17 * 8), 16L * stride);
+            MemorySegment slot = ring.asSlice(4L * stride * (ticket & 3));
+            slot.setAtIndex(ValueLayout.JAVA_INT, 1, 700 + ticket); // ids[0]
+            slot.setAtIndex(ValueLayout.JAVA_INT, 0, ticket + 1);
+            counts.setAtIndex(ValueLayout.JAVA_INT, 3, ticket + 1);
+        });
+    }
+
+    /** Device memory of the fake is host memory. */
+    static MemorySegment at(long address, long bytes) {
+        return MemorySegment.ofAddress(address).reinterpret(bytes);
+    }
+}
