@@ -1,4 +1,7 @@
-/* The ceilings in C, to check the Java ones: ceilings THREADS GIB RUNS prints "read GB/s" and "fma GFLOP/s", medians. */
+/*
+ * The ceilings in C, to check the Java ones: ceilings THREADS GIB answers each line "read" (GB/s, the best of five passes, as in Java) and "fma"
+ * (GFLOP/s) on its input with a number, so that both can measure in turns on a machine whose speed changes from minute to minute.
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,29 +88,23 @@ static double run(void *(*body)(void *))
 	return now() - start;
 }
 
-static int ascending(const void *a, const void *b)
+static double best(void *(*body)(void *), int passes)
 {
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-static double median(void *(*body)(void *), int runs)
-{
-	double seconds[runs];
-	for (int i = 0; i < runs; i++)
-		seconds[i] = run(body);
-	qsort(seconds, runs, sizeof(double), ascending);
-	return seconds[runs / 2];
+	double least = run(body);
+	for (int i = 1; i < passes; i++) {
+		double seconds = run(body);
+		least = seconds < least ? seconds : least;
+	}
+	return least;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 4) {
-		fprintf(stderr, "usage: %s THREADS GIB RUNS\n", argv[0]);
+	if (argc != 3) {
+		fprintf(stderr, "usage: %s THREADS GIB\n", argv[0]);
 		return 2;
 	}
 	threads = atoi(argv[1]);
-	int runs = atoi(argv[3]);
 	long unit = 8L * LANES * threads;
 	floats = (long)(atof(argv[2]) * (1L << 28)) / unit * unit;
 	data = aligned_alloc(64, floats * sizeof(float));
@@ -116,7 +113,13 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	run(fill);
-	printf("%.3f\n", floats * 4.0 / median(sum, runs) / 1e9);
-	printf("%.3f\n", 2.0 * FMA_ROUNDS * ACCUMULATORS * LANES * threads / median(fma_loop, runs) / 1e9);
+	char line[16];
+	while (fgets(line, sizeof line, stdin)) {
+		if (!strcmp(line, "read\n"))
+			printf("%.3f\n", floats * 4.0 / best(sum, 5) / 1e9);
+		else
+			printf("%.3f\n", 2.0 * FMA_ROUNDS * ACCUMULATORS * LANES * threads / best(fma_loop, 1) / 1e9);
+		fflush(stdout);
+	}
 	return 0;
 }

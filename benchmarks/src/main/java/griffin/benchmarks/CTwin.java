@@ -8,14 +8,21 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
-/** The same ceilings in C, compiled where there is a compiler; they say whether Java's are the machine's. */
-record CTwin(double readGigabytes, double fmaGigaflops) {
+/** The same ceilings in C, compiled where there is a compiler; measured in turns with Java's they say whether those are the machine's. */
+final class CTwin implements AutoCloseable {
+
+    private final Path folder;
+    private final Process process;
+
+    private CTwin(Path folder, Process process) {
+        this.folder = folder;
+        this.process = process;
+    }
 
     /** Empty, with a printed reason, where no C compiler works. */
-    static Optional<CTwin> measure(int threads, int runs) {
-        Path folder = null;
+    static Optional<CTwin> start(int threads) {
         try {
-            folder = Files.createTempDirectory("griffin-ceilings");
+            Path folder = Files.createTempDirectory("griffin-ceilings");
             Path source = folder.resolve("ceilings.c");
             Path program = folder.resolve("ceilings");
             try (InputStream in = CTwin.class.getResourceAsStream("ceilings.c")) {
@@ -23,15 +30,43 @@ record CTwin(double readGigabytes, double fmaGigaflops) {
             }
             if (!compile(source, program)) {
                 Results.note("no C compiler (cc or gcc) on the path: the C ceilings are left out");
+                delete(folder);
                 return Optional.empty();
             }
-            List<String> lines = run(program.toString(), Integer.toString(threads), "2", Integer.toString(runs)).lines().toList();
-            return Optional.of(new CTwin(Double.parseDouble(lines.get(0)), Double.parseDouble(lines.get(1))));
+            ProcessBuilder command = new ProcessBuilder(program.toString(), Integer.toString(threads), "2");
+            return Optional.of(new CTwin(folder, command.redirectError(ProcessBuilder.Redirect.INHERIT).start()));
         } catch (IOException | InterruptedException e) {
             throw new IllegalStateException("the C ceilings failed: " + e.getMessage(), e);
-        } finally {
-            delete(folder);
         }
+    }
+
+    /** GB/s: the best of five passes over 2 GiB. */
+    double read() {
+        return ask("read");
+    }
+
+    /** GFLOP/s. */
+    double fma() {
+        return ask("fma");
+    }
+
+    private double ask(String what) {
+        try {
+            process.outputWriter().append(what).append('\n').flush();
+            String answer = process.inputReader().readLine();
+            if (answer == null) {
+                throw new IOException("it ended");
+            }
+            return Double.parseDouble(answer);
+        } catch (IOException e) {
+            throw new IllegalStateException("the C ceilings failed: " + e.getMessage(), e);
+        }
+    }
+
+    @Override
+    public void close() {
+        process.destroy();
+        delete(folder);
     }
 
     private static boolean compile(Path source, Path program) throws IOException, InterruptedException {
@@ -57,10 +92,8 @@ record CTwin(double readGigabytes, double fmaGigaflops) {
     }
 
     private static void delete(Path folder) {
-        if (folder != null) {
-            for (String name : List.of("ceilings.c", "ceilings", "")) {
-                folder.resolve(name).toFile().delete();
-            }
+        for (String name : List.of("ceilings.c", "ceilings", "")) {
+            folder.resolve(name).toFile().delete();
         }
     }
 }

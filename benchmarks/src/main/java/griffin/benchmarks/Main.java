@@ -1,6 +1,7 @@
 package griffin.benchmarks;
 
 import java.util.Arrays;
+import java.util.function.DoubleSupplier;
 
 /**
  * Runs the benchmarks: {@code java --add-modules jdk.incubator.vector -jar griffin-benchmarks.jar NAME [options]}. Java 25, this jar and
@@ -72,24 +73,28 @@ public final class Main {
     }
 
     private static void ceilings(Options o) {
-        double[] read = new double[o.runs];
         double[] copy = new double[o.runs];
-        double[] fma = new double[o.runs];
-        try (ReadCeiling ceiling = new ReadCeiling(o.threads)) {
-            Arrays.setAll(read, i -> ceiling.measure());
-        }
         CopyCeiling copies = new CopyCeiling(o.threads);
         Arrays.setAll(copy, i -> copies.measure());
         FmaCeiling operations = new FmaCeiling(o.threads);
-        Arrays.setAll(fma, i -> operations.measure());
-        Results.line("read ceiling, Java", Team.median(read), "GB/s");
-        Results.line("copy ceiling, Java", Team.median(copy), "GB/s");
-        Results.line("FMA ceiling, Java", Team.median(fma), "GFLOP/s");
-        if (o.twin) {
-            CTwin.measure(o.threads, o.runs).ifPresent(c -> {
-                Results.line("read ceiling, Java against C", Team.median(read), "GB/s", c.readGigabytes(), "C's");
-                Results.line("FMA ceiling, Java against C", Team.median(fma), "GFLOP/s", c.fmaGigaflops(), "C's");
-            });
+        try (ReadCeiling ceiling = new ReadCeiling(o.threads); CTwin twin = o.twin ? CTwin.start(o.threads).orElse(null) : null) {
+            inTurns(o, "read ceiling, Java", "GB/s", ceiling::measure, twin == null ? null : twin::read);
+            Results.line("copy ceiling, Java", Team.median(copy), "GB/s");
+            inTurns(o, "FMA ceiling, Java", "GFLOP/s", operations::measure, twin == null ? null : twin::fma);
+        }
+    }
+
+    /** Java and C in turns; the share is the median of the pairs' ratios. */
+    private static void inTurns(Options o, String name, String unit, DoubleSupplier java, DoubleSupplier c) {
+        double[] ours = new double[o.runs];
+        double[] ratio = new double[o.runs];
+        for (int i = 0; i < o.runs; i++) {
+            ours[i] = java.getAsDouble();
+            ratio[i] = c == null ? 0 : ours[i] / c.getAsDouble();
+        }
+        Results.line(name, Team.median(ours), unit);
+        if (c != null) {
+            Results.line(name + " against C, in turns", Team.median(ratio), "times");
         }
     }
 
