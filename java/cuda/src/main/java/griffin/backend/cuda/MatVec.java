@@ -19,10 +19,17 @@ final class MatVec {
 
     private final CudaDriver.Device device;
     private final int elementBytes;
+    private final int ring;
 
     MatVec(CudaDriver.Device device, int elementBytes) {
+        this(device, elementBytes, 0);
+    }
+
+    /** @param ring bytes of dynamic shared memory to aim at; 0 for as much as leaves room for a small kernel */
+    MatVec(CudaDriver.Device device, int elementBytes, int ring) {
         this.device = device;
         this.elementBytes = elementBytes;
+        this.ring = ring == 0 ? device.sharedPerBlock() - SMALL_KERNEL : ring;
     }
 
     /** Threads of a block, and its bytes of dynamic shared memory. */
@@ -47,7 +54,7 @@ final class MatVec {
         boolean stages = norm || rows == 1 || !vectors || staged <= STAGED_LIMIT;
         long x = stages ? (staged + 127) / 128 * 128 : 0;
         int most = device.sharedPerBlock() - STATIC;
-        long room = Math.min(most, Math.max(device.sharedPerBlock() - SMALL_KERNEL, x + GOOD_WARPS * RING_OF_WARP));
+        long room = Math.min(most, Math.max(ring, x + GOOD_WARPS * RING_OF_WARP));
         boolean tiles = elementBytes == BF16 && rows > 1 && inputs % TILE_STEP == 0;
         int warps = warps(tiles ? inputs / TILE_STEP : Math.max(1, Launch.blocks(units, device.processors())), x, room);
         if (warps == 0) {
