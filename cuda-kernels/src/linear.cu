@@ -3,7 +3,7 @@
 //   linear_decode             out = x w^T + bias                          x T [M, I], w T [O, I], bias float [O] or null, out T or float
 //   norm_linear_decode        out = norm(residual) w^T + bias             residual float [M, I], scale float [I] (1 + w)
 //   linear_add_decode         residual += x w^T + bias                    residual float [M, O]
-//   norm_gated_linear_decode  out = gelu(gate) * up                       w T [2F, D] (gate rows, then up rows), bias float [2F], out T [M, F]
+//   norm_gated_linear_decode  out = gelu(gate) * up                       w T [2F, D] (gates, then ups), bias float [2F], out T [M,F]
 //
 // Names end in _r1, _r2, _r4, _r8: the most rows of x the kernel takes; the launcher picks by the batch bucket. More live rows than that
 // are not computed.

@@ -12,8 +12,7 @@
 //                  cutoff by counting and leaves the draw to
 //   sample_draw    each block's best score among the tokens from the cutoff on; the last block to arrive picks. Else it returns at once
 //
-// All four take (Step, const float* logits, int stride, unsigned* seen, int seenWords, int V, unsigned char* scratch).
-// scratch: SampleScratch's bytes (sample.cuh) for each of S sequences, zero before the first launch.
+// All four take SAMPLE_ARGUMENTS. scratch: SampleScratch's bytes (sample.cuh) for each of S sequences, zero before the first launch.
 // Launch: scan, filter, draw: grid (ceil(V / 2048), S), block 256. choose: grid S, block 1024. No dynamic shared memory.
 // Bytes a sequence: 4 V twice, from L2. Floor: four launches, about 6 us in a graph.
 #include "sample.cuh"
