@@ -101,7 +101,8 @@ class CudaAvailabilityTest {
     void kernelsThatDoNotFit(@org.junit.jupiter.api.io.TempDir java.nio.file.Path folder) {
         FakeDriver driver = new FakeDriver().fail("cuModuleLoadData", 1, Cuda.CUDA_ERROR_NO_BINARY_FOR_GPU());
         var e = assertThrows(BackendUnavailableException.class, () -> Fake.open(driver, folder, DType.BF16, true, true));
-        for (String word : List.of("cuModuleLoadData of all.fatbin", "CUDA_ERROR_NO_BINARY_FOR_GPU", "cuda-kernels/build", "--device cpu")) {
+        for (String word : List.of("cuModuleLoadData of all.fatbin", "CUDA_ERROR_NO_BINARY_FOR_GPU", "cuda-kernels/build",
+                "--device cpu")) {
             assertTrue(e.getMessage().contains(word), e::getMessage);
         }
         assertEquals(List.of(), driver.leaks());

@@ -43,6 +43,8 @@ class PrefillPlanTest {
     private final FakeDriver driver = Fake.publishing();
     private FakeCublasLt cublas = new FakeCublasLt();
     private final List<String> notices = new ArrayList<>();
+    /** Calls of the driver that are no launches, in the last prompt. */
+    private Map<String, Integer> otherCalls = Map.of();
 
     @AfterEach
     void forget() {
@@ -61,8 +63,10 @@ class PrefillPlanTest {
             ModelRunner runner = new ModelRunner(backend, model, states, CHUNK, 1);
             for (int length : lengths) {
                 int before = driver.launches().size();
+                Map<String, Integer> calls = calls(Map.of());
                 runner.plan().clear().add(0, 0, new int[length], 0, length, wanted, SamplingParams.GREEDY, 9, new int[0]);
                 runner.await(runner.generate(), new StepResult(1));
+                otherCalls = calls(calls);
                 last = driver.launches().subList(before, driver.launches().size());
             }
         }
@@ -70,6 +74,19 @@ class PrefillPlanTest {
         assertEquals(List.of(), driver.leaks());
         assertEquals(0, cublas.leaks());
         return last;
+    }
+
+    private Map<String, Integer> calls(Map<String, Integer> before) {
+        Map<String, Integer> calls = new TreeMap<>();
+        for (String function : List.of("cuMemAlloc_v2", "cuMemsetD8Async", "cuMemcpyHtoDAsync_v2", "cuMemcpy2DAsync_v2",
+                "cuMemcpyDtoHAsync_v2",
+                "cuStreamSynchronize", "cuModuleLoadData", "cuFuncSetAttribute")) {
+            int more = driver.calls(function) - before.getOrDefault(function, 0);
+            if (more > 0) {
+                calls.put(function, more);
+            }
+        }
+        return calls;
     }
 
     private static Map<String, Integer> counts(List<Launch> launches) {
@@ -113,6 +130,7 @@ class PrefillPlanTest {
         step.stream().filter(launch -> launch.kernel().startsWith("cublasLt")).forEach(launch -> assertEquals(CHUNK, launch.gridX()));
         assertEquals(5, cublas.heuristics(), "one for each shape, at the first chunk");
         assertEquals(List.of(), notices);
+        assertEquals(Map.of("cuMemcpyHtoDAsync_v2", 1, "cuStreamSynchronize", 1), otherCalls, "the step goes over, and no more");
     }
 
     @Test

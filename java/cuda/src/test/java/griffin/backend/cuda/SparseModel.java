@@ -4,6 +4,7 @@ import griffin.model.BlockKind;
 import griffin.model.GriffinConfig;
 import griffin.weights.ModelFiles;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -16,7 +17,7 @@ import java.util.List;
 import java.util.Locale;
 
 /** A model directory whose weights are zeros that take no space: for tests that ask what is launched, not what comes out. */
-final class SparseModel {
+public final class SparseModel {
 
     private static final Path CONFIG_2B = Path.of("../core/src/test/resources/configs/2b.json");
 
@@ -35,7 +36,7 @@ final class SparseModel {
      *
      * @param type of all tensors: BF16, F16 or F32
      */
-    static ModelFiles narrow2b(Path folder, String type) {
+    public static ModelFiles narrow2b(Path folder, String type) {
         try {
             String json = Files.readString(CONFIG_2B).replace(": 2560", ": 256").replace(": 15360", ": 1536").replace(": 256000", ": 512")
                     .replace("\"num_attention_heads\": 10", "\"num_attention_heads\": 1");
@@ -43,7 +44,7 @@ final class SparseModel {
             new SparseModel(type).write(folder.resolve("model.safetensors"), GriffinConfig.parse(json, "config.json"));
             return ModelFiles.of(folder);
         } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e);
+            throw new UncheckedIOException(e);
         }
     }
 
