@@ -286,7 +286,8 @@ class LauncherTest {
         assertEquals(1, box.mavenRuns().size());
         assertEquals("2b", random.values("argument").getLast());
         String source = random.values("argument").get(6);
-        assertTrue(source.endsWith("/RandomModel.java") && Files.exists(Path.of("../..", source.substring(box.root.toString().length() + 1))),
+        assertTrue(
+                source.endsWith("/RandomModel.java") && Files.exists(Path.of("../..", source.substring(box.root.toString().length() + 1))),
                 source);
     }
 }
