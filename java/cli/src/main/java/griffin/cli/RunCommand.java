@@ -75,7 +75,7 @@ final class RunCommand implements Callable<Integer> {
         Path save;
 
         @Option(names = "--resume", paramLabel = "FILE",
-                description = "Go on from a saved session of the same model; without a prompt, exactly where it stopped.")
+                description = "Go on from a saved session of the same model, exactly where it stopped.")
         Path resume;
 
         /** Refuses at once what would fail after a long run. */
