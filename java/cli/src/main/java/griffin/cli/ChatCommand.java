@@ -7,6 +7,7 @@ import griffin.Session;
 import griffin.error.GriffinException;
 import griffin.tokenizer.ChatTemplate;
 import java.io.UncheckedIOException;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -47,6 +48,7 @@ final class ChatCommand implements Callable<Integer> {
     /** Ctrl-C was pressed since the last line. */
     private volatile boolean leaving;
     private GenerationOptions options;
+    private int exit;
 
     @ArgGroup(validate = false, heading = "%nModel and device:%n", order = 2)
     ModelOptions model = new ModelOptions();
@@ -83,8 +85,7 @@ final class ChatCommand implements Callable<Integer> {
                 terminal.interrupts().otherwise(this::stay);
             }
             try {
-                talk(new Lines(terminal.in()), person);
-                sessions.save(session);
+                talkAndSave(person);
             } finally {
                 terminal.interrupts().otherwise(null);
                 session.close();
@@ -93,7 +94,19 @@ final class ChatCommand implements Callable<Integer> {
                 terminal.out().print(json());
             }
         }
-        return 0;
+        return exit;
+    }
+
+    private void talkAndSave(boolean person) {
+        try {
+            talk(new Lines(terminal.in()), person);
+        } catch (Throwable e) {
+            sessions.rescue(session, terminal, e);
+            throw e;
+        }
+        if (!sessions.save(session, terminal)) {
+            exit = Failure.FAILED;
+        }
     }
 
     /** Ctrl-C while a person types: the first one says how to leave, a second one leaves. */
@@ -101,7 +114,7 @@ final class ChatCommand implements Callable<Integer> {
         if (leaving) {
             terminal.err().print("\n");
             try {
-                sessions.save(session);
+                sessions.save(session, terminal);
             } catch (GriffinException | UncheckedIOException e) {
                 Failure.report(terminal, e, common.verbose);
             }
@@ -141,7 +154,21 @@ final class ChatCommand implements Callable<Integer> {
         }
     }
 
+    /** A reply that fails is reported, and the chat goes on as long as there is a state to go on from. */
     private void reply(String message) {
+        if (session.broken()) {
+            exit = Failure.FAILED;
+            terminal.note("the chat's state was lost in the failure: /load FILE goes on with a saved chat, /exit ends");
+            return;
+        }
+        try {
+            say(message);
+        } catch (GriffinException | UncheckedIOException e) {
+            exit = Failure.report(terminal, e, common.verbose);
+        }
+    }
+
+    private void say(String message) {
         Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);
         Generation generation;
         try {
@@ -168,6 +195,8 @@ final class ChatCommand implements Callable<Integer> {
             }
         } catch (GriffinException | UncheckedIOException e) {
             Failure.report(terminal, e, common.verbose);
+        } catch (InvalidPathException e) {
+            terminal.note("that cannot be the name of a file: " + e.getReason());
         }
         return true;
     }
@@ -178,7 +207,9 @@ final class ChatCommand implements Callable<Integer> {
             return;
         }
         Path file = Path.of(words[1]);
-        if (words[0].equals("/save")) {
+        if (words[0].equals("/save") && session.broken()) {
+            terminal.note("there is nothing to save: the chat's state was lost in the failure");
+        } else if (words[0].equals("/save")) {
             session.save(file);
             terminal.note("saved " + session.length() + " tokens to " + file);
         } else {
