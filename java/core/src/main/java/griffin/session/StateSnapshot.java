@@ -85,7 +85,11 @@ final class StateSnapshot {
         for (int i = 0; i < numbers.length; i++) {
             numbers[i] = in.getInt();
         }
-        if (!Arrays.equals(model, identity) || !Arrays.equals(numbers, numbers(layout))) {
+        if (!Arrays.equals(model, identity) && Arrays.equals(numbers, numbers(layout))) {
+            throw new StateFormatException(name + " belongs to a model of the same shape (" + describe(numbers)
+                    + ") with other weights or settings: open the model it was saved with");
+        }
+        if (!Arrays.equals(numbers, numbers(layout))) {
             throw new StateFormatException(name + " belongs to another model (" + describe(numbers) + "; this one has "
                     + describe(numbers(layout)) + "): open the model it was saved with");
         }
