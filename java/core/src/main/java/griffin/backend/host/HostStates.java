@@ -4,6 +4,7 @@ import griffin.backend.Buffer;
 import griffin.backend.DType;
 import griffin.backend.StateBuffers;
 import griffin.backend.StateLayout;
+import griffin.error.DeviceMemoryException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -16,9 +17,13 @@ final class HostStates {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
 
+    /** Of an array, on every JVM. */
+    private static final int MOST_ELEMENTS = Integer.MAX_VALUE - 8;
+
     private HostStates() {}
 
     static StateBuffers allocate(StateLayout layout, int slots) {
+        requireFits(layout, slots);
         int all = slots + 1;
         return new StateBuffers(layout, slots, buffers(layout.recurrentLayers(), all, layout.lruWidth()),
                 buffers(layout.recurrentLayers(), all * layout.convRows(), layout.lruWidth()),
@@ -33,6 +38,17 @@ final class HostStates {
             out.add(HostBuffer.allocate(DType.F32, rows, columns));
         }
         return List.copyOf(out);
+    }
+
+    /** A buffer of all slots is one array, of which Java has at most 2^31 elements. */
+    private static void requireFits(StateLayout layout, int slots) {
+        long largest = Math.max(Math.max((long) layout.convRows(), 1) * layout.lruWidth(),
+                Math.max((long) layout.window() * layout.headDim(), layout.seenWords()));
+        long most = MOST_ELEMENTS / largest - 1;
+        if (slots > most) {
+            throw new DeviceMemoryException("this backend can hold at most " + most + " sessions of this model, since a Java array ends "
+                    + "at 2^31 elements, and " + slots + " were asked for: open the model with fewer sessions");
+        }
     }
 
     private interface Visitor {
