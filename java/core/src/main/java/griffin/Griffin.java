@@ -1,8 +1,10 @@
 package griffin;
 
 import griffin.backend.Backend;
+import griffin.backend.DType;
 import griffin.backend.DeviceInfo;
 import griffin.backend.StateLayout;
+import griffin.backend.cpu.CpuBackend;
 import griffin.error.DeviceMemoryException;
 import griffin.error.InvalidRequestException;
 import griffin.error.ModelFormatException;
@@ -83,9 +85,14 @@ public final class Griffin implements AutoCloseable {
 
     /** States and workspace live in the Java heap; saying so beforehand beats an OutOfMemoryError. */
     private void requireMemory(StateLayout layout, Builder b) {
-        long perRow =
-                4L * (6L * config.width() + 5L * Math.max(config.lruWidth(), config.heads() * config.headWidth()) + 2L * config.mlpWidth());
-        long needed = layout.bytes() * (b.sessions + 1L) + perRow * b.chunk + 4L * config.vocabulary() * Math.min(16, b.chunk);
+        long needed = layout.bytes() * (b.sessions + 1L) + ModelRunner.workspaceBytes(config, b.chunk, 1);
+        if (backend instanceof CpuBackend cpu) {
+            boolean wideGates = weights.names().stream().filter(name -> name.endsWith("gate_weight"))
+                    .anyMatch(name -> weights.find(name).orElseThrow().dtype() != DType.BF16);
+            int widest = Math.max(Math.max(config.width(), config.lruWidth()),
+                    Math.max(config.mlpWidth(), config.heads() * config.headWidth()));
+            needed += cpu.heapBytes(layout, config.heads(), widest, wideGates);
+        }
         long most = Runtime.getRuntime().maxMemory();
         if (needed > most * 9 / 10) {
             throw new DeviceMemoryException("the sessions and buffers need " + (needed >> 20) + " MiB (" + b.sessions + " sessions of "
