@@ -48,7 +48,8 @@ public final class AtomicFile implements AutoCloseable {
     }
 
     private Path newName() {
-        return target.resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid() + "-" + NAMES.getAndIncrement() + ".part");
+        return target
+                .resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid() + "-" + NAMES.getAndIncrement() + ".part");
     }
 
     /** Follows links, also one that leads nowhere yet. */

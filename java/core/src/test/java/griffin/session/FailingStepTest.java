@@ -51,7 +51,8 @@ class FailingStepTest {
         GriffinConfig config = GriffinConfig.read(files);
         WeightFiles weights = WeightFiles.open(files, arena);
         pool = new StatePool(backend, GriffinModel.stateLayout(config), SLOTS);
-        states = new States(new ModelRunner(backend, new GriffinModel(backend, config, weights), pool.states(), 4, 1), pool, config, weights);
+        states = new States(new ModelRunner(backend, new GriffinModel(backend, config, weights), pool.states(), 4, 1), pool, config,
+                weights);
     }
 
     @AfterEach
