@@ -2,6 +2,7 @@ package griffin.benchmarks;
 
 import java.util.Arrays;
 import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.atomic.AtomicReference;
 
 /** Threads that all start at once; the time is from the start of the first to the end of the last. */
 final class Team {
@@ -19,6 +20,7 @@ final class Team {
         long[] end = new long[threads];
         CyclicBarrier gate = new CyclicBarrier(threads);
         Thread[] team = new Thread[threads];
+        AtomicReference<Throwable> failure = new AtomicReference<>();
         for (int i = 0; i < threads; i++) {
             int id = i;
             team[i] = new Thread(() -> {
@@ -28,7 +30,11 @@ final class Team {
                     throw new IllegalStateException(e);
                 }
                 start[id] = System.nanoTime();
-                part.run(id);
+                try {
+                    part.run(id);
+                } catch (Throwable e) {
+                    failure.compareAndSet(null, e);
+                }
                 end[id] = System.nanoTime();
             });
             team[i].start();
@@ -39,6 +45,9 @@ final class Team {
             }
         } catch (InterruptedException e) {
             throw new IllegalStateException(e);
+        }
+        if (failure.get() != null) {
+            throw new IllegalStateException("a part of the work failed, so there is no time to report: " + failure.get(), failure.get());
         }
         return (Arrays.stream(end).max().getAsLong() - Arrays.stream(start).min().getAsLong()) / 1e9;
     }

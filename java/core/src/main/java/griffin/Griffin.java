@@ -3,7 +3,9 @@ package griffin;
 import griffin.backend.Backend;
 import griffin.backend.DType;
 import griffin.backend.DeviceInfo;
+import griffin.backend.MemoryNeed;
 import griffin.backend.StateLayout;
+import griffin.backend.cpu.CpuBackend;
 import griffin.error.InvalidRequestException;
 import griffin.error.ModelFormatException;
 import griffin.model.GenerationConfig;
@@ -56,6 +58,8 @@ public final class Griffin implements AutoCloseable {
     private final ReentrantLock turn = new ReentrantLock(true);
     private Tokenizer tokenizer;
     private boolean closed;
+    /** Whether device steps are being run; guarded by the turn. */
+    private boolean stepping;
 
     private Griffin(Builder b) {
         files = b.files;
@@ -71,7 +75,7 @@ public final class Griffin implements AutoCloseable {
             }
             StateLayout layout = GriffinModel.stateLayout(config);
             int chunk = b.chunk == 0 ? backend.defaultChunk() : b.chunk;
-            backend.requireMemory(GriffinModel.memoryNeed(config, b.sessions, chunk, 1));
+            requireMemory(layout, b.sessions, chunk);
             pool = new StatePool(backend, layout, b.sessions);
             long[] loaded = {0};
             GriffinModel model = new GriffinModel(backend, config, weights, bytes -> {
@@ -84,6 +88,20 @@ public final class Griffin implements AutoCloseable {
             backend.close();
             arena.close();
             throw e;
+        }
+    }
+
+    /** What the backend's memory must hold; beside states and buffers the CPU backend needs heap for its threads and for widened gates. */
+    private void requireMemory(StateLayout layout, int sessions, int chunk) {
+        MemoryNeed need = GriffinModel.memoryNeed(config, sessions, chunk, 1);
+        if (backend instanceof CpuBackend cpu) {
+            boolean wideGates = weights.names().stream().filter(name -> name.endsWith("gate_weight"))
+                    .anyMatch(name -> weights.find(name).orElseThrow().dtype() != DType.BF16);
+            int widest = Math.max(Math.max(config.width(), config.lruWidth()),
+                    Math.max(config.mlpWidth(), config.heads() * config.headWidth()));
+            cpu.requireMemory(need, cpu.heapBytes(layout, config.heads(), widest, wideGates));
+        } else {
+            backend.requireMemory(need);
         }
     }
 
@@ -211,7 +229,8 @@ public final class Griffin implements AutoCloseable {
 
     /** A session that goes on where {@link Session#save} left off. */
     public Session load(Path file) {
-        return exclusively(() -> new Session(this, states.load(file)));
+        byte[] saved = states.read(file); // the model is free for others meanwhile
+        return exclusively(() -> new Session(this, states.restore(saved, file.toString())));
     }
 
     /** A session that goes on where {@link Session#snapshot} left off. */
@@ -328,8 +347,31 @@ public final class Griffin implements AutoCloseable {
                 throw new IllegalStateException("this model has been closed");
             }
             return work.get();
+        } catch (InternalError e) {
+            throw ChangedFile.explain(e, files);
         } finally {
             turn.unlock();
+        }
+    }
+
+    /**
+     * Runs device steps, {@link #exclusively}. The lock lets its own thread in again, and a step that a listener started would overwrite
+     * the one that is calling it.
+     */
+    <T> T inSteps(Supplier<T> steps) {
+        refuseInSteps();
+        stepping = true;
+        try {
+            return steps.get();
+        } finally {
+            stepping = false;
+        }
+    }
+
+    private void refuseInSteps() {
+        if (stepping) {
+            throw new IllegalStateException("a listener cannot generate, score or close the model that is calling it: do so when the call "
+                    + "has returned, or cancel it first");
         }
     }
 
@@ -345,11 +387,16 @@ public final class Griffin implements AutoCloseable {
         }
     }
 
-    /** Frees the device and unmaps the files; sessions must not be used afterwards. Waits for a generation under way. */
+    /**
+     * Frees the device and unmaps the files; sessions must not be used afterwards. Waits for a generation under way.
+     *
+     * @throws IllegalStateException within a listener of a generation
+     */
     @Override
     public void close() {
         turn.lock();
         try {
+            refuseInSteps();
             if (!closed) {
                 closed = true;
                 backend.close();

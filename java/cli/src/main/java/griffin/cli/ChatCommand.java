@@ -8,6 +8,7 @@ import griffin.error.GriffinException;
 import griffin.error.InvalidRequestException;
 import griffin.tokenizer.ChatTemplate;
 import java.io.UncheckedIOException;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -48,6 +49,7 @@ final class ChatCommand implements Callable<Integer> {
     /** Ctrl-C was pressed since the last line. */
     private volatile boolean leaving;
     private GenerationOptions options;
+    private int exit;
 
     @ArgGroup(validate = false, heading = "%nModel and device:%n", order = 2)
     ModelOptions model = new ModelOptions();
@@ -85,8 +87,7 @@ final class ChatCommand implements Callable<Integer> {
                 terminal.err().println("Ctrl-C stops a reply, Ctrl-D or /exit ends the chat, /help tells more.");
             }
             try {
-                talk(new Lines(terminal.in()), person);
-                sessions.save(session);
+                talkAndSave(person);
             } finally {
                 terminal.interrupts().otherwise(null);
                 session.close();
@@ -95,7 +96,19 @@ final class ChatCommand implements Callable<Integer> {
                 terminal.out().print(json());
             }
         }
-        return terminal.interrupts().ending() ? terminal.interrupts().exitCode() : 0;
+        return terminal.interrupts().ending() ? terminal.interrupts().exitCode() : exit;
+    }
+
+    private void talkAndSave(boolean person) {
+        try {
+            talk(new Lines(terminal.in()), person);
+        } catch (Throwable e) {
+            sessions.rescue(session, terminal, e);
+            throw e;
+        }
+        if (!sessions.save(session, terminal)) {
+            exit = Failure.FAILED;
+        }
     }
 
     /** A signal while no reply is under way ends the chat, except for a person's first Ctrl-C, which says how to leave. */
@@ -105,7 +118,7 @@ final class ChatCommand implements Callable<Integer> {
                 terminal.err().print("\n");
             }
             try {
-                sessions.save(session);
+                sessions.save(session, terminal);
             } catch (GriffinException | UncheckedIOException e) {
                 Failure.report(terminal, e, common.verbose);
             }
@@ -160,7 +173,21 @@ final class ChatCommand implements Callable<Integer> {
         }
     }
 
+    /** A reply that fails is reported, and the chat goes on as long as there is a state to go on from. */
     private void reply(String message) {
+        if (session.broken()) {
+            exit = Failure.FAILED;
+            terminal.note("the chat's state was lost in the failure: /load FILE goes on with a saved chat, /exit ends");
+            return;
+        }
+        try {
+            say(message);
+        } catch (GriffinException | UncheckedIOException e) {
+            exit = Failure.report(terminal, e, common.verbose);
+        }
+    }
+
+    private void say(String message) {
         Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);
         Generation generation;
         try {
@@ -187,6 +214,8 @@ final class ChatCommand implements Callable<Integer> {
             }
         } catch (GriffinException | UncheckedIOException e) {
             Failure.report(terminal, e, common.verbose);
+        } catch (InvalidPathException e) {
+            terminal.note("that cannot be the name of a file: " + e.getReason());
         }
         return true;
     }
@@ -197,7 +226,9 @@ final class ChatCommand implements Callable<Integer> {
             return;
         }
         Path file = Path.of(words[1]);
-        if (words[0].equals("/save")) {
+        if (words[0].equals("/save") && session.broken()) {
+            terminal.note("there is nothing to save: the chat's state was lost in the failure");
+        } else if (words[0].equals("/save")) {
             session.save(file);
             terminal.note("saved " + session.length() + " tokens to " + file);
         } else {

@@ -97,9 +97,29 @@ final class RunCommand implements Callable<Integer> {
             return resume == null ? griffin.newSession() : griffin.load(resume);
         }
 
-        void save(Session session) {
+        /** Saves if that was asked for and can be done; returns whether nothing was left undone. */
+        boolean save(Session session, Terminal terminal) {
+            if (save != null && session.broken()) {
+                terminal.note(save + " is not written, as the session's state was lost in the failure");
+                return false;
+            }
             if (save != null) {
                 session.save(save);
+            }
+            return true;
+        }
+
+        /** Saves what there is before a failure ends the command, which {@code failure} goes on to report. */
+        void rescue(Session session, Terminal terminal, Throwable failure) {
+            if (save == null) {
+                return;
+            }
+            try {
+                if (save(session, terminal)) {
+                    terminal.note("saved the " + session.length() + " tokens so far to " + save);
+                }
+            } catch (RuntimeException e) {
+                failure.addSuppressed(e);
             }
         }
     }
@@ -116,14 +136,8 @@ final class RunCommand implements Callable<Integer> {
         try (Griffin griffin = model.open(terminal, common.verbose); Session session = sessions.open(griffin)) {
             GenerationOptions options = sampling.of(griffin);
             Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);
-            Generation generation;
-            try {
-                generation = given.ids() == null ? session.generate(given.text(), options, reply)
-                        : session.generate(given.ids(), options, reply);
-            } finally {
-                reply.finish();
-            }
-            sessions.save(session);
+            Generation generation = generate(session, given, options, reply);
+            sessions.save(session, terminal);
             if (common.json) {
                 terminal.out().print(json(griffin, session, options, generation));
             }
@@ -136,6 +150,20 @@ final class RunCommand implements Callable<Integer> {
                 }
             }
             return reply.exitCode();
+        }
+    }
+
+    private Generation generate(Session session, Prompt.Given given, GenerationOptions options, Reply reply) {
+        int before = session.length();
+        try {
+            return given.ids() == null ? session.generate(given.text(), options, reply) : session.generate(given.ids(), options, reply);
+        } catch (Throwable e) {
+            if (session.length() > before || session.broken()) { // a refused request is no reason to overwrite a file
+                sessions.rescue(session, terminal, e);
+            }
+            throw e;
+        } finally {
+            reply.finish();
         }
     }
 

@@ -4,12 +4,17 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import griffin.error.DeviceException;
 import griffin.weights.ModelFiles;
 import griffin.weights.Safetensors;
 import griffin.weights.Tensor;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.StringJoiner;
@@ -162,6 +167,59 @@ class CommandsTest {
         cli.input = "Hello\nTell me a story\nGo on\n";
         String whole = cli.launch("chat", "--device", "cpu", "--temperature", "0", "--max-tokens", "8").out();
         assertEquals(whole, result.out() + resumed);
+    }
+
+    @Test
+    void aChatSurvivesAFailedReplyAndAnImpossibleName() throws Exception {
+        Path state = folder.resolve("survivor.state");
+        Cli cli = new Cli();
+        cli.input = "Hello\n/save a\0b\n/load a\0b\nTell me a story\n/stats\n";
+        cli.beforeWrite = n -> {
+            if (n == 3) {
+                throw new DeviceException("the reply failed");
+            }
+        };
+        Cli.Result result = cli.launch("chat", "--device", "cpu", "--temperature", "0", "--max-tokens", "8", "--save", state.toString());
+        assertEquals(1, result.exit(), result::err);
+        assertEquals(List.of("the reply failed", "cannot be the name of a file", "cannot be the name of a file", "the chat has"),
+                result.err().lines().map(line -> List.of("the reply failed", "cannot be the name of a file", "the chat has").stream()
+                        .filter(line::contains).findFirst().orElse(line)).toList());
+        cli.input = "Hello\n";
+        cli.beforeWrite = n -> {
+            throw new IllegalStateException("a bug");
+        };
+        Files.delete(state);
+        assertEquals(1, cli.launch("chat", "--device", "cpu", "--save", state.toString()).exit());
+        assertTrue(Files.exists(state), "what ends the chat saves it");
+    }
+
+    /** A model whose file is cut short while it talks: the state is lost, which is said and not saved. */
+    @Test
+    void aLostStateIsNotSaved() throws Exception {
+        Path model = Files.createDirectory(folder.resolve("model"));
+        Path stories = Path.of("../stories/src/main/resources/griffin/stories");
+        String shard = "model-00001-of-00003.safetensors";
+        for (String name : List.of("config.json", "tokenizer.json", "model.safetensors.index.json", shard, shard.replace("1-", "2-"),
+                shard.replace("1-", "3-"))) {
+            Files.copy(stories.resolve(name), model.resolve(name));
+        }
+        Path state = Files.writeString(folder.resolve("lost.state"), "an older one");
+        Cli cli = new Cli();
+        cli.input = "Hello\nAgain\n/save " + folder.resolve("other") + "\n";
+        cli.beforeWrite = n -> {
+            try (FileChannel weights = FileChannel.open(model.resolve(shard), StandardOpenOption.WRITE)) {
+                weights.truncate(0);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        };
+        Cli.Result result = cli.launch("chat", "--device", "cpu", "--model", model.toString(), "--save", state.toString());
+        assertEquals(1, result.exit(), result::err);
+        List<String> expected = List.of("cut short", "/load FILE goes on", "nothing to save", "is not written");
+        assertEquals(expected, result.err().lines()
+                .map(line -> expected.stream().filter(line::contains).findFirst().orElse(line)).toList());
+        assertEquals("an older one", Files.readString(state));
+        assertFalse(Files.exists(folder.resolve("other")));
     }
 
     @Test

@@ -1,5 +1,6 @@
 package griffin.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -182,6 +183,25 @@ class RunCommandTest {
         String whole = Cli.run("--temperature", "0", "--max-tokens", "30", ONCE).out();
         assertTrue(whole.startsWith(result.out().stripTrailing()), result::out);
         assertTrue(whole.contains(rest.strip()), rest);
+    }
+
+    @Test
+    void aFailureSavesWhatWasRead() throws Exception {
+        Path state = folder.resolve("c.state");
+        Cli cli = new Cli();
+        cli.failingWrite = 5;
+        cli.failure = "No space left on device";
+        Cli.Result result = cli.launch("--device", "cpu", "--temperature", "0", "--save", state.toString(), ONCE);
+        assertEquals(1, result.exit(), result::err);
+        assertTrue(result.err().contains("tokens so far to " + state) && result.err().contains("No space left"), result::err);
+        String rest = Cli.run("--temperature", "0", "--max-tokens", "6", "--resume", state.toString()).out();
+        String whole = Cli.run("--temperature", "0", "--max-tokens", "30", ONCE).out();
+        assertTrue(whole.startsWith(result.out()) && whole.contains(rest.strip()), rest);
+
+        byte[] before = Files.readAllBytes(state);
+        Cli.Result refused = Cli.run("--device", "cpu", "--save", state.toString(), "--ids", "4096");
+        assertEquals(2, refused.exit(), refused::err);
+        assertArrayEquals(before, Files.readAllBytes(state), "a refused request overwrites nothing");
     }
 
     @Test
