@@ -50,10 +50,10 @@ final class SingleRuns implements AutoCloseable {
     /** Seconds to read {@code tokens} tokens into an empty session, chunk after chunk; nothing is sampled. */
     double prefill(int tokens) {
         int[] prompt = ids(tokens + 1); // the last one stays pending: it enters the state with what comes next
-        return median(runs, () -> seconds(() -> generate(prompt, 0)));
+        return median(runs, () -> generate(prompt, 0).promptSeconds());
     }
 
-    /** Seconds from the call to the first token. */
+    /** Seconds from asking for a session to the first token. */
     double firstToken(int tokens) {
         int[] prompt = ids(tokens);
         return median(2 * runs + 1, () -> seconds(() -> generate(prompt, 1)));

@@ -16,7 +16,7 @@ class RunsTest {
     void oneSequence() {
         try (SingleRuns runs = new SingleRuns(STORIES, "cpu", 1)) {
             assertTrue(runs.decodeStep(16) > 0);
-            assertTrue(runs.prefill(300) > 0);
+            assertTrue(runs.prefill(100) > 0);
             assertTrue(runs.firstToken(16) > 0);
         }
     }
@@ -25,14 +25,14 @@ class RunsTest {
     void soakAsksForMemoryTwice() {
         long[] asked = {0};
         try (SingleRuns runs = new SingleRuns(STORIES, "cpu", 1)) {
-            assertEquals(1, runs.soak(600, 300, false, () -> ++asked[0]));
+            assertEquals(1, runs.soak(200, 100, false, () -> ++asked[0]));
         }
         assertEquals(2, asked[0]);
     }
 
     @Test
     void batches() {
-        try (BatchRuns runs = new BatchRuns(STORIES, new CpuBackend(2), 300, 1)) {
+        try (BatchRuns runs = new BatchRuns(STORIES, new CpuBackend(2), 100, 1)) {
             assertTrue(runs.loadSeconds > 0);
             assertTrue(runs.decodeStep(2) > 0);
         }
