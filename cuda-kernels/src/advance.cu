@@ -1,7 +1,7 @@
 // The step's own bookkeeping on the device. Exact rules: griffin.backend.host.HostAdvance.
 //
 //   advance          turns the step into the next decode step: one row a sequence, with the sampled token at the next position, unless the
-//                    sequence ended (end id, cancelled, limit) or had no output row: then the row is parked on the scrap slot.
+//                    sequence ended (end id, cancelled, limit, not finite) or had no output row: then the row is parked on the scrap slot.
 //   publish_result   copies this run's result to the host's ring and counts the ticket up. The last kernel of every program.
 //
 // Launch: grid 1, block 256. No dynamic shared memory. Bytes: about 200 a sequence.
@@ -10,6 +10,9 @@
 __device__ __forceinline__ int status_after(const Step& step, int q, int token) {
     if (__ldcg(step.sampledOutputs + q) < 0) {
         return PARKED;
+    }
+    if (token == NOT_FINITE) {
+        return FAILED;
     }
     for (int i = 0; i < MAX_END_IDS; i++) {
         int end = __ldcg(step.endIds + q * MAX_END_IDS + i);

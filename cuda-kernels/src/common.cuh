@@ -22,7 +22,10 @@ constexpr int MAX_ALTERNATIVES = 20;
 constexpr int RESULT_DEPTH = 4;
 
 // status of a sequence after advance: griffin.backend.StepResult
-constexpr int RUNNING = 0, ENDED = 1, LIMIT = 2, CANCELLED = 3, PARKED = 4;
+constexpr int RUNNING = 0, ENDED = 1, LIMIT = 2, CANCELLED = 3, PARKED = 4, FAILED = 5;
+
+/** In place of a token: the sequence's logits were not finite. */
+constexpr int NOT_FINITE = -2;
 
 /** How one sequence samples: griffin.sampling.SamplingParams. */
 struct SamplingRow {

@@ -10,31 +10,12 @@
 // bf16: mma.sync m16n8k16, tiles of 128 rows x 128 outputs x 64, three stages of cp.async, four warps of 64 x 64, float32 accumulation
 // in the order of i whatever the grid. Rows whose 16-byte groups are not aligned are copied element by element. f32: 64 x 64 x 16 FMA.
 //
-// FLOPs: 2 M O I. Two blocks a multiprocessor; shared-memory reads take about as long as mma.sync, which tops out near 0.62 of an
-// H100's matrix rate. Prediction: 0.5 to 0.6 of 790 TFLOP/s, 0.7 of cuBLASLt.
+// FLOPs: 2 M O I. Two blocks a multiprocessor. A tile of 128 x 128 asks L2 for a byte every 64 multiply-adds. Measured on an H100, 2048
+// rows: 201 TFLOP/s (0.25 of 790) for 15360 x 2560, which is 3.1 TB/s out of L2; the gates 115 TFLOP/s. There, gemm_wgmma.cu is for it.
 
-#include "prefill.cuh"
+#include "product.cuh"
 
 namespace {
-
-template <class T> struct Product {
-    const T* x;
-    const T* w;
-    const float* bias;
-    void* out;
-    int xStride, outStride, outIsFloat, add, outputs, inputs;
-};
-
-template <class T> __device__ void emit(const Product<T>& p, int row, int output, float v) {
-    size_t at = (size_t) row * p.outStride + output;
-    if (p.bias != nullptr) {
-        v += __ldg(p.bias + output);
-    }
-    if (p.add) {
-        v += p.outIsFloat ? load_fresh((const float*) p.out + at) : load_fresh((const T*) p.out + at);
-    }
-    store_either<T>(p.out, p.outIsFloat, at, v);
-}
 
 constexpr int TILE = 128;    // rows, and outputs
 constexpr int DEPTH = 64;    // inputs of a stage
@@ -82,24 +63,6 @@ __device__ void multiply_stage(float (&acc)[4][8][4], bf16* x, bf16* w, int warp
     }
 }
 
-/** Two neighbouring outputs by one access. */
-__device__ void emit_pair(const Product<bf16>& p, int row, int output, float v0, float v1) {
-    size_t at = (size_t) row * p.outStride + output;
-    if (p.bias != nullptr) {
-        v0 += __ldg(p.bias + output);
-        v1 += __ldg(p.bias + output + 1);
-    }
-    if (p.outIsFloat) {
-        float2* out = (float2*) ((float*) p.out + at);
-        float2 old = p.add ? __ldcg(out) : float2{0, 0};
-        *out = {v0 + old.x, v1 + old.y};
-    } else {
-        unsigned* out = (unsigned*) ((bf16*) p.out + at);
-        unsigned old = p.add ? __ldcg(out) : 0;
-        *out = pack_pair(v0 + low_half(old), v1 + high_half(old));
-    }
-}
-
 __device__ void multiply(const Product<bf16>& p, int rows) {
     extern __shared__ __align__(128) unsigned char shared[];
     bf16* x = (bf16*) shared;               // [STAGES][TILE, DEPTH]
@@ -131,8 +94,7 @@ __device__ void multiply(const Product<bf16>& p, int rows) {
         int stage = s % STAGES * TILE * DEPTH;
         multiply_stage(acc, x + stage, w + stage, warpRow, warpOutput, lane);
     }
-    int bytes = p.outIsFloat ? 4 : 2;
-    bool pairs = p.outputs % 2 == 0 && p.outStride % 2 == 0 && (size_t) p.out % (2 * bytes) == 0;
+    bool pairs = in_pairs(p);
 #pragma unroll
     for (int i = 0; i < 4; i++) {
 #pragma unroll
@@ -206,14 +168,6 @@ __device__ void multiply(const Product<float>& p, int rows) {
             }
         }
     }
-}
-
-/** Block z of the 2 H gate blocks, as a product of its own. */
-template <class T>
-__device__ Product<T> gate(const T* x, int xStride, const T* w, T* gates, int stride, long long plane, int heads, int width, int z) {
-    int head = z % heads;
-    return {x + (size_t) head * width, w + (size_t) z * width * width, nullptr, gates + z / heads * plane + (size_t) head * width, xStride,
-            stride, 0, 0, width, width};
 }
 
 template <class T> constexpr int BLOCK = sizeof(T) == 2 ? THREADS : PLAIN_THREADS;

@@ -3,15 +3,17 @@
 // A block owns a contiguous range of units, as even as can be: a unit is a weight row, or for the gated product a pair of rows (gate f,
 // up f). Two engines:
 // - by rows (this file): a warp takes whole units, lane by lane along I, FMA. For one row of x, for float32, and for odd shapes.
-// - by tiles (linear_tiles.cuh): bf16, 2 to 8 rows of x: eight weight rows at a time on tensor cores, I split over the warps.
+// - by tiles (linear_tiles.cuh): bf16, 2 to 8 rows of x: sixteen weight rows at a time on tensor cores, I split over the warps.
 // Each sum runs in an order that does not depend on the grid, so results do not either.
 //
 // Launch, all kernels: grid = multiprocessors of the card, block = 32 * warps, 1 <= warps <= 12, dynamic shared memory =
-//   x rows (0 when they are not staged) ROWS * (I * sizeof(T) + 128)  +  ring: at least warps * 5632; engines make stages of what there is.
+//   x (0 when it is not staged) ROWS * (I * sizeof(T) + 128), up to a multiple of 128  +  ring: at least warps * 5632.
 // x is staged when normalised, when there is one row, when it is not aligned, and when the rows take at most STAGED_X_LIMIT bytes. The more
-// ring, the more bytes of weights are fetched before the input is there; two such kernels and a small one must fit on a multiprocessor
-// together for that: 107,776 bytes each on an H100 (228 KB), which is four stages of ten warps at 2B.
-// Good warps: the number of 8 to 12 for which units per block is nearest below a multiple of it (2B: 10; 9B: 8).
+// ring, the more bytes of weights are fetched before the input is there: by default as much as leaves room for a small kernel, that is what
+// a block can have less 32 KB (199,680 bytes on an H100), but at least 8 warps' rings; never more than a block can have less the static
+// 15 KB (then fewer warps). Two such kernels side by side, half the room each, were slower (2B step 2,431 us against 2,257, with one stage of a whole row).
+// Warps: the number of 8 to 12 that leaves the fewest idle in the last round, the larger if equal: by rows, units of a block; by tiles
+// (bf16, ROWS > 1, I a multiple of 32) the I / 32 steps of a row.
 #pragma once
 
 #include "weight_stream.cuh"
@@ -24,10 +26,12 @@ constexpr int CHUNK_LIMIT = 5 * STEP_BYTES;
 constexpr int STAGED_X_LIMIT = 80 * 1024;
 /** float4 of a row of the residual that a thread keeps in registers while the norm is summed. */
 constexpr int NORM_VECTORS = 4;
+/** Rows of the residual that a block normalises at a time. */
+constexpr int NORM_ROWS = 4;
 
 struct LinearShared {
     unsigned long long full[MAX_WARPS][MAX_STAGES];
-    float sums[MAX_WARPS];
+    float sums[2][MAX_WARPS][NORM_ROWS];
 };
 
 /** Bytes of a chunk: the row in equal parts of whole steps where that is possible. A function of the row's bytes alone. */
@@ -107,8 +111,12 @@ template <class T> struct NormInput {
 
     template <int ROWS> __device__ __forceinline__ void stage(T* to, int pitch, int live, int D, const Ahead& a, float* sums) const {
         bool vectors = vectorizable(residual, stride, D) && aligned16(scale);
-        if (ROWS == 1 && vectors && D <= NORM_VECTORS * 4 * int(blockDim.x)) {
-            stage_by_block(to, live, D, a, sums);
+        if (vectors && D <= NORM_VECTORS * 4 * int(blockDim.x)) {
+            constexpr int BATCH = ROWS < NORM_ROWS ? ROWS : NORM_ROWS;
+#pragma unroll 1
+            for (int m = 0; m < ROWS; m += BATCH) {
+                stage_by_block<BATCH>(to + m * pitch, pitch, m, live, D, a, sums + m / BATCH % 2 * MAX_WARPS * NORM_ROWS);
+            }
         } else {
             // One warp a row: no barrier, the rows side by side.
             for (int m = threadIdx.x / WARP; m < ROWS; m += blockDim.x / WARP) {
@@ -117,25 +125,47 @@ template <class T> struct NormInput {
         }
     }
 
-    __device__ __forceinline__ void stage_by_block(T* to, int live, int D, const Ahead& a, float* sums) const {
-        float4 v[NORM_VECTORS];
-        float squares = 0;
+    /** Rows first to first + BATCH, all in registers: one trip to L2, one barrier. `sums` holds [warps, NORM_ROWS]. */
+    template <int BATCH>
+    __device__ __forceinline__ void stage_by_block(T* to, int pitch, int first, int live, int D, const Ahead& a, float* sums) const {
+        float4 v[BATCH][NORM_VECTORS];
+        const int at = int(threadIdx.x) * 4, step = int(blockDim.x) * 4;
 #pragma unroll
-        for (int i = 0; i < NORM_VECTORS; i++) {
-            int d = (i * int(blockDim.x) + int(threadIdx.x)) * 4;
-            v[i] = live > 0 && d < D ? __ldcg(reinterpret_cast<const float4*>(residual + d)) : float4{};
+        for (int m = 0; m < BATCH; m++) {
+#pragma unroll
+            for (int i = 0; i < NORM_VECTORS; i++) {
+                const int d = i * step + at;
+                const float* from = residual + size_t(first + m) * stride + d;
+                v[m][i] = first + m < live && d < D ? __ldcg(reinterpret_cast<const float4*>(from)) : float4{};
+            }
         }
 #pragma unroll
-        for (int i = 0; i < NORM_VECTORS; i++) {
-            squares += v[i].x * v[i].x + v[i].y * v[i].y + v[i].z * v[i].z + v[i].w * v[i].w;
-        }
-        float norm = rsqrtf(block_sum(squares, sums) / float(D) + eps);
+        for (int m = 0; m < BATCH; m++) {
+            float squares = 0;
 #pragma unroll
-        for (int i = 0; i < NORM_VECTORS; i++) {
-            int d = (i * int(blockDim.x) + int(threadIdx.x)) * 4;
-            if (d < D) {
-                store4(to + d, v[i].x * norm * a.scale[i].x, v[i].y * norm * a.scale[i].y, v[i].z * norm * a.scale[i].z,
-                       v[i].w * norm * a.scale[i].w);
+            for (int i = 0; i < NORM_VECTORS; i++) {
+                squares += v[m][i].x * v[m][i].x + v[m][i].y * v[m][i].y + v[m][i].z * v[m][i].z + v[m][i].w * v[m][i].w;
+            }
+            squares = warp_sum(squares);
+            if (threadIdx.x % WARP == 0) {
+                sums[threadIdx.x / WARP * NORM_ROWS + m] = squares;
+            }
+        }
+        __syncthreads();
+#pragma unroll
+        for (int m = 0; m < BATCH; m++) {
+            float sum = 0;
+            for (int warp = 0; warp < int(blockDim.x) / WARP; warp++) {
+                sum += sums[warp * NORM_ROWS + m];
+            }
+            const float norm = rsqrtf(sum / float(D) + eps);
+#pragma unroll
+            for (int i = 0; i < NORM_VECTORS; i++) {
+                const int d = i * step + at;
+                if (d < D) {
+                    store4(to + m * pitch + d, v[m][i].x * norm * a.scale[i].x, v[m][i].y * norm * a.scale[i].y,
+                           v[m][i].z * norm * a.scale[i].z, v[m][i].w * norm * a.scale[i].w);
+                }
             }
         }
     }

@@ -7,7 +7,7 @@
 #include "linear.cuh"
 
 #define LOGITS(suffix, T, R)                                                                                                            \
-    extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, 2)                                                                     \
+    extern "C" __global__ void __launch_bounds__(LINEAR_THREADS, R > 1 ? 1 : 2)                                                            \
     logits_decode_##suffix##_r##R(const int* count, int from, int limit, const T* x, int xStride, const T* table, float cap, float* out, \
                                   int outStride, int V, int D) {                                                                        \
         mat_vec<T, R>(count, from, limit, PlainInput<T>{x, xStride}, table, CappedOutput{cap, out, outStride}, V, D);                   \

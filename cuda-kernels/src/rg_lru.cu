@@ -13,8 +13,10 @@
 // of a may underflow to 0, which is right; a reset is a = 0; nothing is ever divided by a product.
 //
 // Waiting cannot deadlock: tiles are numbered by a counter in the order in which blocks start, chunks of a sequence in rising
-// order, so a tile waits only for tiles that run already. Words are {float, launch number} in 64 bits: data and flag arrive
-// together, without fences, and nothing has to be cleared between launches. The last block resets the counter.
+// order, so a tile waits only for tiles that run already, whatever the grid and whatever is resident. Two launches at once on one
+// scratch would break that; a tile that has looked PATIENCE times (seconds) therefore traps: an error instead of a hang. Words are
+// {float, launch number} in 64 bits: data and flag arrive together, without fences, and nothing has to be cleared between launches.
+// The last block resets the counter.
 //
 //   rg_lru_scan_T(Step, x, xStride, gates, gateStride, gatePlane, gateBias [2E], decay [E], h [slots, E], gelu|null, geluStride,
 //                 out, outStride, scratch, E)
@@ -40,6 +42,7 @@ constexpr int TILE_CHANNELS = 32 * LANE_CHANNELS;
 constexpr int LOOK_BACK = 4;    // carries looked at together
 constexpr int FOLD = 4;         // pairs fetched together
 constexpr int HEADER_BYTES = 64;
+constexpr int PATIENCE = 1 << 24;   // looks at L2, each some hundred nanoseconds
 
 static_assert(TILE_ROWS == 128 && TILE_CHANNELS == 64, "the launch geometry above");
 
@@ -59,6 +62,13 @@ __device__ unsigned long long peek(const unsigned long long* word) {
 
 __device__ bool ready(unsigned long long word, unsigned tag) {
     return (unsigned) (word >> 32) == tag;
+}
+
+/** Counts a look that came too early. */
+__device__ void waited(int& looks) {
+    if (++looks > PATIENCE) {
+        __trap();
+    }
 }
 
 __device__ float value(unsigned long long word) {
@@ -134,7 +144,7 @@ template <typename T> __device__ unsigned long long* word(const Scan<T>& s, int 
 /** The carry into the tile for one channel: from the nearest known carry, then chunk by chunk. */
 template <typename T> __device__ float look_back(const Scan<T>& s, const Tile& tile, int channel) {
     int first = tile.index - tile.chunk;
-    int known = tile.index - 1;
+    int known = tile.index - 1, looks = 0;
     unsigned long long carry[LOOK_BACK];
     float h = 0;
     for (bool found = false; !found;) {
@@ -151,6 +161,7 @@ template <typename T> __device__ float look_back(const Scan<T>& s, const Tile& t
             }
         }
         found = hit < LOOK_BACK;
+        waited(looks);
         known = found ? max(known - hit, first) : known - LOOK_BACK < first ? tile.index - 1 : known - LOOK_BACK;
     }
     for (int from = known + 1; from < tile.index; from += FOLD) {
@@ -167,6 +178,7 @@ template <typename T> __device__ float look_back(const Scan<T>& s, const Tile& t
             for (int i = 0; i < FOLD; i++) {
                 all = all && ready(a[i], s.tag) && ready(b[i], s.tag);
             }
+            waited(looks);
         }
 #pragma unroll
         for (int i = 0; i < FOLD; i++) {

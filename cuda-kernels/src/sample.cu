@@ -6,7 +6,7 @@
 //   sample_scan    marks the step's tokens as seen; per block of 2,048 tokens: largest key, each warp's largest, sum of exp (log-probabilities)
 //   sample_filter  draw from all: each block's best score. Else: lists the tokens above a bound that surely leaves the k most likely (the k-th
 //                  largest of the warps' maxima); sums the weights for top-p
-//   sample_choose  one block a sequence: sorts the list, walks it as the reference does, draws. When the list cannot tell (k above about 600,
+//   sample_choose  not finite: says so. Else one block a sequence: sorts the list, walks it as the reference does, draws. When the list cannot tell (k above about 600,
 //                  more than a few hundred tokens in the nucleus, very many equal logits): finds the cutoff by counting and leaves the draw to
 //   sample_draw    each block's best score among the tokens from the cutoff on; the last block to arrive picks. Else it returns at once
 //
@@ -172,32 +172,6 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS) sample_filter(SAMPLE
     }
 }
 
-/** Sorts keys[0, count) in shared memory, falling; room up to the next power of two. */
-__device__ __forceinline__ void sort_falling(u64* keys, int count) {
-    int size = 1;
-    while (size < count) {
-        size *= 2;
-    }
-    for (int i = count + threadIdx.x; i < size; i += blockDim.x) {
-        keys[i] = 0;
-    }
-    __syncthreads();
-    for (int run = 2; run <= size; run *= 2) {
-        for (int distance = run / 2; distance > 0; distance /= 2) {
-            for (int i = threadIdx.x; i < size / 2; i += blockDim.x) {
-                const int low = i / distance * 2 * distance + i % distance, high = low + distance;
-                const bool falling = (low & run) == 0;
-                const u64 a = keys[low], b = keys[high];
-                if ((a < b) == falling) {
-                    keys[low] = b;
-                    keys[high] = a;
-                }
-            }
-            __syncthreads();
-        }
-    }
-}
-
 struct ChooseShared {
     union {
         struct {
@@ -302,6 +276,19 @@ __device__ __forceinline__ void alternatives_of(const Step& step, int q, const S
     __syncthreads();
 }
 
+/** No token, no log-probabilities: griffin.backend.StepResult.setNotFinite. */
+__device__ __forceinline__ void store_not_finite(const Step& step, int q, SampleHeader& header) {
+    if (threadIdx.x == 0) {
+        header.candidates = header.rawCandidates = header.needDraw = 0;
+        step.ids[q] = NOT_FINITE;
+        step.logProbabilities[q] = NAN;
+    }
+    for (int i = threadIdx.x; i < MAX_ALTERNATIVES; i += blockDim.x) {
+        step.alternativeIds[q * MAX_ALTERNATIVES + i] = -1;
+        step.alternativeLogProbabilities[q * MAX_ALTERNATIVES + i] = -INFINITY;
+    }
+}
+
 __device__ __forceinline__ void store_choice(const Step& step, int q, const Sampler& s, int id, double logSum) {
     step.ids[q] = id;
     step.logProbabilities[q] = s.params.logProbabilities >= 0 ? float(double(s.raw(id)) - logSum) : NAN;
@@ -327,6 +314,10 @@ extern "C" __global__ void __launch_bounds__(CHOOSE_THREADS) sample_choose(SAMPL
     const int found = __ldcg(&from.header->candidates), rawFound = __ldcg(&from.header->rawCandidates);
     const u64 top = block_max_of(from.blockMax, from.blocks, shared.maxima);
     __syncthreads();
+    if (not_finite(top)) {
+        store_not_finite(step, q, *from.header);
+        return;
+    }
     double logSum = 0;
     if (s.params.logProbabilities >= 0) {
         const float max = logit_of(block_max_of(from.rawMax, from.blocks, shared.maxima));

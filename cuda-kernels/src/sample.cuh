@@ -18,11 +18,14 @@ constexpr int TOP_P_GUESS = 512;
 /** Sub-maxima that a filter block can rank: 16 a thread. */
 constexpr int RANKED = 16 * SLICE_THREADS;
 
-// ---- the order: by falling logit, the lower id first among equals, zeros of both signs equal. Larger key: earlier.
+// ---- the order: by falling logit, the lower id first among equals, zeros of both signs equal. Larger key: earlier. A NaN of either sign is
+// the largest of all, so that the maximum shows it.
+
+constexpr unsigned ORDER_OF_NAN = 0xffffffffu, ORDER_OF_INFINITY = 0xff800000u, ORDER_OF_MINUS_INFINITY = 0x007fffffu;
 
 __device__ __forceinline__ unsigned order_of(float z) {
     unsigned bits = __float_as_uint(z + 0.0f);
-    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    return z != z ? ORDER_OF_NAN : bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 __device__ __forceinline__ float value_of(unsigned order) {
     return __uint_as_float(order & 0x80000000u ? order & 0x7fffffffu : ~order);
@@ -30,6 +33,12 @@ __device__ __forceinline__ float value_of(unsigned order) {
 __device__ __forceinline__ u64 key_of(float z, int id) { return u64(order_of(z)) << 32 | unsigned(~id); }
 __device__ __forceinline__ int id_of(u64 key) { return int(~unsigned(key)); }
 __device__ __forceinline__ float logit_of(u64 key) { return value_of(unsigned(key >> 32)); }
+
+/** Whether a row whose largest key this is lets no token be chosen: a NaN somewhere, or the largest logit is infinite. */
+__device__ __forceinline__ bool not_finite(u64 largest) {
+    const unsigned order = unsigned(largest >> 32);
+    return order >= ORDER_OF_INFINITY || order <= ORDER_OF_MINUS_INFINITY;
+}
 
 // ---- random numbers: griffin.sampling.Gumbel
 
@@ -147,4 +156,30 @@ __device__ __forceinline__ u64 block_max_of(const u64* values, int count, u64* s
         largest = v > largest ? v : largest;
     }
     return block_max(largest, scratch);
+}
+
+/** Sorts keys[0, count) in shared memory, falling; room up to the next power of two. */
+__device__ __forceinline__ void sort_falling(u64* keys, int count) {
+    int size = 1;
+    while (size < count) {
+        size *= 2;
+    }
+    for (int i = count + threadIdx.x; i < size; i += blockDim.x) {
+        keys[i] = 0;
+    }
+    __syncthreads();
+    for (int run = 2; run <= size; run *= 2) {
+        for (int distance = run / 2; distance > 0; distance /= 2) {
+            for (int i = threadIdx.x; i < size / 2; i += blockDim.x) {
+                const int low = i / distance * 2 * distance + i % distance, high = low + distance;
+                const bool falling = (low & run) == 0;
+                const u64 a = keys[low], b = keys[high];
+                if ((a < b) == falling) {
+                    keys[low] = b;
+                    keys[high] = a;
+                }
+            }
+            __syncthreads();
+        }
+    }
 }

@@ -51,7 +51,7 @@ struct WeightStream {
     }
 
     /**
-     * Starts copying a chunk into stage `into`: `rows` (at most 8) pieces of `bytes` bytes; source(row) is where a piece lies. Every call
+     * Starts copying a chunk into stage `into`: `rows` (at most 32) pieces of `bytes` bytes; source(row) is where a piece lies. Every call
      * is followed by one more consumed chunk. All lanes call.
      */
     template <class Source> __device__ __forceinline__ void fetch(int into, Source source, int rows, int bytes, int pitch) const {

@@ -15,13 +15,14 @@
 //     block = 128, dynamic shared memory 98688 otherwise
 //     grid = maxRows H / (block / 2) + maxSequences
 //   rotate_T(Step, qkv, qkvStride, H, K, rotaryDims, theta)   in place, query heads and key; before the attention
-//     grid = (ceil(maxRows / 32), ceil(rotaryDims / 128)), block = 256
+//     grid = (ceil(maxRows / 4), ceil(rotaryDims / 128)), block = 256
 //   store_keys_T(Step, qkv, qkvStride, keys, values, H, K, W)   after the attention; the newest W rows of each sequence's last document
 //     grid = ceil(maxRows / 4), block = 128
 //
 // FLOPs: 4 K H a visible key: T = 8192, W = 2048, H = 10: 150 GFLOP; at 790 TFLOP/s 0.19 ms on an H100. Bytes: q, out and the rows
 // once, 90 MB: 0.03 ms. mma.sync reads K and V from shared memory once per 16 items, which bounds it near 0.55 of that rate.
-// Prediction: 0.35 to 0.4. rotate: 4 (H + 1) rotaryDims M bytes both ways together, 46 MB.
+// Prediction: 0.35 to 0.4. rotate: 4 (H + 1) rotaryDims M bytes both ways together, 46 MB,
+// 15 us; prediction 20 us, 7 us at T = 2048.
 
 #include "window_attention.cuh"
 
@@ -180,27 +181,62 @@ template <typename T> __device__ void prefill(const Step& step, const Attention<
     }
 }
 
-constexpr int ROTATED_ROWS = 32;
-constexpr int ROTATED_PAIRS = 64;   // pairs of a block: a thread keeps its pair's frequency and walks the rows
+constexpr int ROTATED_ROWS = 4;
+constexpr int ROTATED_PAIRS = 64;   // of a block; grid.y takes the others
 
+/** Rotates the pairs (x[0 ..], x[half ..]), as many as 16 bytes hold, by the given {cosine, sine}. */
+template <typename T> __device__ void rotate_group(T* x, int half, const float2* turn) {
+    constexpr int GROUP = PER16<T>;
+    float a[GROUP], b[GROUP], low[GROUP], high[GROUP];
+    unpack16<T>(load_fresh16(x), a);
+    unpack16<T>(load_fresh16(x + half), b);
+#pragma unroll
+    for (int i = 0; i < GROUP; i++) {
+        float2 t = turn[i];
+        low[i] = a[i] * t.x - b[i] * t.y;
+        high[i] = b[i] * t.x + a[i] * t.y;
+    }
+    *(uint4*) x = pack16<T>(low);
+    *(uint4*) (x + half) = pack16<T>(high);
+}
+
+/** Sines and cosines once per row and pair, for all heads; the frequency in double, because a rounding of it turns far rows by much. */
 template <typename T>
 __device__ void rotate(const Step& step, T* qkv, int stride, int heads, int width, int rotaryDims, float theta) {
+    __shared__ float frequencies[ROTATED_PAIRS];
+    __shared__ __align__(16) float2 turns[ROTATED_ROWS][ROTATED_PAIRS];
     pdl_launch_dependents();
-    int half = rotaryDims / 2;
-    int pair = blockIdx.y * ROTATED_PAIRS + threadIdx.x % ROTATED_PAIRS;
-    float frequency = (float) pow((double) theta, -2.0 * pair / rotaryDims);
-    pdl_wait();
-    int end = min(step.counts[0], (int) (blockIdx.x + 1) * ROTATED_ROWS);
-    for (int row = blockIdx.x * ROTATED_ROWS + threadIdx.x / ROTATED_PAIRS; row < end && pair < half; row += blockDim.x / ROTATED_PAIRS) {
+    int half = rotaryDims / 2, firstPair = blockIdx.y * ROTATED_PAIRS, pairs = min(half - firstPair, ROTATED_PAIRS);
+    if (threadIdx.x < pairs) {
+        frequencies[threadIdx.x] = (float) pow((double) theta, -2.0 * (firstPair + (int) threadIdx.x) / rotaryDims);
+    }
+    __syncthreads();
+    int firstRow = blockIdx.x * ROTATED_ROWS, rows = min(step.counts[0] - firstRow, ROTATED_ROWS);
+    for (int i = threadIdx.x; i < rows * pairs; i += blockDim.x) {
+        int row = i / pairs, pair = i - row * pairs;
         float sine, cosine;
-        sincosf(step.positions[row] * frequency, &sine, &cosine);
-        T* x = qkv + (size_t) row * stride + pair;
-#pragma unroll 4
-        for (int head = 0; head <= heads; head++, x += width) {   // the last one is the key
-            float a = load_fresh(x), b = load_fresh(x + half);
-            x[0] = from_float<T>(a * cosine - b * sine);
-            x[half] = from_float<T>(b * cosine + a * sine);
+        sincosf(step.positions[firstRow + row] * frequencies[pair], &sine, &cosine);
+        turns[row][pair] = {cosine, sine};
+    }
+    pdl_wait();
+    __syncthreads();
+    constexpr int GROUP = PER16<T>;
+    int columns = (heads + 1) * pairs;   // the last head is the key
+    T* base = qkv + (size_t) firstRow * stride + firstPair;
+    if (pairs % GROUP == 0 && half % GROUP == 0 && width % GROUP == 0 && is_vector(qkv, stride, GROUP)) {
+        for (int i = threadIdx.x; i < rows * columns / GROUP; i += blockDim.x) {
+            int row = i / (columns / GROUP), c = (i - row * (columns / GROUP)) * GROUP, head = c / pairs, pair = c - head * pairs;
+            rotate_group(base + (size_t) row * stride + head * width + pair, half, &turns[row][pair]);
         }
+        return;
+    }
+    for (int i = threadIdx.x; i < rows * columns; i += blockDim.x) {
+        int row = i / columns, c = i - row * columns, head = c / pairs, pair = c - head * pairs;
+        T* x = base + (size_t) row * stride + head * width + pair;
+        float2 turn = turns[row][pair];
+        float a = load_fresh(x), b = load_fresh(x + half);
+        x[0] = from_float<T>(a * turn.x - b * turn.y);
+        x[half] = from_float<T>(b * turn.x + a * turn.y);
     }
 }
 

@@ -14,6 +14,7 @@
 // FLOPs and floor: as there. A step of 128 items is 2048 cycles of products; its softmax, about 800, runs beside the second product.
 // Prediction, H100: 0.55 to 0.65 of the matrix rate.
 
+#include "wgmma.cuh"
 #include "window_attention.cuh"
 
 namespace {
@@ -25,70 +26,7 @@ constexpr int KEYS = 64;
 constexpr int ITEMS = 128;
 constexpr int GROUP_ITEMS = 64;          // of a warpgroup
 constexpr int THREADS = 256;
-constexpr int PANEL = 64;                // columns: 128 bytes
-constexpr int ALIGNMENT = 1024;          // of a swizzled group of eight rows
-static_assert((ITEMS + 4 * KEYS) * K * sizeof(bf16) + ALIGNMENT == 197632, "the launch geometry above");
-
-/** Chunk at `column` (a multiple of 8) of row `row` of a tile of ROWS rows. */
-template <int ROWS> __device__ bf16* panel(bf16* tile, int row, int column) {
-    return tile + column / PANEL * ROWS * PANEL + row * PANEL + ((column / 8 % 8) ^ row % 8) * 8;
-}
-
-/**
- * Matrix descriptor of the 128-byte swizzle. Groups of eight rows follow each other after 1024 bytes (stride offset); `leading` bytes
- * lie between panels of 64 columns, which matters only where columns are the outer dimension of the operand.
- */
-__device__ unsigned long long descriptor(const bf16* at, int leading) {
-    unsigned address = (unsigned) __cvta_generic_to_shared(at);
-    unsigned long long start = address >> 4 & 0x3fff, outer = leading >> 4 & 0x3fff;
-    return start | outer << 16 | (1024ull >> 4) << 32 | 1ull << 62;
-}
-
-__device__ void begin_products() {
-    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-}
-
-__device__ void commit_products() {
-    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-}
-
-/** Waits until at most `PENDING` of the newest groups of products are under way; sums of the others may be read only after this. */
-template <int PENDING, int N> __device__ void await_products(float (&d)[N][4]) {
-    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
-#pragma unroll
-    for (int n = 0; n < N; n++) {
-        asm volatile("" : "+f"(d[n][0]), "+f"(d[n][1]), "+f"(d[n][2]), "+f"(d[n][3])::"memory");
-    }
-}
-
-#define D4(n) "+f"(d[n][0]), "+f"(d[n][1]), "+f"(d[n][2]), "+f"(d[n][3])
-#define D16(n) D4(n), D4(n + 1), D4(n + 2), D4(n + 3)
-#define D32(n) D16(n), D16(n + 4)
-
-/** d [64, 64] = (accumulate ? d : 0) + a [64, 16] b [64, 16]^T, rows of both contiguous. */
-__device__ void multiply_64(float (&d)[8][4], unsigned long long a, unsigned long long b, int accumulate) {
-    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %34, 0;\n"
-            "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
-            "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-            "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}, %32, %33, p, 1, 1, 0, 0;\n}"
-            : D32(0) : "l"(a), "l"(b), "r"(accumulate));
-}
-
-/** d [64, 256] += a [64, 16] b [16, 256], a in registers, rows of b contiguous. */
-__device__ void multiply_256(float (&d)[32][4], const unsigned (&a)[4], unsigned long long b) {
-    asm volatile("{\n"
-            "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 "
-            "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-            "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-            "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
-            "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
-            "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
-            "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
-            "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
-            "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "
-            "{%128, %129, %130, %131}, %132, 1, 1, 1, 1;\n}"
-            : D32(0), D32(8), D32(16), D32(24) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
-}
+static_assert((ITEMS + 4 * KEYS) * K * sizeof(bf16) + PANEL_ALIGNMENT == 197632, "the launch geometry above");
 
 /** Copies rows j0 .. j0 + KEYS - 1 of keys or values; rows after the tile's last become zeros. */
 __device__ void load_keys(const Attention<bf16>& a, const Tile& t, int j0, int part, bf16* tile) {
@@ -114,7 +52,7 @@ __device__ void load_queries(const Attention<bf16>& a, const Tile& t, bf16* tile
 /** Waits for all copies: first this thread's, which it lets the tensor cores see, then the others'. */
 template <int PENDING> __device__ void await_tile() {
     await_copies<PENDING>();
-    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+    show_copies();
     __syncthreads();
 }
 
@@ -151,7 +89,7 @@ __device__ void pack(unsigned (&p)[KEYS / 16][4], const float (&s)[KEYS / 8][4])
 __device__ void attend(const Step& step, const Attention<bf16>& a, const Tile& t, unsigned char* shared) {
     using Online = OnlineSoftmax<K, KEYS>;
     constexpr int STAGE = KEYS * K;
-    bf16* queries = (bf16*) (shared + (ALIGNMENT - (unsigned) __cvta_generic_to_shared(shared) % ALIGNMENT) % ALIGNMENT);
+    bf16* queries = aligned_panels(shared);
     bf16* keys = queries + ITEMS * K;    // [2][KEYS, K]
     bf16* values = keys + 2 * STAGE;     // [2][KEYS, K]
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;

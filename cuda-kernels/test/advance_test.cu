@@ -17,6 +17,7 @@ void host_advance(HostStep& h, const std::vector<int>& ids, std::vector<int>& st
                 status[q] = ENDED;
             }
         }
+        status[q] = ids[q] == NOT_FINITE ? FAILED : status[q];
         status[q] = h.sampledOutputs[q] < 0 ? PARKED : status[q];
         const bool runs = status[q] == RUNNING;
         h.tokens[q] = runs ? ids[q] : 0;
@@ -38,11 +39,12 @@ void check(int S, int rowsEach, uint64_t seed) {
     std::vector<int> ids(S + 1, -1), status(S + 1, 0);
     for (int q = 0; q < S; q++) {
         h.add(q, 3 * q, 1 + random.below(rowsEach), random.below(4) != 0, random, 100);
-        ids[q] = random.below(8);
+        ids[q] = random.below(6) == 0 ? NOT_FINITE : random.below(8);
         h.remaining[q] = random.below(3);
         h.cancelled[q] = random.below(5) == 0;
         h.endIds[q * MAX_END_IDS] = 3;
         h.endIds[q * MAX_END_IDS + 7] = random.below(8);
+        h.endIds[q * MAX_END_IDS + 8] = NOT_FINITE; // ends nothing
         h.sampling[q].logProbabilities = q % 3 - 1;
     }
     h.counts[3] = 6;

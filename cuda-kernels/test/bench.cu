@@ -349,7 +349,7 @@ struct Chain {
     std::pair<std::vector<float>, std::vector<int>> after_steps(bool withDependentLaunch, int steps) {
         reset();
         for (int i = 0; i < steps; i++) {
-            record(withDependentLaunch, STREAM_ROOM, 0);
+            record(withDependentLaunch, 0, 0);
         }
         dependentLaunch = false;
         synchronize();
@@ -374,16 +374,15 @@ void bench_chain(const Row& row, const Model& m) {
         bool dependent;
         int room, warps;
     };
-    std::vector<Setting> settings = {{false, STREAM_ROOM, 0}, {true, STREAM_ROOM, 0}, {true, STREAM_ROOM, 8}, {true, STREAM_ROOM, 12}};
-    for (int room : {48, 64, 80, 92, 112, 200}) {
-        settings.push_back({true, room * 1024, 0});
-    }
-    for (const Setting& s : settings) {
+    // The default ring (0), two mat-vecs a multiprocessor, and rooms between.
+    for (const Setting& s : {Setting{false, 0, 0}, Setting{true, 0, 0}, Setting{true, PAIRED_ROOM, 0}, Setting{true, 0, 8}, Setting{true, 0, 12},
+                             Setting{true, 80 * 1024, 0}, Setting{true, 150 * 1024, 0}, Setting{true, 1 << 20, 0}}) {
         chain.reset();
         double t = seconds([&] { chain.record(s.dependent, s.room, s.warps); }, s.dependent, 9, 20);
         char text[120];
-        std::snprintf(text, sizeof text, "%s, %d kernels, room %d, warps %d%s", name.c_str(), chain.kernels, s.room, s.warps,
-                      s.dependent ? ", PDL" : "");
+        const char* kind = s.room == 0 ? "large ring" : s.room == PAIRED_ROOM ? "paired rings" : "ring";
+        std::snprintf(text, sizeof text, "%s, %d kernels, %s %d KB, warps %d%s", name.c_str(), chain.kernels, kind,
+                      int(linear_launch(1, m.D, m.D, 2, true, m.D, s.room, s.warps).shared / 1024), s.warps, s.dependent ? ", PDL" : "");
         row.print(text, t, double(chain.bytes));
     }
 }

@@ -1,4 +1,4 @@
-// causal_conv and causal_conv_state: against the loop; pieces bit for bit.
+// causal_conv: against the loop; pieces bit for bit.
 
 #include "../src/causal_conv.cu"
 
@@ -24,28 +24,18 @@ template <class T> struct ConvData {
     }
 };
 
-void launch(dim3 grid, const Step& s, const bf16* x, int xs, const float* t, const float* b, const bf16* state, bf16* out, int E, int C) {
+void launch(dim3 grid, const Step& s, const bf16* x, int xs, const float* t, const float* b, bf16* state, bf16* out, int E, int C) {
     start(causal_conv_bf16, grid, 128, 0, s, x, xs, t, b, state, out, E, E, C);
 }
 
-void launch(dim3 grid, const Step& s, const float* x, int xs, const float* t, const float* b, const float* state, float* out, int E,
+void launch(dim3 grid, const Step& s, const float* x, int xs, const float* t, const float* b, float* state, float* out, int E,
         int C) {
     start(causal_conv_f32, grid, 128, 0, s, x, xs, t, b, state, out, E, E, C);
 }
 
-void launch_state(dim3 grid, const Step& s, const bf16* x, int xs, bf16* state, int E, int C) {
-    start(causal_conv_state_bf16, grid, 256, 0, s, x, xs, state, E, C);
-}
-
-void launch_state(dim3 grid, const Step& s, const float* x, int xs, float* state, int E, int C) {
-    start(causal_conv_state_f32, grid, 256, 0, s, x, xs, state, E, C);
-}
-
 template <class T> void convolve_rows(const Step& s, ConvData<T>& d, int first) {
-    launch(dim3(ceil_div(d.width, 512), ceil_div(s.maxRows, 16)), s, d.x.device + (size_t) first * d.stride, d.stride, d.taps.device,
-            d.bias.device, d.state.device, d.out.device + (size_t) first * d.width, d.width, d.count);
-    launch_state(dim3(ceil_div(d.width, 256), s.maxSequences), s, d.x.device + (size_t) first * d.stride, d.stride, d.state.device, d.width,
-            d.count);
+    launch(dim3(ceil_div(d.width, 512), s.maxRows / 16 + s.maxSequences), s, d.x.device + (size_t) first * d.stride, d.stride,
+            d.taps.device, d.bias.device, d.state.device, d.out.device + (size_t) first * d.width, d.width, d.count);
 }
 
 template <class T> void against_loop(const std::vector<Sequence>& sequences, int width, int count, int pad) {
@@ -108,7 +98,7 @@ template <class T> void all_shapes() {
     };
     for (const auto& step : steps) {
         for (int width : {1, 4, 31, 207, 520}) {
-            for (int count : {1, 2, 4, 5}) {
+            for (int count : {1, 2, 4, 5, 17, 19}) {
                 against_loop<T>(step, width, count, width == 4 ? 4 : width % 2);
             }
         }
@@ -145,7 +135,7 @@ PREFILL_BENCH(convolution) {
             TestStep t({{0, positions(0, rows)}});
             ConvData<bf16> d(t.step.maxRows, 1, width, 4, width, 4);
             double time = seconds([&] { convolve_rows(t.step, d, 0); });
-            report_bytes("causal_conv_bf16 (both) T = " + std::to_string(rows) + " E = " + std::to_string(width), 4.0 * rows * width, time);
+            report_bytes("causal_conv_bf16 T = " + std::to_string(rows) + " E = " + std::to_string(width), 4.0 * rows * width, time);
         }
     }
 }

@@ -1,6 +1,7 @@
 // gemm and gates_gemm: against the loop, with every epilogue, odd sizes and views.
 
 #include "../src/gemm.cu"
+#include "../src/gemm_wgmma.cu"
 
 #include "prefill_frame.cuh"
 
@@ -8,7 +9,25 @@ using namespace frame;
 
 namespace {
 
-constexpr int BF16_BYTES = 98304;
+constexpr int BF16_BYTES = 98304, WGMMA_BYTES = 197632;
+
+/** Whether this device and this build have the forms of gemm_wgmma.cu. */
+bool has_wgmma() {
+    int major, minor, compiled;
+    CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
+    CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0));
+    CUDA(cudaMemcpyFromSymbol(&compiled, gemm_wgmma_compiled, sizeof(int)));
+    bool hopper = major == 9 && minor == 0;
+    check(!hopper || compiled, "on compute capability 9.0 the tests are compiled with -gencode arch=compute_90a,code=sm_90a");
+    return hopper && compiled;
+}
+
+/** Blocks for each of 2 H gate blocks, as the launcher chooses them. */
+int gate_blocks(int H, int limit) {
+    int multiprocessors;
+    CUDA(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0));
+    return std::max(1, std::min(multiprocessors / (2 * H), ceil_div(limit, 128)));
+}
 
 struct Shape {
     int rows, outputs, inputs, from, limit;
@@ -19,6 +38,12 @@ void launch(const int* count, Shape s, const bf16* x, int xs, const bf16* w, con
     start(gemm_bf16, dim3(ceil_div(s.limit, 128), ceil_div(s.outputs, 128)), 128, BF16_BYTES, count, s.from, s.limit, x, xs, w, bias,
             out, os,
             isFloat, add, s.outputs, s.inputs);
+}
+
+void launch_wgmma(const int* count, Shape s, const bf16* x, int xs, const bf16* w, const float* bias, void* out, int os, int isFloat,
+        int add) {
+    start(gemm_wgmma_bf16, dim3(ceil_div(s.limit, 128), ceil_div(s.outputs, 256)), 256, WGMMA_BYTES, count, s.from, s.limit, x, xs, w,
+            bias, out, os, isFloat, add, s.outputs, s.inputs);
 }
 
 void launch(const int* count, Shape s, const float* x, int xs, const float* w, const float* bias, void* out, int os, int isFloat,
@@ -33,6 +58,11 @@ void launch_gates(const int* count, int limit, const bf16* x, int xs, const bf16
             plane, H, G);
 }
 
+void launch_gates_wgmma(const int* count, int limit, int blocks, const bf16* x, int xs, const bf16* w, bf16* gates, long long plane,
+        int H) {
+    start(gates_gemm_wgmma_bf16, dim3(2 * H, blocks), 256, WGMMA_BYTES, count, 0, limit, x, xs, w, gates, H * 256, plane, H, 256);
+}
+
 void launch_gates(const int* count, int limit, const float* x, int xs, const float* w, float* gates, long long plane, int H, int G) {
     start(gates_gemm_f32, dim3(ceil_div(limit, 64), ceil_div(G, 64), 2 * H), 256, 0, count, 0, limit, x, xs, w, gates, H * G, plane, H, G);
 }
@@ -43,7 +73,7 @@ void set(Array<int>& count, int rows) {
 }
 
 /** The rows that are live, the rest of out untouched; Out: type of out. */
-template <class T, class Out> void against_loop(Shape s, int pad, bool withBias, bool add) {
+template <class T, class Out> void against_loop(Shape s, int pad, bool withBias, bool add, bool wgmma = false) {
     Random random(s.rows * 31 + s.outputs * 7 + s.inputs);
     int xStride = s.inputs + pad, outStride = s.outputs + pad;
     Array<int> count(1);
@@ -70,7 +100,13 @@ template <class T, class Out> void against_loop(Shape s, int pad, bool withBias,
             expected.push_back(sum + (withBias ? bias.host[o] : 0) + (add ? old : 0));
         }
     }
-    launch(count.device, s, x.device, xStride, w.device, withBias ? bias.device : nullptr, out.device, outStride, sizeof(Out) == 4, add);
+    const float* biases = withBias ? bias.device : nullptr;
+    if constexpr (sizeof(T) == 2) {
+        auto kernel = wgmma ? launch_wgmma : static_cast<decltype(&launch_wgmma)>(launch);
+        kernel(count.device, s, x.device, xStride, w.device, biases, out.device, outStride, sizeof(Out) == 4, add);
+    } else {
+        launch(count.device, s, x.device, xStride, w.device, biases, out.device, outStride, sizeof(Out) == 4, add);
+    }
     finish();
     out.download();
     std::vector<float> actual;
@@ -98,6 +134,23 @@ PREFILL_TEST(product_equals_loop_bf16) {
     }
 }
 
+PREFILL_TEST(product_by_wgmma_equals_loop) {
+    if (!has_wgmma()) {
+        std::printf("no wgmma on this device\n");
+        return;
+    }
+    for (Shape s : {Shape{1, 1, 8, 0, 1}, Shape{0, 64, 64, 0, 128}, Shape{33, 31, 208, 0, 40}, Shape{128, 256, 64, 0, 128},
+            Shape{129, 258, 72, 0, 200}, Shape{300, 520, 256, 100, 150}, Shape{64, 264, 1000, 0, 64}, Shape{5, 130, 8, 7, 10},
+            Shape{400, 600, 320, 0, 400}}) {
+        for (int pad : {0, 8}) {
+            against_loop<bf16, bf16>(s, pad, true, false, true);
+            against_loop<bf16, bf16>(s, pad, false, true, true);
+            against_loop<bf16, float>(s, pad, true, true, true);
+            against_loop<bf16, float>(s, pad, false, false, true);
+        }
+    }
+}
+
 PREFILL_TEST(product_equals_loop_f32) {
     for (const Shape& s : shapes()) {
         against_loop<float, float>(s, 0, true, false);
@@ -105,7 +158,8 @@ PREFILL_TEST(product_equals_loop_f32) {
     }
 }
 
-template <class T> void gates(int rows, int H, int G) {
+/** blocks: those of a gate block in the form by wgmma; 0: the other form. */
+template <class T> void gates(int rows, int H, int G, int blocks = 0) {
     Random random(rows + G);
     int width = H * G, limit = rows + 2;
     Array<int> count(1);
@@ -113,7 +167,15 @@ template <class T> void gates(int rows, int H, int G) {
     Array<T> x((size_t) limit * width), w((size_t) 2 * width * G), out((size_t) 2 * limit * width);
     x.normal(random);
     w.normal(random, 1 / std::sqrt((float) G));
-    launch_gates(count.device, limit, x.device, width, w.device, out.device, (long long) limit * width, H, G);
+    long long plane = (long long) limit * width;
+    if constexpr (sizeof(T) == 2) {
+        if (blocks > 0) {
+            launch_gates_wgmma(count.device, limit, blocks, x.device, width, w.device, out.device, plane, H);
+        }
+    }
+    if (blocks == 0) {
+        launch_gates(count.device, limit, x.device, width, w.device, out.device, plane, H, G);
+    }
     finish();
     out.download();
     std::vector<float> actual;
@@ -145,6 +207,19 @@ PREFILL_TEST(gates_equal_loop) {
     }
 }
 
+PREFILL_TEST(gates_by_wgmma_equal_loop) {
+    if (!has_wgmma()) {
+        std::printf("no wgmma on this device\n");
+        return;
+    }
+    for (int rows : {0, 1, 64, 130, 700}) {
+        for (int blocks : {1, 2, 6, 13}) {
+            gates<bf16>(rows, 2, 256, blocks);
+        }
+    }
+    gates<bf16>(333, 10, 256, gate_blocks(10, 335));
+}
+
 PREFILL_BENCH(product) {
     struct {
         int outputs, inputs;
@@ -156,18 +231,35 @@ PREFILL_BENCH(product) {
         Array<bf16> x((size_t) 2048 * s.inputs), w((size_t) s.outputs * s.inputs), out((size_t) 2048 * s.outputs);
         x.normal(random);
         w.normal(random, 0.02f);
-        double time = seconds([&] {
-            launch(count.device, {2048, s.outputs, s.inputs, 0, 2048}, x.device, s.inputs, w.device, nullptr, out.device, s.outputs, 0, 0);
-        });
-        report_flops("gemm_bf16 2048 x " + std::to_string(s.outputs) + " x " + std::to_string(s.inputs),
-                2.0 * 2048 * s.outputs * s.inputs, time);
+        for (bool wgmma : {false, true}) {
+            if (wgmma && !has_wgmma()) {
+                continue;
+            }
+            auto kernel = wgmma ? launch_wgmma : static_cast<decltype(&launch_wgmma)>(launch);
+            double time = seconds([&] {
+                kernel(count.device, {2048, s.outputs, s.inputs, 0, 2048}, x.device, s.inputs, w.device, nullptr, out.device, s.outputs,
+                        0, 0);
+            });
+            report_flops((wgmma ? "gemm_wgmma_bf16 2048 x " : "gemm_bf16 2048 x ") + std::to_string(s.outputs) + " x "
+                    + std::to_string(s.inputs), 2.0 * 2048 * s.outputs * s.inputs, time);
+        }
     }
-    Random random(2);
-    Array<bf16> x((size_t) 2048 * 2560), w((size_t) 2 * 2560 * 256), out((size_t) 2 * 2048 * 2560);
-    x.normal(random);
-    w.normal(random, 0.06f);
-    double time = seconds([&] { launch_gates(count.device, 2048, x.device, 2560, w.device, out.device, 2048ll * 2560, 10, 256); });
-    report_flops("gates_gemm_bf16 2048 x 10 x 256 x 256 x 2", 4.0 * 2048 * 2560 * 256, time);
+    for (int H : {10, 16}) {
+        Random random(2);
+        int width = H * 256;
+        Array<bf16> x((size_t) 2048 * width), w((size_t) 2 * width * 256), out((size_t) 2 * 2048 * width);
+        x.normal(random);
+        w.normal(random, 0.06f);
+        std::string shape = " 2048 x " + std::to_string(H) + " x 256 x 256 x 2";
+        report_flops("gates_gemm_bf16" + shape, 4.0 * 2048 * width * 256, seconds([&] {
+            launch_gates(count.device, 2048, x.device, width, w.device, out.device, 2048ll * width, H, 256);
+        }));
+        if (has_wgmma()) {
+            report_flops("gates_gemm_wgmma_bf16" + shape, 4.0 * 2048 * width * 256, seconds([&] {
+                launch_gates_wgmma(count.device, 2048, gate_blocks(H, 2048), x.device, width, w.device, out.device, 2048ll * width, H);
+            }));
+        }
+    }
 }
 
 } // namespace

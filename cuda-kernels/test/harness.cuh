@@ -146,7 +146,8 @@ void compare(const std::string& what, const std::vector<T>& got, const std::vect
     size_t at = 0;
     bool sound = got.size() == want.size();
     for (size_t i = 0; sound && i < got.size(); i++) {
-        double difference = std::fabs(double(host_to_float(got[i])) - want[i]), share = difference / (absolute + relative * std::fabs(want[i]));
+        const double difference = std::fabs(double(host_to_float(got[i])) - want[i]);
+        const double share = difference == 0 ? 0 : difference / (absolute + relative * std::fabs(want[i]));
         if (!(share <= worst)) { // a NaN is the worst
             worst = share;
             at = i;

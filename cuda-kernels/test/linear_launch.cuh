@@ -1,4 +1,4 @@
-// How the launcher launches the mat-vecs of linear.cuh.
+// How the launcher launches the mat-vecs of linear.cuh: the rule of griffin.backend.cuda.MatVec.
 #pragma once
 
 #include <algorithm>
@@ -7,42 +7,56 @@
 
 namespace harness {
 
-/** Two mat-vecs and a small kernel share a multiprocessor of an H100. */
-constexpr int STREAM_ROOM = 107776;
+/** The other choice of ring: two mat-vecs and a small kernel share a multiprocessor of an H100. */
+constexpr int PAIRED_ROOM = 107776;
 
 struct LinearLaunch {
-    int grid, warps;
+    int grid, warps; // 0 warps: the rows do not fit
     size_t shared;
 
     dim3 block() const { return dim3(unsigned(warps * WARP)); }
 };
+
+inline int shared_per_block() {
+    static int bytes = [] {
+        int device = 0, n = 0;
+        CHECK_CUDA(cudaGetDevice(&device));
+        CHECK_CUDA(cudaDeviceGetAttribute(&n, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+        return n;
+    }();
+    return bytes;
+}
 
 /**
  * @param rows      the kernel's suffix: 1, 2, 4 or 8
  * @param units     outputs of a row of x (F for the gated product)
  * @param elementBytes sizeof(T)
  * @param xStride   elements between rows of x; rows that are not 16-byte aligned are staged, however large
- * @param room      dynamic shared memory that the kernel should use
- * @param warps     0: the number of 8 to 12 that the units of a block fill best
+ * @param room      dynamic shared memory that the kernel should use; 0: as much as leaves room for a small kernel
+ * @param warps     0: the number of 8 to 12 that leaves the fewest idle in the last round
  */
-inline LinearLaunch linear_launch(int rows, int units, int I, int elementBytes, bool normalised, int xStride, int room = STREAM_ROOM, int warps = 0) {
-    constexpr int STAGED_LIMIT = 80 * 1024, STAGE = 5632;
+inline LinearLaunch linear_launch(int rows, int units, int I, int elementBytes, bool normalised, int xStride, int room = 0, int warps = 0) {
+    constexpr int STAGED_LIMIT = 80 * 1024, RING_OF_WARP = 5632, STATIC = 15 * 1024, SMALL_KERNEL = 32 * 1024, MOST = 12, GOOD = 8;
     LinearLaunch launch{multiprocessors(), warps, 0};
-    const int perBlock = (units + launch.grid - 1) / launch.grid;
-    if (warps == 0) {
-        double best = 0;
-        for (int w = 8; w <= 12; w++) {
-            const double filled = double(perBlock) / (double((perBlock + w - 1) / w) * w);
-            if (filled >= best) {
-                best = filled;
-                launch.warps = w;
-            }
+    const int rowBytes = I * elementBytes;
+    const bool tiles = elementBytes == 2 && rows > 1 && I % 32 == 0;
+    const int work = tiles ? I / 32 : std::max(1, (units + launch.grid - 1) / launch.grid);
+    int x = rows * (rowBytes + 128);
+    x = normalised || rows == 1 || x <= STAGED_LIMIT || rowBytes % 16 != 0 || xStride * elementBytes % 16 != 0 ? (x + 127) / 128 * 128 : 0;
+    const int most = shared_per_block() - STATIC;
+    room = std::min(std::max(room > 0 ? room : shared_per_block() - SMALL_KERNEL, x + GOOD * RING_OF_WARP), most);
+    int leastIdle = work + MOST;
+    for (int w = MOST; w >= GOOD && warps == 0; w--) {
+        const int idle = (work + w - 1) / w * w - work;
+        if (x + w * RING_OF_WARP <= room && idle < leastIdle) {
+            launch.warps = w;
+            leastIdle = idle;
         }
     }
-    const size_t x = size_t(rows) * (size_t(I) * elementBytes + 128) + 128;
-    const bool staged = normalised || rows == 1 || x - 128 <= STAGED_LIMIT || I * elementBytes % 16 != 0 || xStride * elementBytes % 16 != 0;
-    const size_t least = (staged ? x : 0) + size_t(launch.warps) * STAGE * (rows == 1 ? 1 : 2);
-    launch.shared = std::max(size_t(room), least);
+    if (launch.warps == 0) {
+        launch.warps = std::max(0, std::min(GOOD - 1, (most - x) / RING_OF_WARP));
+    }
+    launch.shared = size_t(std::max(std::min(room, x + 8 * launch.warps * RING_OF_WARP), x + launch.warps * RING_OF_WARP));
     return launch;
 }
 

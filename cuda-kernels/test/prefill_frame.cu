@@ -25,9 +25,36 @@ __global__ void copy_all(const uint4* from, uint4* to, size_t n) {
     }
 }
 
+/** Number i from the bits of splitmix64 at i: the same numbers whatever the grid. */
+template <class T> __global__ void normals(T* to, size_t n, unsigned long long seed, float scale, float mean) {
+    for (size_t i = (size_t) blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (size_t) gridDim.x * blockDim.x) {
+        unsigned long long z = seed + (i + 1) * 0x9e3779b97f4a7c15ull;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+        z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+        z ^= z >> 31;
+        float u = ((unsigned) (z >> 40) + 1) * 0x1p-24f, angle = (unsigned) (z & 0xffffff) * 0x1p-23f;
+        float v = mean + scale * sqrtf(-2 * logf(u)) * cospif(angle);
+        if constexpr (sizeof(T) == 2) {
+            to[i] = __float2bfloat16_rn(v);
+        } else {
+            to[i] = v;
+        }
+    }
+}
+
 constexpr size_t FLUSH_BYTES = 256u << 20;   // more than any L2
 
 } // namespace
+
+void fill_normal(float* to, size_t n, unsigned long long seed, float scale, float mean) {
+    normals<<<1024, 256>>>(to, n, seed, scale, mean);
+    CUDA(cudaGetLastError());
+}
+
+void fill_normal(__nv_bfloat16* to, size_t n, unsigned long long seed, float scale, float mean) {
+    normals<<<1024, 256>>>(to, n, seed, scale, mean);
+    CUDA(cudaGetLastError());
+}
 
 double seconds(const std::function<void()>& run) {
     static void* flush = nullptr;
@@ -68,6 +95,7 @@ double copy_ceiling() {
         best = std::max(best, 2.0 * n * sizeof(uint4)
                 / seconds([&] { CUDA(cudaMemcpyAsync(b.device, a.device, n * sizeof(uint4), cudaMemcpyDeviceToDevice)); }));
         std::printf("copy ceiling %.3f TB/s\n", best / 1e12);
+        std::fflush(stdout);
     }
     return best;
 }
@@ -76,12 +104,14 @@ void report_bytes(const std::string& name, double bytes, double seconds) {
     double ceiling = copy_ceiling();
     std::printf("%-44s %9.1f us  %8.1f MB  %6.3f TB/s  %.3f of copy\n", name.c_str(), seconds * 1e6, bytes / 1e6, bytes / seconds / 1e12,
             bytes / seconds / ceiling);
+    std::fflush(stdout);
 }
 
 void report_flops(const std::string& name, double flops, double seconds) {
     std::printf("%-44s %9.1f us  %8.1f GFLOP  %6.1f TFLOP/s  %.3f of 790\n", name.c_str(), seconds * 1e6, flops / 1e9,
             flops / seconds / 1e12,
             flops / seconds / 790e12);
+    std::fflush(stdout);
 }
 
 } // namespace frame
@@ -96,6 +126,7 @@ int test_prefill() {
             test.run();
             CUDA(cudaDeviceSynchronize());
             std::printf("%s %s%s\n", frame::failures == before ? "ok    " : "FAILED", test.name, dependent ? ", dependent launch" : "");
+            std::fflush(stdout);
         }
         if (device.major < 9) {
             break;

@@ -37,6 +37,12 @@ struct Register {
     Register(std::vector<Case>& list, const char* name, std::function<void()> run) { list.push_back({name, run}); }
 };
 
+/** Whether the largest shapes are made smaller, because a checking tool makes every access slow. */
+inline bool brief() {
+    const char* value = std::getenv("GRIFFIN_KERNEL_TESTS");
+    return value != nullptr && std::string(value) == "short";
+}
+
 /** splitmix64: the same numbers everywhere. */
 struct Random {
     unsigned long long state;
@@ -50,6 +56,10 @@ struct Random {
     double uniform() { return (double) (bits() >> 11) / 9007199254740992.0; }
     float normal() { return (float) (std::sqrt(-2 * std::log(1 - uniform())) * std::cos(6.283185307179586 * uniform())); }
 };
+
+/** n normally distributed numbers in device memory. On the device, because a thousand million of them take a host core minutes. */
+void fill_normal(float* to, size_t n, unsigned long long seed, float scale, float mean);
+void fill_normal(__nv_bfloat16* to, size_t n, unsigned long long seed, float scale, float mean);
 
 inline float widen(float v) { return v; }
 inline float widen(__nv_bfloat16 v) { return __bfloat162float(v); }
@@ -72,10 +82,8 @@ template <class T> struct Array {
     void download() { CUDA(cudaMemcpy(host.data(), device, host.size() * sizeof(T), cudaMemcpyDeviceToHost)); }
     float at(size_t i) const { return widen(host[i]); }
     Array& normal(Random& random, float scale = 1, float mean = 0) {
-        for (T& v : host) {
-            v = narrow<T>(mean + scale * random.normal());
-        }
-        upload();
+        fill_normal(device, host.size(), random.bits(), scale, mean);
+        download();
         return *this;
     }
 };
@@ -110,6 +118,7 @@ inline void check(bool right, const std::string& what) {
     if (!right) {
         failures++;
         std::printf("FAILED %s\n", what.c_str());
+        std::fflush(stdout);
     }
 }
 
@@ -133,6 +142,7 @@ inline void close(const std::string& what, const std::vector<float>& actual, con
         std::printf("FAILED %s: [%zu] %.8g instead of %.8g, %.3g times the tolerance\n", what.c_str(), worst, actual[worst],
                 expected[worst],
                 excess);
+        std::fflush(stdout);
     }
 }
 

@@ -22,7 +22,7 @@ template <class T> struct RecurrenceCase {
         const int positions[] = {0, 1, 2, 3, 5000, 17, 2};
         Random random(1);
         for (int q = 0; q < sequences; q++) {
-            step.add((q * 7 + 3) % sequences, positions[q % 7], 1, true, random, 50); // slots in another order
+            step.add((q * 3 + 1) % sequences, positions[q % 7], 1, true, random, 50); // slots in another order: no count here is a multiple of 3
         }
     }
 

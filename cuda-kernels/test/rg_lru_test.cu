@@ -4,6 +4,8 @@
 
 #include "prefill_step.cuh"
 
+#include <memory>
+
 using namespace frame;
 
 namespace {
@@ -195,7 +197,7 @@ PREFILL_TEST(packed_scans_equal_separate_ones) {
 }
 
 PREFILL_TEST(scan_always_has_the_same_bits) {
-    TestStep t({{0, positions(5, 8192)}});
+    TestStep t({{0, positions(5, brief() ? 512 : 8192)}});
     ScanData<bf16> d(t.step.maxRows, 2560, 1, 0, 9);
     Array<float> scratch(scratch_floats(t.step, d.width)), state(d.h.host.size());
     state.host = d.h.host;
@@ -214,6 +216,71 @@ PREFILL_TEST(scan_always_has_the_same_bits) {
         }
         check(same_bits(out, d.out.host) && same_bits(h, d.h.host), "run " + std::to_string(run) + " has the bits of the first");
     }
+}
+
+/** A step with operands of its own, and what it gives with a scratch of its own. */
+struct Alone {
+    TestStep t;
+    ScanData<bf16> d;
+    Array<float> before;
+    std::vector<bf16> out;
+    std::vector<float> h;
+
+    Alone(int width, const std::vector<Sequence>& sequences) : t(sequences), d(t.step.maxRows, width, 4, 0, 20), before(d.h.host.size()) {
+        before.host = d.h.host;
+        before.upload();
+        scan(t, d, 0, true);
+        d.out.download();
+        d.h.download();
+        out = d.out.host;
+        h = d.h.host;
+    }
+
+    void run(Array<float>& scratch) {
+        CUDA(cudaMemcpyAsync(d.h.device, before.device, h.size() * sizeof(float), cudaMemcpyDeviceToDevice));
+        scan_rows(t.step, d, 0, true, scratch);
+        scan_rows(t.step, d, 0, true, scratch);   // goes on from the states of the first; its results are not looked at
+        CUDA(cudaMemcpyAsync(d.h.device, before.device, h.size() * sizeof(float), cudaMemcpyDeviceToDevice));
+        scan_rows(t.step, d, 0, true, scratch);
+    }
+
+    void compare() {
+        d.out.download();
+        d.h.download();
+        check(same_bits(out, d.out.host) && same_bits(h, d.h.host), "a shared scratch changes nothing at " + std::to_string(t.rows())
+                + " rows of width " + std::to_string(d.width));
+    }
+};
+
+/** Programs share one scratch: launches of every shape, one right behind the other, rising and falling, have the bits of separate ones. */
+PREFILL_TEST(scans_of_other_shapes_share_a_scratch) {
+    int unit = brief() ? 16 : 1;   // a checking tool makes every access slow
+    std::vector<std::unique_ptr<Alone>> steps;
+    for (int width : {2560, 4096, 64}) {
+        for (int rows : {2048, 8192, 1, 16384}) {
+            steps.push_back(std::make_unique<Alone>(width, std::vector<Sequence>{{0, positions(3, ceil_div(rows, unit))}}));
+        }
+        steps.push_back(std::make_unique<Alone>(width, std::vector<Sequence>{{2, positions(0, 700 / unit)}, {0, positions(9, 1)},
+                {3, positions(5, 3000 / unit)}, {1, positions(0, 129)}}));
+    }
+    size_t floats = 0;
+    for (const auto& step : steps) {
+        floats = std::max(floats, scratch_floats(step->t.step, step->d.width));
+    }
+    Array<float> shared(floats);
+    for (int pass = 0; pass < 2; pass++) {
+        for (const auto& step : steps) {
+            step->run(shared);
+        }
+        finish();
+        for (const auto& step : steps) {
+            step->compare();
+        }
+        std::reverse(steps.begin(), steps.end());
+    }
+    shared.download();
+    const unsigned* counters = (const unsigned*) shared.host.data();
+    check(counters[0] == 0 && counters[1] == 0 && counters[2] == 6 * steps.size(), "a shared scratch counts its launches");
 }
 
 PREFILL_BENCH(scan) {

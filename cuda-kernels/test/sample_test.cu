@@ -55,6 +55,18 @@ Choice host_choose(std::vector<float> z, const SamplingRow& p, const std::vector
         }
     }
     Choice c;
+    bool nan = false;
+    float max = -INFINITY;
+    for (float v : z) {
+        nan = nan || std::isnan(v);
+        max = std::max(max, v);
+    }
+    if (nan || std::isinf(max)) {
+        c.id = NOT_FINITE;
+        c.ids.assign(MAX_ALTERNATIVES, -1);
+        c.theirs.assign(MAX_ALTERNATIVES, -INFINITY);
+        return c;
+    }
     const std::vector<int> order = sorted(z);
     if (p.temperature == 0 || p.topK == 1) {
         c.id = order[0];
@@ -94,16 +106,29 @@ Choice host_choose(std::vector<float> z, const SamplingRow& p, const std::vector
 
 // ---- the test
 
-enum Kind { SPREAD, PEAKED, TIED, EQUAL };
+enum Kind { SPREAD, PEAKED, TIED, EQUAL, BROKEN };
 
 std::vector<float> logits_of(Kind kind, size_t n, uint64_t seed) {
     std::vector<float> z = random_values<float>(n, seed, 1);
     for (size_t i = 0; i < n; i++) {
         const float u = z[i];
-        z[i] = kind == SPREAD ? 12 * u : kind == PEAKED ? 30 * u * u * u : kind == TIED ? std::floor(u * 20) / 2 : 1.25f;
+        z[i] = kind == SPREAD || kind == BROKEN ? 12 * u : kind == PEAKED ? 30 * u * u * u : kind == TIED ? std::floor(u * 20) / 2 : 1.25f;
         z[i] = kind == TIED && z[i] == 0 && i % 2 ? -0.0f : z[i];
     }
     return z;
+}
+
+/** By turns, a row with one token ruled out, a NaN of either sign, plus infinity, only minus infinity, only NaN. */
+void break_row(float* z, int V, int row, Random& random) {
+    const int at = random.below(V);
+    switch (row % 6) {
+        case 0: z[at] = -INFINITY; break;
+        case 1: z[at] = NAN; break;
+        case 2: z[at] = -NAN; break;
+        case 3: z[at] = INFINITY; break;
+        case 4: std::fill(z, z + V, -INFINITY); break;
+        default: std::fill(z, z + V, NAN);
+    }
 }
 
 size_t scratch_bytes(int V) {
@@ -121,6 +146,9 @@ void check(int V, Kind kind, const std::vector<SamplingRow>& params, uint64_t se
     }
     const int outputs = h.counts[2], stride = V + pad;
     std::vector<float> z = logits_of(kind, size_t(outputs + 1) * stride, seed);
+    for (int row = 0; row < outputs && kind == BROKEN; row++) {
+        break_row(&z[size_t(row) * stride], V, row, random);
+    }
     std::vector<unsigned> seen(size_t(S + 1) * words);
     for (unsigned& word : seen) {
         word = unsigned(random.next()) & unsigned(random.next()) & unsigned(random.next());
@@ -166,7 +194,7 @@ void check(int V, Kind kind, const std::vector<SamplingRow>& params, uint64_t se
             wantTheirs[q * MAX_ALTERNATIVES + i] = c.theirs[i];
         }
     }
-    const char* kinds[] = {"spread", "peaked", "tied", "equal"};
+    const char* kinds[] = {"spread", "peaked", "tied", "equal", "broken"};
     char text[80];
     std::snprintf(text, sizeof text, "sample V %d %s logits seed %llu", V, kinds[kind], static_cast<unsigned long long>(seed));
     const std::string what = text;
@@ -225,7 +253,7 @@ void check_philox() {
 void test_sample() {
     check_philox();
     uint64_t seed = 1;
-    for (Kind kind : {SPREAD, PEAKED, TIED, EQUAL}) {
+    for (Kind kind : {SPREAD, PEAKED, TIED, EQUAL, BROKEN}) {
         for (int V : {1, 2, 33, 97, 2048, 2049, 5000, 20011}) {
             check(V, kind, many_params(V), seed++);
         }

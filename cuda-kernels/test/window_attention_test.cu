@@ -347,7 +347,7 @@ template <class T> void rotates(Dims dims, int rotaryDims, int first) {
             }
         }
     }
-    dim3 grid(ceil_div(t.step.maxRows, 32), ceil_div(rotaryDims, 128));
+    dim3 grid(ceil_div(t.step.maxRows, 4), ceil_div(rotaryDims, 128));
     if constexpr (sizeof(T) == 2) {
         start(rotate_bf16, grid, 256, 0, t.step, d.qkv.device, d.stride, dims.heads, dims.width, rotaryDims, 10000.0f);
     } else {
@@ -370,6 +370,7 @@ PREFILL_TEST(rotation_equals_loop) {
         rotates<float>({2, 16, 8}, 8, first);
         rotates<float>({1, 300, 8}, 300, first);
         rotates<bf16>({1, 33, 8}, 2, first);
+        rotates<bf16>({3, 320, 8}, 272, first);
     }
 }
 
@@ -393,7 +394,7 @@ PREFILL_BENCH(attention) {
             }
             double moved = 2.0 * rows * (heads + 1) * 128 * 2;
             report_bytes("rotate_bf16 T = " + std::to_string(rows) + " H = " + std::to_string(heads), moved, seconds([&] {
-                start(rotate_bf16, dim3(ceil_div(t.step.maxRows, 32), 1), 256, 0, t.step, d.qkv.device, d.stride, heads, 256, 128,
+                start(rotate_bf16, dim3(ceil_div(t.step.maxRows, 4), 1), 256, 0, t.step, d.qkv.device, d.stride, heads, 256, 128,
                         10000.0f);
             }));
         }

@@ -45,7 +45,9 @@ final class Team {
 
     /** The middle of some numbers, which it sorts. */
     static double median(double[] values) {
-        Arrays.sort(values);
-        return values[values.length / 2];
+        double[] sorted = values.clone();
+        Arrays.sort(sorted);
+        int half = sorted.length / 2;
+        return sorted.length % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
     }
 }

@@ -5,6 +5,7 @@ import griffin.GenerationOptions;
 import griffin.Griffin;
 import griffin.Session;
 import griffin.error.GriffinException;
+import griffin.error.InvalidRequestException;
 import griffin.tokenizer.ChatTemplate;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
@@ -27,7 +28,7 @@ import picocli.CommandLine.Mixin;
 final class ChatCommand implements Callable<Integer> {
 
     private static final String HELP = """
-            /save FILE   save the chat: its size is constant, whatever was said
+            /save FILE   save the chat; the file grows until the window is full, and never after
             /load FILE   go on with a saved chat instead of this one
             /stats       length of the chat, and speed of the last reply
             /exit        end, as Ctrl-D does
@@ -71,16 +72,17 @@ final class ChatCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         sessions.check();
+        sampling.check();
         boolean person = terminal.inTerminal();
-        try (Griffin opened = model.open(terminal)) {
+        try (Griffin opened = model.open(terminal, common.verbose)) {
             griffin = opened;
             // Refuses a model without turns before anybody types.
             new ChatTemplate(griffin.tokenizer());
             options = sampling.of(griffin);
             session = sessions.open(griffin);
+            terminal.interrupts().otherwise(signal -> stay(signal, person));
             if (person) {
                 terminal.err().println("Ctrl-C stops a reply, Ctrl-D or /exit ends the chat, /help tells more.");
-                terminal.interrupts().otherwise(this::stay);
             }
             try {
                 talk(new Lines(terminal.in()), person);
@@ -93,13 +95,15 @@ final class ChatCommand implements Callable<Integer> {
                 terminal.out().print(json());
             }
         }
-        return 0;
+        return terminal.interrupts().ending() ? terminal.interrupts().exitCode() : 0;
     }
 
-    /** Ctrl-C while a person types: the first one says how to leave, a second one leaves. */
-    private boolean stay() {
-        if (leaving) {
-            terminal.err().print("\n");
+    /** A signal while no reply is under way ends the chat, except for a person's first Ctrl-C, which says how to leave. */
+    private boolean stay(Interrupts.Signal signal, boolean person) {
+        if (leaving || !person || signal != Interrupts.Signal.INT) {
+            if (person) {
+                terminal.err().print("\n");
+            }
             try {
                 sessions.save(session);
             } catch (GriffinException | UncheckedIOException e) {
@@ -113,11 +117,11 @@ final class ChatCommand implements Callable<Integer> {
     }
 
     private void talk(Lines lines, boolean person) {
-        while (!terminal.out().closed()) {
+        while (!terminal.out().closed() && !terminal.interrupts().ending()) {
             if (person) {
                 terminal.err().print("you> ");
             }
-            String line = lines.next();
+            String line = next(lines, person);
             leaving = false;
             if (person && line != null) {
                 line = ESCAPES.matcher(line).replaceAll("");
@@ -137,6 +141,21 @@ final class ChatCommand implements Callable<Integer> {
                 }
             } else {
                 reply(line.startsWith("//") ? line.substring(1) : line);
+            }
+        }
+    }
+
+    /** The next line; one that is no text ends a chat in a pipe, but not one with a person. */
+    private String next(Lines lines, boolean person) {
+        while (true) {
+            try {
+                return lines.next();
+            } catch (InvalidRequestException e) {
+                if (!person) {
+                    throw e;
+                }
+                Failure.report(terminal, e, common.verbose);
+                terminal.err().print("you> ");
             }
         }
     }

@@ -97,8 +97,8 @@ class CommandsTest {
                 if (Thread.currentThread().isInterrupted()) {
                     return;
                 }
-                cli.interrupts.otherwise(() -> true);
-                cli.interrupts.raise();
+                cli.interrupts.otherwise(signal -> true);
+                cli.interrupts.raise(Interrupts.Signal.INT);
             }
         });
         pressing.start();
@@ -126,7 +126,7 @@ class CommandsTest {
     @Test
     void fishCompletionHasItsConditions() {
         String script = Cli.run("completion", "fish").out();
-        String none = "complete -c griffin-run -n 'not __fish_seen_subcommand_from chat info devices logits completion' ";
+        String none = "complete -c griffin-run -n 'not __fish_seen_subcommand_from chat info devices logits completion help' ";
         for (String line : List.of(none + "-l device -x -a 'auto cpu cuda metal reference' -d ", none + "-f -a chat -d ",
                 "complete -c griffin-run -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n",
                 "complete -c griffin-run -n '__fish_seen_subcommand_from chat' -f\n",
@@ -171,13 +171,42 @@ class CommandsTest {
         cli.input = "Tell me a story\n/stats\n";
         cli.beforeWrite = n -> {
             if (n == 3) {
-                cli.interrupts.raise();
+                cli.interrupts.raise(Interrupts.Signal.INT);
             }
         };
-        Cli.Result result = cli.launch("chat", "--device", "cpu", "--ignore-eos", "--max-tokens", "100000");
+        Cli.Result result = cli.launch("chat", "--device", "cpu", "--max-tokens", "100000");
         assertEquals(0, result.exit(), result::err);
         assertTrue(result.err().contains("you> ") && result.err().contains("ended by cancelled"), result::err);
         assertFalse(result.out().contains("you>"), result::out);
+    }
+
+    @Test
+    void terminationDuringAReplyEndsTheChatAndSaves() {
+        Cli cli = new Cli();
+        Path state = folder.resolve("chat.state");
+        cli.input = "Tell me a story\n/stats\n";
+        cli.beforeWrite = n -> {
+            if (n == 3) {
+                cli.interrupts.raise(Interrupts.Signal.TERM);
+            }
+        };
+        Cli.Result result = cli.launch("chat", "--max-tokens", "100000", "--save", state.toString());
+        assertEquals(143, result.exit(), result::err);
+        assertFalse(result.err().contains("the chat has"), result::err);
+        assertTrue(Files.exists(state));
+    }
+
+    /** Options may stand before the command; what only looks like one stays what it is. */
+    @Test
+    void optionsMayComeBeforeTheCommand() throws Exception {
+        assertEquals(Cli.run("info", "--json", "--model", Cli.TINY).out(), Cli.run("--json", "--model", Cli.TINY, "info").out());
+        assertEquals(Cli.run("info", "--help").out(), Cli.run("--help", "info").out());
+        assertEquals(0, Cli.run("--model", Cli.TINY, "--ids", "2,5", "logits", "--out", folder.resolve("l").toString()).exit());
+        Cli.Result stop = Cli.run("--max-tokens", "0", "--json", "--stop", "info", "Once");
+        assertTrue(stop.json().containsKey("prompt_ids"), "the value of an option is no command");
+        assertTrue(Cli.run("--max-tokens", "0", "--json", "--", "info").json().containsKey("prompt_ids"));
+        assertTrue(Cli.run("--max-tokens", "0", "--json", "--", "inof").json().containsKey("prompt_ids"));
+        assertTrue(Cli.run("--max-tokens", "0", "--json", "Inform").json().containsKey("prompt_ids"));
     }
 
     /** Arrow keys reach a program that reads lines as escape sequences; in a pipe nothing is taken away. */
@@ -209,11 +238,16 @@ class CommandsTest {
             assertTrue(help.contains(word), word + " in " + help);
         }
         assertFalse(help.contains("\033"), "no colours in a pipe");
-        for (String command : List.of("chat", "info", "devices", "logits", "completion")) {
+        for (String command : List.of("chat", "info", "devices", "logits", "completion", "help")) {
             Cli.Result result = Cli.run(command, "--help");
             assertEquals(0, result.exit());
             assertTrue(result.out().startsWith("Usage: griffin-run " + command), result::out);
+            assertEquals(result.out(), Cli.run("help", command).out());
         }
+        assertEquals(help, Cli.run("help").out());
+        assertEquals(help, Cli.run("help", "--json").json().get("help"));
+        assertFalse(Cli.run("chat", "--help").out().contains("--ignore-eos"), "a chat whose turns do not end is none");
+        assertTrue(Cli.run("completion", "--help").out().lines().anyMatch("  source <(./griffin-run completion bash)"::equals));
         assertTrue(Cli.run("--version").out().startsWith("griffin-run "));
     }
 }

@@ -18,6 +18,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The command as a process of its own: signals, pipes and encodings are the system's. */
 @DisabledOnOs(OS.WINDOWS)
@@ -49,15 +51,16 @@ class ProcessTest {
         return process.exitValue();
     }
 
-    @Test
-    void interruptSignalEndsCleanly() throws Exception {
+    @ParameterizedTest
+    @CsvSource({"INT,130", "TERM,143", "HUP,129"})
+    void signalEndsCleanly(String signal, int exit) throws Exception {
         Path state = folder.resolve("saved.state");
         Process process = command("--ignore-eos", "--max-tokens", "100000000", "--save", state.toString(), "Once upon a time").start();
         try (InputStream out = process.getInputStream()) {
             byte[] first = out.readNBytes(40);
-            new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+            new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid())).start().waitFor();
             String text = new String(first, StandardCharsets.UTF_8) + new String(out.readAllBytes(), StandardCharsets.UTF_8);
-            assertEquals(130, end(process), this::errorsOrFailure);
+            assertEquals(exit, end(process), this::errorsOrFailure);
             assertTrue(text.endsWith("\n"), text);
             assertTrue(Files.size(state) > 0);
         } finally {
@@ -81,6 +84,24 @@ class ProcessTest {
             assertTrue(process.isAlive(), "the first one only tells");
             new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
             assertEquals(130, end(process), this::errorsOrFailure);
+            assertTrue(Files.size(state) > 0);
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    /** Between replies and without a person, a signal saves the chat and ends it. */
+    @ParameterizedTest
+    @CsvSource({"INT,130", "TERM,143", "HUP,129"})
+    void waitingChatIsSaved(String signal, int exit) throws Exception {
+        Path state = folder.resolve("saved.state");
+        Process process = command("chat", "--max-tokens", "3", "--stats", "--save", state.toString()).start();
+        try {
+            process.getOutputStream().write("Hello\n".getBytes(StandardCharsets.UTF_8));
+            process.getOutputStream().flush();
+            awaitError("generated", 1);
+            new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid())).start().waitFor();
+            assertEquals(exit, end(process), this::errorsOrFailure);
             assertTrue(Files.size(state) > 0);
         } finally {
             process.destroyForcibly();

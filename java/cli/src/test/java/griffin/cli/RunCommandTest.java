@@ -37,9 +37,8 @@ class RunCommandTest {
         assertEquals(0, result.exit(), result::err);
         assertTrue(result.out().startsWith(", there was a"), result::out);
         assertTrue(result.out().endsWith("\n") && !result.out().endsWith("\n\n"), result::out);
-        assertEquals(1, result.err().lines().count(), result::err);
-        assertTrue(result.err().startsWith("griffin-run: device: cpu"), result::err);
-        assertEquals("", Cli.run(with(GREEDY, "--device", "cpu", ONCE)).err(), "only an automatic choice needs a word");
+        assertEquals("", result.err(), "where there is a CPU alone, nothing was chosen");
+        assertTrue(Cli.run(with(GREEDY, "--verbose", ONCE)).err().startsWith("griffin-run: device: cpu"));
     }
 
     @Test
@@ -70,7 +69,8 @@ class RunCommandTest {
     void logprobsAndStatsGoToStandardError() {
         Cli.Result result = Cli.run(with(GREEDY, "--logprobs", "1", "--stats", "--seed", "99", ONCE));
         assertTrue(result.err().contains("among"), result::err);
-        assertTrue(result.err().contains("read 5 tokens") && result.err().contains("generated 12"), result::err);
+        assertTrue(result.err().contains("read 5 tokens") && result.err().contains("generated 12")
+                && result.err().contains("weights into memory"), result::err);
         assertFalse(result.err().contains("seed"), "a greedy run draws no numbers");
         assertTrue(Cli.run("--stats", "--seed", "99", "--max-tokens", "1", ONCE).err().contains("seed 99"));
         assertEquals(Cli.run(with(GREEDY, ONCE)).out(), result.out());
@@ -172,7 +172,7 @@ class RunCommandTest {
         Cli cli = new Cli();
         cli.beforeWrite = n -> {
             if (n == 5) {
-                cli.interrupts.raise();
+                cli.interrupts.raise(Interrupts.Signal.INT);
             }
         };
         Cli.Result result = cli.launch("--temperature", "0", "--ignore-eos", "--max-tokens", "100000", "--save", state.toString(), ONCE);

@@ -7,6 +7,7 @@ import griffin.backend.DType;
 final class AttentionCalls {
 
     private static final int WIDE_SHARED = 196608;
+    private static final int WGMMA_SHARED = 197632;
     private static final int SHARED = 98688;
     private static final int WIDE_HEAD = 256;
     private static final int MOST_SPLITS = 32;
@@ -20,17 +21,26 @@ final class AttentionCalls {
         Arguments arguments = l.arguments().step(o.step()).matrix(o.qkv()).integer(s.heads()).integer(s.headDim()).integer(s.rotaryDims())
                 .real(s.ropeTheta());
         return l.launch(l.kernel("rotate"), arguments, 256, 0,
-                (extent, launch) -> launch.grid(Launch.blocks(extent.rows, 32), Launch.blocks(s.rotaryDims(), 128), 1));
+                (extent, launch) -> launch.grid(Launch.blocks(extent.rows, 4), Launch.blocks(s.rotaryDims(), 128), 1));
     }
 
     static Call windowAttention(Lowering l, Operation.WindowAttention o) {
         AttentionShape s = o.shape();
         Arguments arguments = l.arguments().step(o.step()).matrix(o.qkv()).pointer(o.keys().address()).pointer(o.values().address())
                 .matrix(o.out()).integer(s.heads()).integer(s.headDim()).integer(s.window());
+        if (l.wgmma && s.headDim() == WIDE_HEAD && o.qkv().aligned() && o.out().aligned()) {
+            return l.launch(l.kernel("window_attention_prefill_wgmma"), arguments, 256, WGMMA_SHARED,
+                    (extent, launch) -> launch.grid(tiles(extent, s, 128), 1, 1));
+        }
         boolean wide = l.operands == DType.BF16 && s.headDim() == WIDE_HEAD && l.context.device.sharedPerBlock() >= WIDE_SHARED;
         int threads = wide ? 256 : 128;
         return l.launch(l.kernel("window_attention_prefill"), arguments, threads, wide ? WIDE_SHARED : SHARED,
-                (extent, launch) -> launch.grid((long) extent.rows * s.heads() / (threads / 2) + extent.sequences, 1, 1));
+                (extent, launch) -> launch.grid(tiles(extent, s, threads / 2), 1, 1));
+    }
+
+    /** Blocks for tiles of (row, head) pairs, of which each sequence may begin one. */
+    private static long tiles(Extent extent, AttentionShape s, int items) {
+        return extent.rows == 0 ? 0 : (long) extent.rows * s.heads() / items + extent.sequences;
     }
 
     static Call storeKeys(Lowering l, Operation.StoreKeys o) {

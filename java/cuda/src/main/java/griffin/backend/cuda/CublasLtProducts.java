@@ -5,16 +5,17 @@ import griffin.bindings.LibraryProbe;
 import griffin.bindings.NativeLibraries;
 import griffin.bindings.cuda.CublasLt;
 import griffin.bindings.cuda.cublasLtMatmulHeuristicResult_t;
-import griffin.error.DeviceException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * Products of many rows by cuBLASLt. Its matrices are column-major, so a row-major out [M, O] = x [M, I] w [O, I]^T is its
- * D [O, M] = A^T B with A = w [I, O] and B = x [I, M]. The algorithm for each shape is chosen once; the workspace is fixed.
+ * D [O, M] = A^T B with A = w [I, O] and B = x [I, M]. The algorithm for each shape is chosen once; the workspace is fixed. Where it has
+ * none for a shape the caller takes Griffin's own kernel, and the user is told once.
  */
 final class CublasLtProducts implements AutoCloseable {
 
@@ -66,16 +67,16 @@ final class CublasLtProducts implements AutoCloseable {
             return layout;
         }
 
-        /** Asks for the best algorithm; the bias pointer, if any, must be set. */
+        /** Asks for the best algorithm, and remembers null where there is none; the bias pointer, if any, must be set. */
         void choose(Shape s) {
             MemorySegment result = cublasLtMatmulHeuristicResult_t.allocate(arena);
             MemorySegment found = arena.allocate(ValueLayout.JAVA_INT);
             int status = CublasLt.cublasLtMatmulAlgoGetHeuristic(handle, description, a, b, d, d, preference, 1, result, found);
-            if (status != CublasLt.CUBLAS_STATUS_SUCCESS() || found.get(ValueLayout.JAVA_INT, 0) == 0) {
-                throw new DeviceException("cuBLASLt has no algorithm for " + s + " (status " + status
-                        + "): run with GRIFFIN_JAVA_OPTS=-Dgriffin.cuda.cublas=off and report it");
+            if (status == CublasLt.CUBLAS_STATUS_SUCCESS() && found.get(ValueLayout.JAVA_INT, 0) > 0) {
+                algorithm = cublasLtMatmulHeuristicResult_t.algo(result);
+            } else {
+                refused(s, status);
             }
-            algorithm = cublasLtMatmulHeuristicResult_t.algo(result);
         }
 
         void free() {
@@ -96,6 +97,8 @@ final class CublasLtProducts implements AutoCloseable {
     private final MemorySegment one;
     private final MemorySegment zero;
     private final MemorySegment pointer;
+    private final Consumer<String> notices;
+    private boolean refused;
     private final LinkedHashMap<Shape, Choice> choices = new LinkedHashMap<>(16, 0.75f, true);
 
     /** Whether there is a library with all that is needed; else the reason. */
@@ -109,8 +112,10 @@ final class CublasLtProducts implements AutoCloseable {
         return functions.isEmpty() ? null : "the one found lacks " + String.join(", ", functions);
     }
 
-    CublasLtProducts(CudaContext context, CudaMemory memory, DType operands) {
+    /** @param notices is told once when cuBLASLt cannot do a product */
+    CublasLtProducts(CudaContext context, CudaMemory memory, DType operands, Consumer<String> notices) {
         this.context = context;
+        this.notices = notices;
         this.operands = operands;
         type = operands == DType.BF16 ? CublasLt.CUDA_R_16BF() : CublasLt.CUDA_R_32F();
         MemorySegment out = context.arena.allocate(ValueLayout.ADDRESS);
@@ -146,23 +151,27 @@ final class CublasLtProducts implements AutoCloseable {
         return x.aligned() && (long) gates.columns() * operands.bytes() % 16 == 0;
     }
 
-    /** out = in w^T + bias for the first {@code rows} rows. */
-    void multiply(CudaBuffer in, CudaWeight w, CudaWeight bias, CudaBuffer out, int rows) {
+    /**
+     * out = in w^T + bias for the first {@code rows} rows, or out += that.
+     *
+     * @return whether it could; if not, nothing was done
+     */
+    boolean multiply(CudaBuffer in, CudaWeight w, CudaWeight bias, CudaBuffer out, int rows, boolean add) {
         Shape shape = new Shape(w.rows(), rows, w.columns(), in.stride(), out.stride(), out.isFloat(), bias != null, 1);
         long biasAddress = bias == null ? 0 : out.isFloat() || operands == DType.F32 ? bias.address() : bias.operands();
-        run(shape, w.address(), in.address(), biasAddress, out.address());
+        return run(shape, w.address(), in.address(), biasAddress, out.address(), add);
     }
 
-    /** gates[z][m, h G + o] = sum_i x[m, h G + i] w[z, h, o, i]: one product per gate, batched over the heads. */
-    void multiplyGates(CudaBuffer x, CudaWeight w, long gates, int stride, long plane, int rows) {
+    /** gates[z][m, h G + o] = sum_i x[m, h G + i] w[z, h, o, i]: one product per gate, batched over the heads; false where it cannot. */
+    boolean multiplyGates(CudaBuffer x, CudaWeight w, long gates, int stride, long plane, int rows) {
         int block = w.columns();
         Shape shape = new Shape(block, rows, block, x.stride(), stride, operands == DType.F32, false, x.columns() / block);
         long matrix = (long) x.columns() * block * operands.bytes();
-        run(shape, w.address(), x.address(), 0, gates);
-        run(shape, w.address() + matrix, x.address(), 0, gates + plane * operands.bytes());
+        return run(shape, w.address(), x.address(), 0, gates, false)
+                && run(shape, w.address() + matrix, x.address(), 0, gates + plane * operands.bytes(), false);
     }
 
-    private void run(Shape shape, long w, long x, long bias, long out) {
+    private boolean run(Shape shape, long w, long x, long bias, long out, boolean add) {
         Choice choice = choices.get(shape);
         boolean fresh = choice == null;
         if (fresh) {
@@ -178,10 +187,22 @@ final class CublasLtProducts implements AutoCloseable {
             choice.choose(shape);
             forgetOldest();
         }
+        if (choice.algorithm == null) {
+            return false;
+        }
         MemorySegment d = MemorySegment.ofAddress(out);
         check(CublasLt.cublasLtMatmul(handle, choice.description, one, MemorySegment.ofAddress(w), choice.a, MemorySegment.ofAddress(x),
-                choice.b, zero, d, choice.d, d, choice.d, choice.algorithm, workspace, WORKSPACE_BYTES, context.stream),
+                choice.b, add ? one : zero, d, choice.d, d, choice.d, choice.algorithm, workspace, WORKSPACE_BYTES, context.stream),
                 "Matmul of " + shape);
+        return true;
+    }
+
+    private void refused(Shape shape, int status) {
+        if (!refused) {
+            refused = true;
+            notices.accept("cuBLASLt has no algorithm for " + shape + " (status " + status + "): such products run on Griffin's own matrix "
+                    + "kernels, which are slower; another version of libcublas may have one");
+        }
     }
 
     private void forgetOldest() {

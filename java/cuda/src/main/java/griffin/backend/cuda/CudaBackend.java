@@ -67,12 +67,12 @@ final class CudaBackend implements Backend {
                         "cuBLASLt was not found (" + missing + "): prompts and large batches run on Griffin's own matrix kernels, which "
                                 + "are slower; install the CUDA 13 libraries (libcublas) or name the file in GRIFFIN_CUBLASLT_LIBRARY");
             }
-            library = settings.cublas() && missing == null ? new CublasLtProducts(context, memory, operands) : null;
+            library = settings.cublas() && missing == null ? new CublasLtProducts(context, memory, operands, notices) : null;
             kernels = loaded;
             products = library;
             upload = new CudaUpload(context, memory, kernels, operands);
             states = new CudaStates(context, memory, kernels, operands);
-            lowering = new Lowering(context, kernels, memory, operands, products);
+            lowering = new Lowering(context, kernels, memory, operands, products, settings.ring());
         } catch (Throwable e) {
             if (library != null) {
                 library.close();

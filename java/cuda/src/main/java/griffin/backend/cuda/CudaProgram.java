@@ -31,11 +31,12 @@ final class CudaProgram implements Program {
 
     CudaProgram(Lowering lowering, CudaSettings settings, CudaStep step, List<Operation> recorded) {
         this.settings = settings;
+        extent.spare = true;
         this.step = step;
         context = lowering.context;
         operations = List.copyOf(recorded);
         advances = recorded.stream().anyMatch(Operation.Advance.class::isInstance);
-        plain = lowering.lower(published(recorded));
+        plain = lowering.lower(published(settings.fusions() ? DecodePlanner.sums(recorded) : recorded));
         fused = new Call[Integer.numberOfTrailingZeros(MatVec.MOST_ROWS) + 1][];
         for (int i = 0; settings.fusions() && i < fused.length && 1 << i <= 2 * step.maxSequences() - 1; i++) {
             List<Operation> planned = new DecodePlanner(lowering.matVec, 1 << i).plan(recorded);
@@ -101,6 +102,7 @@ final class CudaProgram implements Program {
     private MemorySegment capture(int bucket) {
         int all = Math.min(bucket, step.maxRows());
         Extent full = new Extent().set(all, all, all, true);
+        full.spare = true;
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
             CudaErrors.check(Cuda.cuStreamBeginCapture_v2(context.stream, Cuda.CU_STREAM_CAPTURE_MODE_RELAXED()), "cuStreamBeginCapture");

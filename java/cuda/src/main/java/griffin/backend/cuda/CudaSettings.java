@@ -9,14 +9,16 @@ import java.nio.file.Path;
  * @param graphs  whether decode steps are captured once and replayed ({@code griffin.cuda.graphs=off})
  * @param overlap whether a kernel may start before its predecessor has ended, where the card can ({@code griffin.cuda.overlap=off})
  * @param cublas  whether cuBLASLt is used where it is found ({@code griffin.cuda.cublas=off})
+ * @param ring    bytes of shared memory of a mat-vec ({@code griffin.cuda.ring}); 0 for {@link MatVec}'s own rule
  * @param kernels folder of compiled kernels to use instead of the jar's ({@code griffin.cuda.kernels.dir}), or null
  */
-record CudaSettings(boolean fusions, boolean graphs, boolean overlap, boolean cublas, Path kernels) {
+record CudaSettings(boolean fusions, boolean graphs, boolean overlap, boolean cublas, int ring, Path kernels) {
 
     /** As the system properties say. */
     static CudaSettings ofSystem() {
         String folder = System.getProperty("griffin.cuda.kernels.dir");
-        return new CudaSettings(isOn("fusions"), isOn("graphs"), isOn("overlap"), isOn("cublas"), folder == null ? null : Path.of(folder));
+        return new CudaSettings(isOn("fusions"), isOn("graphs"), isOn("overlap"), isOn("cublas"), Integer.getInteger("griffin.cuda.ring", 0),
+                folder == null ? null : Path.of(folder));
     }
 
     private static boolean isOn(String name) {
@@ -24,14 +26,14 @@ record CudaSettings(boolean fusions, boolean graphs, boolean overlap, boolean cu
     }
 
     CudaSettings withFusions(boolean value) {
-        return new CudaSettings(value, graphs, overlap, cublas, kernels);
+        return new CudaSettings(value, graphs, overlap, cublas, ring, kernels);
     }
 
     CudaSettings withGraphs(boolean value) {
-        return new CudaSettings(fusions, value, overlap, cublas, kernels);
+        return new CudaSettings(fusions, value, overlap, cublas, ring, kernels);
     }
 
     CudaSettings withCublas(boolean value) {
-        return new CudaSettings(fusions, graphs, overlap, value, kernels);
+        return new CudaSettings(fusions, graphs, overlap, value, ring, kernels);
     }
 }

@@ -17,7 +17,7 @@ import java.util.List;
  * <li>a norm whose result only the next product reads is computed by that product (norm_linear_decode, norm_gated_linear_decode).
  * </ol>
  * A recurrent layer becomes five launches: x|y with its norm, recurrence, out, gate|up with its norm, down. The buffers in between
- * ({@code delta}, {@code normed}) are not written then.
+ * ({@code delta}, {@code normed}) are not written then. Steps of more rows keep the first rule: it saves {@code delta} twice.
  */
 final class DecodePlanner {
 
@@ -32,6 +32,20 @@ final class DecodePlanner {
 
     List<Operation> plan(List<Operation> recorded) {
         return foldNorms(foldSums(recorded));
+    }
+
+    /** Rule 1 alone: for steps of any rows. */
+    static List<Operation> sums(List<Operation> recorded) {
+        List<Operation> folded = foldSums(recorded);
+        List<Operation> out = new ArrayList<>();
+        for (int i = 0; i < folded.size(); i++) {
+            if (folded.get(i) instanceof GatedMlp p && isResidual(folded, i)) {
+                out.addAll(halves(p));
+            } else {
+                out.add(folded.get(i));
+            }
+        }
+        return out;
     }
 
     /** Rule 1: [product -> delta] [norm of residual + delta] becomes [residual += product] [norm of residual]. */

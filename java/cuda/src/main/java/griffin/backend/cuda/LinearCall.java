@@ -11,6 +11,8 @@ final class LinearCall implements Call {
     private static final int BF16_TILE = 128;
     private static final int F32_TILE = 64;
     private static final int BF16_SHARED = 98304;
+    private static final int WGMMA_THREADS = 256;
+    private static final int WGMMA_SHARED = 197632;
 
     private final CudaRows rows;
     private final Launch[] few;
@@ -54,7 +56,7 @@ final class LinearCall implements Call {
         Launch[] few = few(l, "linear_decode", o.w().columns(), o.w().rows(), false, o.in().aligned(),
                 () -> l.arguments().rows(o.rows()).matrix(o.in()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
                         .matrix(o.out()).integer(o.out().isFloat() ? 1 : 0).integer(o.w().rows()).integer(o.w().columns()));
-        return new LinearCall(o.rows(), few, many(l, o.rows(), o.in(), o.w(), o.bias(), o.out()));
+        return new LinearCall(o.rows(), few, many(l, o.rows(), o.in(), o.w(), o.bias(), o.out(), false));
     }
 
     static Call of(Lowering l, Operation.NormLinear o) {
@@ -68,7 +70,7 @@ final class LinearCall implements Call {
         Launch[] few = few(l, "linear_add_decode", o.w().columns(), o.w().rows(), false, o.in().aligned(),
                 () -> l.arguments().rows(o.rows()).matrix(o.in()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
                         .matrix(o.residual()).integer(o.w().rows()).integer(o.w().columns()));
-        return new LinearCall(o.rows(), few, gemm(l, o.rows(), o.in(), o.w(), o.bias(), o.residual(), true));
+        return new LinearCall(o.rows(), few, many(l, o.rows(), o.in(), o.w(), o.bias(), o.residual(), true));
     }
 
     static Call of(Lowering l, Operation.NormGatedLinear o) {
@@ -97,20 +99,29 @@ final class LinearCall implements Call {
         Arguments cap = l.arguments().rows(o.rows()).matrix(o.out()).real(o.cap()).integer(o.table().rows());
         Launch capped = l.launch(l.kernels.get("soft_cap"), cap, 256, 0,
                 (extent, launch) -> launch.grid(Launch.blocks(o.table().rows(), 1024), o.cap() > 0 ? o.rows().count(extent) : 0, 1));
-        return new LinearCall(o.rows(), few, Lowering.all(many(l, o.rows(), o.x(), o.table(), null, o.out()), capped));
+        return new LinearCall(o.rows(), few, Lowering.all(many(l, o.rows(), o.x(), o.table(), null, o.out(), false), capped));
     }
 
-    private static Call many(Lowering l, CudaRows rows, CudaBuffer in, CudaWeight w, CudaWeight bias, CudaBuffer out) {
-        Launch own = gemm(l, rows, in, w, bias, out, false);
+    /** out = in w^T + bias, or out += that, by cuBLASLt where it is there and can, else by Griffin's own kernel. */
+    private static Call many(Lowering l, CudaRows rows, CudaBuffer in, CudaWeight w, CudaWeight bias, CudaBuffer out, boolean add) {
+        Launch own = gemm(l, rows, in, w, bias, out, add);
         return l.products == null || !l.products.serves(in, w, bias, out) ? own : extent -> {
-            l.products.multiply(in, w, bias, out, rows.count(extent));
-            extent.dependent = false;
+            int m = extent.padded(rows.count(extent), Math.min(in.rows(), out.rows()));
+            if (l.products.multiply(in, w, bias, out, m, add)) {
+                extent.dependent = false;
+            } else {
+                own.issue(extent);
+            }
         };
     }
 
     private static Launch gemm(Lowering l, CudaRows rows, CudaBuffer in, CudaWeight w, CudaWeight bias, CudaBuffer out, boolean add) {
         Arguments arguments = l.arguments().rows(rows).matrix(in).pointer(w.address()).pointer(CudaWeight.addressOf(bias)).matrix(out)
                 .integer(out.isFloat() ? 1 : 0).integer(add ? 1 : 0).integer(w.rows()).integer(w.columns());
+        if (l.wgmma && in.aligned() && w.columns() % 8 == 0) {
+            return l.launch(l.kernel("gemm_wgmma"), arguments, WGMMA_THREADS, WGMMA_SHARED,
+                    (extent, launch) -> launch.grid(Launch.blocks(rows.count(extent), BF16_TILE), Launch.blocks(w.rows(), 256), 1));
+        }
         int tile = tile(l);
         return l.launch(l.kernel("gemm"), arguments, gemmThreads(l), gemmShared(l),
                 (extent, launch) -> launch.grid(Launch.blocks(rows.count(extent), tile), Launch.blocks(w.rows(), tile), 1));

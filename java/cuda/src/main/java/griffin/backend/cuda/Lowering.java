@@ -13,15 +13,19 @@ final class Lowering {
     final MatVec matVec;
     /** Null where cuBLASLt is absent. */
     final CublasLtProducts products;
+    /** Whether kernels for Hopper's asynchronous tensor cores serve (files *_wgmma.cu). */
+    final boolean wgmma;
     private final String suffix;
 
-    Lowering(CudaContext context, CudaKernels kernels, CudaMemory memory, DType operands, CublasLtProducts products) {
+    Lowering(CudaContext context, CudaKernels kernels, CudaMemory memory, DType operands, CublasLtProducts products,
+            int ring) {
         this.context = context;
         this.kernels = kernels;
         this.memory = memory;
         this.operands = operands;
         this.products = products;
-        matVec = new MatVec(context.device, operands.bytes());
+        matVec = new MatVec(context.device, operands.bytes(), ring);
+        wgmma = operands == DType.BF16 && context.device.capability() == CudaDriver.HOPPER;
         suffix = "_" + CudaUpload.word(operands);
     }
 

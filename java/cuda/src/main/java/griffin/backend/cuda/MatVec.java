@@ -9,15 +9,27 @@ final class MatVec {
     /** A warp's smallest ring: one chunk. */
     private static final int RING_OF_WARP = 5632;
     private static final int STAGED_LIMIT = 80 << 10;
-    /** Static shared memory of these kernels, and what the driver keeps of a block's. */
-    private static final int STATIC = 9 << 10;
+    /** Static shared memory of these kernels. */
+    private static final int STATIC = 15 << 10;
+    /** What a mat-vec leaves of a multiprocessor: its own static memory, and a small kernel beside it. */
+    private static final int SMALL_KERNEL = 32 << 10;
+    /** Inputs of a step of the engine by tiles. */
+    private static final int TILE_STEP = 32;
+    private static final int BF16 = 2;
 
     private final CudaDriver.Device device;
     private final int elementBytes;
+    private final int ring;
 
     MatVec(CudaDriver.Device device, int elementBytes) {
+        this(device, elementBytes, 0);
+    }
+
+    /** @param ring bytes of dynamic shared memory to aim at; 0 for as much as leaves room for a small kernel */
+    MatVec(CudaDriver.Device device, int elementBytes, int ring) {
         this.device = device;
         this.elementBytes = elementBytes;
+        this.ring = ring == 0 ? device.sharedPerBlock() - SMALL_KERNEL : ring;
     }
 
     /** Threads of a block, and its bytes of dynamic shared memory. */
@@ -41,26 +53,23 @@ final class MatVec {
         long staged = (long) rows * ((long) inputs * elementBytes + 128);
         boolean stages = norm || rows == 1 || !vectors || staged <= STAGED_LIMIT;
         long x = stages ? (staged + 127) / 128 * 128 : 0;
-        // Two kernels on a multiprocessor, so that one fetches its weights while the other ends; else one.
-        long half = Math.min(device.sharedPerProcessor() / 2, device.sharedPerBlock()) - STATIC;
-        long whole = device.sharedPerBlock() - STATIC;
-        for (long room : new long[] {half, whole}) {
-            int warps = warps(units, x, room, GOOD_WARPS);
-            if (warps > 0) {
-                return new Shape(32 * warps, (int) Math.min(room, x + 8L * warps * RING_OF_WARP));
-            }
+        int most = device.sharedPerBlock() - STATIC;
+        long room = Math.min(most, Math.max(ring, x + GOOD_WARPS * RING_OF_WARP));
+        boolean tiles = elementBytes == BF16 && rows > 1 && inputs % TILE_STEP == 0;
+        int warps = warps(tiles ? inputs / TILE_STEP : Math.max(1, Launch.blocks(units, device.processors())), x, room);
+        if (warps == 0) {
+            warps = (int) Math.min(GOOD_WARPS - 1, (most - x) / RING_OF_WARP);
         }
-        int warps = (int) Math.min(GOOD_WARPS - 1, (whole - x) / RING_OF_WARP);
-        return warps < 2 ? null : new Shape(32 * warps, (int) (x + (long) warps * RING_OF_WARP));
+        long least = x + (long) warps * RING_OF_WARP;
+        return warps < 1 ? null : new Shape(32 * warps, (int) Math.max(least, Math.min(room, x + 8L * warps * RING_OF_WARP)));
     }
 
-    /** The number of warps, from {@code least} on, that leaves the fewest idle in the last round; 0 where none fits. */
-    private int warps(int units, long x, long room, int least) {
-        int perBlock = Math.max(1, Launch.blocks(units, device.processors()));
+    /** The number of good warps that leaves the fewest idle in the last round of the work, the larger if equal; 0 where none fits. */
+    private static int warps(int work, long x, long room) {
         int best = 0;
         int leastIdle = Integer.MAX_VALUE;
-        for (int warps = MOST_WARPS; warps >= least; warps--) {
-            int idle = Launch.blocks(perBlock, warps) * warps - perBlock;
+        for (int warps = MOST_WARPS; warps >= GOOD_WARPS; warps--) {
+            int idle = Launch.blocks(work, warps) * warps - work;
             if (x + (long) warps * RING_OF_WARP <= room && idle < leastIdle) {
                 best = warps;
                 leastIdle = idle;

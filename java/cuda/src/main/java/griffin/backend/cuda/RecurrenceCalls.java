@@ -8,6 +8,11 @@ final class RecurrenceCalls {
     /** Fewer rows are not worth a library call. */
     private static final int BATCHED_ROWS = 16;
 
+    /** Launch geometry of gates_gemm_wgmma. */
+    private static final int WGMMA_BLOCK = 256;
+    private static final int WGMMA_THREADS = 256;
+    private static final int WGMMA_SHARED = 197632;
+
     private RecurrenceCalls() {}
 
     static Call causalConv(Lowering l, Operation.CausalConv o) {
@@ -15,12 +20,8 @@ final class RecurrenceCalls {
         int taps = o.taps().columns();
         Arguments arguments = l.arguments().step(o.step()).matrix(o.x()).pointer(o.taps().address()).pointer(o.bias().address())
                 .pointer(o.state().address()).matrix(o.out()).integer(width).integer(taps);
-        Launch convolve = l.launch(l.kernel("causal_conv"), arguments, 128, 0,
-                (extent, launch) -> launch.grid(Launch.blocks(width, 512), Launch.blocks(extent.rows, 16), 1));
-        Arguments state = l.arguments().step(o.step()).matrix(o.x()).pointer(o.state().address()).integer(width).integer(taps);
-        Launch keep = l.launch(l.kernel("causal_conv_state"), state, 256, 0,
-                (extent, launch) -> launch.grid(Launch.blocks(width, 256), extent.sequences, 1));
-        return Lowering.all(convolve, keep);
+        return l.launch(l.kernel("causal_conv"), arguments, 128, 0, (extent, launch) -> launch.grid(Launch.blocks(width, 512),
+                extent.rows == 0 ? 0 : extent.rows / 16L + extent.sequences, 1));
     }
 
     static Call rgLru(Lowering l, Operation.RgLru o) {
@@ -40,25 +41,11 @@ final class RecurrenceCalls {
             CudaBuffer out) {
         CudaWeight w = CudaWeight.of(weights.gates());
         int width = x.columns();
-        int block = w.columns();
-        int heads = width / block;
         long plane = (long) step.maxRows() * width;
         long gates = l.memory.scratch("gates", 2 * plane * l.operands.bytes());
         long tiles = step.maxRows() / 128 + step.maxSequences();
         long scratch = l.memory.scratch("the scan", 64 + 24L * width * tiles);
-        Arguments products = l.arguments().rows(CudaRows.of(step.rows())).matrix(x).pointer(w.address()).pointer(gates).integer(width)
-                .wide(plane).integer(heads).integer(block);
-        int tile = LinearCall.tile(l);
-        Launch own = l.launch(l.kernel("gates_gemm"), products, LinearCall.gemmThreads(l), LinearCall.gemmShared(l),
-                (extent, launch) -> launch.grid(Launch.blocks(extent.rows, tile), Launch.blocks(block, tile), 2L * heads));
-        Call multiply = l.products == null || !l.products.servesGates(x, w) ? own : extent -> {
-            if (extent.rows < BATCHED_ROWS) {
-                own.issue(extent);
-            } else {
-                l.products.multiplyGates(x, w, gates, width, plane, extent.rows);
-                extent.dependent = false;
-            }
-        };
+        Call multiply = gates(l, step, x, w, gates, plane);
         Arguments arguments = l.arguments().step(step).matrix(x).pointer(gates).integer(width).wide(plane)
                 .pointer(CudaWeight.addressOf(weights.gateBias())).pointer(CudaWeight.addressOf(weights.decay())).pointer(state.address())
                 .pointer(gelu == null ? 0 : gelu.address()).integer(gelu == null ? 0 : gelu.stride()).matrix(out).pointer(scratch)
@@ -66,6 +53,36 @@ final class RecurrenceCalls {
         Launch scan = l.launch(l.kernel("rg_lru_scan"), arguments, 256, 0,
                 (extent, launch) -> launch.grid(Launch.blocks(width, 64) * (extent.rows / 128L + extent.sequences), 1, 1));
         return Lowering.all(multiply, scan);
+    }
+
+    /**
+     * Both gates' products: on Hopper one launch that keeps a gate's weights in shared memory; elsewhere cuBLASLt, one batched product
+     * for each gate, or gemm.cu.
+     */
+    private static Call gates(Lowering l, CudaStep step, CudaBuffer x, CudaWeight w, long gates, long plane) {
+        int width = x.columns();
+        int block = w.columns();
+        int heads = width / block;
+        Arguments arguments = l.arguments().rows(CudaRows.of(step.rows())).matrix(x).pointer(w.address()).pointer(gates).integer(width)
+                .wide(plane).integer(heads).integer(block);
+        if (l.wgmma && block == WGMMA_BLOCK && x.aligned() && plane % 8 == 0) {
+            int most = Math.max(1, l.context.device.processors() / (2 * heads));
+            return l.launch(l.kernel("gates_gemm_wgmma"), arguments, WGMMA_THREADS, WGMMA_SHARED,
+                    (extent, launch) -> launch.grid(2L * heads, Math.min(most, Launch.blocks(extent.rows, 128)), 1));
+        }
+        int tile = LinearCall.tile(l);
+        Launch own = l.launch(l.kernel("gates_gemm"), arguments, LinearCall.gemmThreads(l), LinearCall.gemmShared(l),
+                (extent, launch) -> launch.grid(Launch.blocks(extent.rows, tile), Launch.blocks(block, tile), 2L * heads));
+        if (l.products == null || !l.products.servesGates(x, w)) {
+            return own;
+        }
+        return extent -> {
+            if (extent.rows < BATCHED_ROWS || !l.products.multiplyGates(x, w, gates, width, plane, extent.padded(extent.rows, x.rows()))) {
+                own.issue(extent);
+            } else {
+                extent.dependent = false;
+            }
+        };
     }
 
     private static Call decode(Lowering l, Operation.Recurrence o) {

@@ -26,7 +26,7 @@ final class Fake {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        return new CudaBackend(0, operands, new CudaSettings(fusions, graphs, true, false, folder), notice -> {});
+        return new CudaBackend(0, operands, new CudaSettings(fusions, graphs, true, false, 0, folder), notice -> {});
     }
 
     /** A driver whose publish_result counts the ticket up and publishes it, so that runs can be awaited. */
