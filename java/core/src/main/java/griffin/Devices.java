@@ -6,6 +6,8 @@ import griffin.backend.DType;
 import griffin.backend.cpu.CpuBackend;
 import griffin.backend.reference.ReferenceBackend;
 import griffin.error.BackendUnavailableException;
+import griffin.error.DeviceException;
+import griffin.error.DeviceMemoryException;
 import griffin.error.InvalidRequestException;
 import java.util.ArrayList;
 import java.util.List;
@@ -98,7 +100,7 @@ public final class Devices {
                     Backend backend = provider.get().open(new BackendProvider.Options(found.index(), operands, notices));
                     return new Choice(backend,
                             "device: " + name(kind, found) + " (" + backend.device().name() + "), the first that can be used");
-                } catch (BackendUnavailableException e) {
+                } catch (BackendUnavailableException | DeviceException | DeviceMemoryException e) {
                     passOver(name(kind, found), e.getMessage(), reasons, notices);
                 }
             }

@@ -1,10 +1,10 @@
 package griffin.backend.cuda;
 
 import griffin.bindings.cuda.Cuda;
+import griffin.error.BackendUnavailableException;
 import griffin.error.DeviceException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -24,6 +25,11 @@ final class CudaKernels implements AutoCloseable {
 
     private static final String FOLDER = "/griffin/cuda/kernels/";
     private static final Pattern OUTPUT = Pattern.compile("\"(\\w+\\.fatbin)\"\\s*:");
+    /** Every program ends with it. */
+    private static final String LAST = "publish_result";
+    /** What loading gives when the files are not for this card, too new for this driver, or damaged. */
+    private static final Set<Integer> UNFIT = Set.of(Cuda.CUDA_ERROR_NO_BINARY_FOR_GPU(), Cuda.CUDA_ERROR_INVALID_IMAGE(),
+            Cuda.CUDA_ERROR_INVALID_PTX(), Cuda.CUDA_ERROR_UNSUPPORTED_PTX_VERSION(), Cuda.CUDA_ERROR_JIT_COMPILER_NOT_FOUND());
     /** What every launch may use without asking. */
     private static final int PLAIN_SHARED = 48 << 10;
 
@@ -60,16 +66,36 @@ final class CudaKernels implements AutoCloseable {
     private final List<MemorySegment> modules = new ArrayList<>();
     private final Map<String, Kernel> kernels = new HashMap<>();
 
-    /** @param folder of fatbins, or null for those of the jar */
+    /**
+     * Loads all of them.
+     *
+     * @param folder of fatbins, or null for those of the jar
+     * @throws BackendUnavailableException when they are missing or not for this card
+     */
     CudaKernels(Path folder) {
         this.folder = folder;
         try {
-            for (String file : files()) {
+            List<String> files = files();
+            if (files.isEmpty()) {
+                throw unavailable("are not in " + source(), null);
+            }
+            for (String file : files) {
                 load(file);
             }
+            if (!has(LAST)) {
+                throw unavailable("in " + source() + " lack " + LAST + ": they belong to another version of Griffin", null);
+            }
         } catch (IOException e) {
-            throw new UncheckedIOException("the compiled CUDA kernels cannot be read from " + source() + ": " + e, e);
+            throw unavailable("cannot be read from " + source() + " (" + e.getMessage() + ")", e);
+        } catch (Throwable e) {
+            close();
+            throw e;
         }
+    }
+
+    private static BackendUnavailableException unavailable(String what, Throwable cause) {
+        return new BackendUnavailableException("the compiled CUDA kernels " + what
+                + "; make them with cuda-kernels/build (wants nvcc 13.0) and build again, or use --device cpu", cause);
     }
 
     private String source() {
@@ -102,7 +128,7 @@ final class CudaKernels implements AutoCloseable {
             in = ClassLoader.getSystemResourceAsStream(FOLDER.substring(1) + file);
         }
         if (in == null) {
-            throw new IOException(FOLDER + file + " is missing: put griffin-cuda-kernels on the class path");
+            throw new IOException(FOLDER + file + " is missing in griffin-cuda-kernels");
         }
         return in;
     }
@@ -116,7 +142,11 @@ final class CudaKernels implements AutoCloseable {
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
             MemorySegment data = arena.allocate(image.length, 64);
             MemorySegment.copy(image, 0, data, ValueLayout.JAVA_BYTE, 0, image.length);
-            CudaErrors.check(Cuda.cuModuleLoadData(out, data), "cuModuleLoadData of " + file);
+            int result = Cuda.cuModuleLoadData(out, data);
+            if (UNFIT.contains(result)) {
+                throw unavailable("do not fit this card or driver: cuModuleLoadData of " + file + " gave " + CudaErrors.text(result), null);
+            }
+            CudaErrors.check(result, "cuModuleLoadData of " + file);
             modules.add(out.get(ValueLayout.ADDRESS, 0));
         }
     }

@@ -17,7 +17,8 @@ record CudaSettings(boolean fusions, boolean graphs, boolean overlap, boolean cu
     /** As the system properties say. */
     static CudaSettings ofSystem() {
         String folder = System.getProperty("griffin.cuda.kernels.dir");
-        return new CudaSettings(isOn("fusions"), isOn("graphs"), isOn("overlap"), isOn("cublas"), Integer.getInteger("griffin.cuda.ring", 0),
+        return new CudaSettings(isOn("fusions"), isOn("graphs"), isOn("overlap"), isOn("cublas"),
+                Integer.getInteger("griffin.cuda.ring", 0),
                 folder == null ? null : Path.of(folder));
     }
 

@@ -92,11 +92,24 @@ class CudaAvailabilityTest {
 
     @Test
     void aFailureWhileOpeningGivesEverythingBack(@org.junit.jupiter.api.io.TempDir java.nio.file.Path folder) {
-        FakeDriver driver = new FakeDriver().fail("cuModuleLoadData", 1, Cuda.CUDA_ERROR_NO_BINARY_FOR_GPU());
-        var e = assertThrows(griffin.error.DeviceException.class, () -> Fake.open(driver, folder, DType.BF16, true, true));
-        assertTrue(e.getMessage().contains("cuModuleLoadData of all.fatbin") && e.getMessage().contains("CUDA_ERROR_NO_BINARY_FOR_GPU"),
-                e::getMessage);
+        FakeDriver driver = new FakeDriver().fail("cuStreamCreate", 1, Cuda.CUDA_ERROR_UNKNOWN());
+        assertThrows(griffin.error.DeviceException.class, () -> Fake.open(driver, folder, DType.BF16, true, true));
         assertEquals(List.of(), driver.leaks());
+    }
+
+    @Test
+    void kernelsThatDoNotFit(@org.junit.jupiter.api.io.TempDir java.nio.file.Path folder) {
+        FakeDriver driver = new FakeDriver().fail("cuModuleLoadData", 1, Cuda.CUDA_ERROR_NO_BINARY_FOR_GPU());
+        var e = assertThrows(BackendUnavailableException.class, () -> Fake.open(driver, folder, DType.BF16, true, true));
+        for (String word : List.of("cuModuleLoadData of all.fatbin", "CUDA_ERROR_NO_BINARY_FOR_GPU", "cuda-kernels/build",
+                "--device cpu")) {
+            assertTrue(e.getMessage().contains(word), e::getMessage);
+        }
+        assertEquals(List.of(), driver.leaks());
+        FakeDriver other = new FakeDriver().withoutKernels("publish_result");
+        e = assertThrows(BackendUnavailableException.class, () -> Fake.open(other, folder, DType.BF16, true, true));
+        assertTrue(e.getMessage().contains("publish_result") && e.getMessage().contains("another version"), e::getMessage);
+        assertEquals(List.of(), other.leaks());
     }
 
     @Test
