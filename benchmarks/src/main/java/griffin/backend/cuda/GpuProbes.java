@@ -106,11 +106,16 @@ public final class GpuProbes implements AutoCloseable {
         if (CublasLtProducts.missing() != null) {
             return Double.NaN;
         }
-        try (CudaMemory memory = new CudaMemory(context); CublasLtProducts products = new CublasLtProducts(context, memory, DType.BF16)) {
+        try (CudaMemory memory = new CudaMemory(context);
+                CublasLtProducts products = new CublasLtProducts(context, memory, DType.BF16, refusal -> {})) {
             CudaBuffer x = new CudaBuffer(DType.BF16, random(memory, BLOCK_BYTES), MATRIX, MATRIX, MATRIX);
             CudaBuffer out = new CudaBuffer(DType.BF16, memory.allocate(BLOCK_BYTES, "a probe"), MATRIX, MATRIX, MATRIX);
             CudaWeight w = new CudaWeight(WeightRole.LINEAR, DType.BF16, random(memory, BLOCK_BYTES), 0, MATRIX, MATRIX, BLOCK_BYTES);
-            return 2.0 * MATRIX * MATRIX * MATRIX / fastest(() -> products.multiply(x, w, null, out, MATRIX));
+            return 2.0 * MATRIX * MATRIX * MATRIX / fastest(() -> {
+                if (!products.multiply(x, w, null, out, MATRIX, false)) {
+                    throw new IllegalStateException("cuBLASLt has no algorithm for a product of " + MATRIX + " cubed");
+                }
+            });
         }
     }
 
