@@ -127,7 +127,7 @@ class CudaProgramTest {
         try (Tiny tiny = new Tiny(Fake.publishing(), folder, 3, true, true)) {
             List<Launch> step = tiny.run(3, 4);
             assertTrue(step.stream().noneMatch(Launch::graph));
-            assertTrue(names(step).containsAll(List.of("gemm_bf16", "causal_conv_bf16", "causal_conv_state_bf16", "gates_gemm_bf16",
+            assertTrue(names(step).containsAll(List.of("gemm_wgmma_bf16", "causal_conv_bf16", "gates_gemm_bf16",
                     "rg_lru_scan_bf16", "rotate_bf16", "window_attention_prefill_bf16", "store_keys_bf16", "logits_decode_bf16_r4")));
             assertEquals(12, step.getFirst().gridX(), "a block for each of 12 rows");
         }
