@@ -3,9 +3,7 @@ package griffin;
 import griffin.backend.Backend;
 import griffin.backend.DType;
 import griffin.backend.DeviceInfo;
-import griffin.backend.MemoryNeed;
 import griffin.backend.StateLayout;
-import griffin.backend.cpu.CpuBackend;
 import griffin.error.InvalidRequestException;
 import griffin.error.ModelFormatException;
 import griffin.model.GenerationConfig;
@@ -75,7 +73,7 @@ public final class Griffin implements AutoCloseable {
             }
             StateLayout layout = GriffinModel.stateLayout(config);
             int chunk = b.chunk == 0 ? backend.defaultChunk() : b.chunk;
-            requireMemory(layout, b.sessions, chunk);
+            MemoryCheck.require(backend, config, weights, b.sessions, chunk);
             pool = new StatePool(backend, layout, b.sessions);
             long[] loaded = {0};
             GriffinModel model = new GriffinModel(backend, config, weights, bytes -> {
@@ -88,20 +86,6 @@ public final class Griffin implements AutoCloseable {
             backend.close();
             arena.close();
             throw e;
-        }
-    }
-
-    /** What the backend's memory must hold; beside states and buffers the CPU backend needs heap for its threads and for widened gates. */
-    private void requireMemory(StateLayout layout, int sessions, int chunk) {
-        MemoryNeed need = GriffinModel.memoryNeed(config, sessions, chunk, 1);
-        if (backend instanceof CpuBackend cpu) {
-            boolean wideGates = weights.names().stream().filter(name -> name.endsWith("gate_weight"))
-                    .anyMatch(name -> weights.find(name).orElseThrow().dtype() != DType.BF16);
-            int widest = Math.max(Math.max(config.width(), config.lruWidth()),
-                    Math.max(config.mlpWidth(), config.heads() * config.headWidth()));
-            cpu.requireMemory(need, cpu.heapBytes(layout, config.heads(), widest, wideGates));
-        } else {
-            backend.requireMemory(need);
         }
     }
 
