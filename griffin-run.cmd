@@ -45,7 +45,8 @@ if not defined STALE goto :built
 >&2 echo griffin-run: building, because the jars are missing or older than their sources
 setlocal
 set "JAVA_HOME=%JDK%"
-rem Maven 3's libraries make JDK 25 print warnings that are no business of ours.
+rem Maven 3's libraries make JDK 25 print warnings that are no business of ours, and end with a colour reset even without colours.
+set "MAVEN_OPTS=-Djansi.noreset=true %MAVEN_OPTS%"
 if "%MAJOR%"=="25" set "MAVEN_OPTS=--sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED %MAVEN_OPTS%"
 type nul >"%ROOT%\.griffin-run.started"
 call mvn -B -q -Dstyle.color=never -f "%ROOT%\pom.xml" -pl java/cli -am -Dmaven.test.skip=true -Dgriffin.skipChecks package 1>&2 <nul

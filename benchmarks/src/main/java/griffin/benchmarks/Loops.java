@@ -53,7 +53,7 @@ final class Loops {
     /** Convolution of four taps: one array read, one written. */
     static void conv(Options o) {
         int width = o.shape.lruWidth;
-        try (Arena arena = Arena.ofShared(); CpuBackend backend = new CpuBackend(o.threads)) {
+        try (Arena arena = Arena.ofShared(); CpuBackend backend = KernelLoops.vectorBackend(o.threads)) {
             Buffer x = backend.allocate(DType.F32, ROWS, width);
             Buffer y = backend.allocate(DType.F32, ROWS, width);
             Buffer state = backend.allocate(DType.F32, 2 * 3, width);
@@ -98,7 +98,7 @@ final class Loops {
     }
 
     private static double split(Options o, int width, Channels body) {
-        int each = (width / o.threads + 15) / 16 * 16;
+        int each = (Math.ceilDiv(width, o.threads) + 15) / 16 * 16;
         return Team.seconds(o.threads, id -> {
             int from = Math.min(width, id * each);
             body.run(from, Math.min(each, width - from));

@@ -1,16 +1,20 @@
 package griffin.benchmarks;
 
 import java.util.Arrays;
+import java.util.Set;
 import java.util.function.DoubleSupplier;
 
 /**
- * Runs the benchmarks: {@code java --add-modules jdk.incubator.vector -jar griffin-benchmarks.jar NAME [options]}. Java 25, this jar and
+ * Runs the benchmarks: {@code benchmarks/run NAME [options]}, or without the repository {@code java --add-modules jdk.incubator.vector -jar griffin-benchmarks.jar NAME [options]}. Java 25, this jar and
  * the lib folder beside it are all that is needed.
  */
 public final class Main {
 
+    private static final Set<String> NAMES =
+            Set.of("report", "ceilings", "decode", "batch", "prefill", "scan", "conv", "soak", "coldstart");
+
     private static final String USAGE = """
-            usage: java --add-modules jdk.incubator.vector -jar griffin-benchmarks.jar NAME [options]
+            usage: benchmarks/run NAME [options]
               report     ceilings, decode, batch, prefill, scan and conv in one table
               ceilings   read, copy and FMA rates of this machine, in Java and C
               decode     end-to-end decode, share of the read ceiling
@@ -51,6 +55,9 @@ public final class Main {
             FirstToken.run(o, start);
             return;
         }
+        if (!NAMES.contains(name)) {
+            throw new IllegalArgumentException("there is no benchmark " + name);
+        }
         Results.note(MachineInfo.line() + "; " + o.threads + " threads, median of " + o.runs + " runs");
         Results.header();
         switch (name) {
@@ -68,7 +75,7 @@ public final class Main {
             case "conv" -> Loops.conv(o);
             case "soak" -> Soak.run(o);
             case "coldstart" -> ColdStart.run(o);
-            default -> throw new IllegalArgumentException("unknown benchmark " + name);
+            default -> throw new IllegalStateException(name);
         }
     }
 

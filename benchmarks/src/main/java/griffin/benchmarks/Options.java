@@ -1,5 +1,6 @@
 package griffin.benchmarks;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** The command line after the benchmark's name. */
@@ -19,7 +20,7 @@ final class Options {
         Options o = new Options();
         for (int i = from; i < args.length; i++) {
             switch (args[i]) {
-                case "--model" -> o.model = Path.of(value(args, ++i));
+                case "--model" -> o.model = model(value(args, ++i));
                 case "--shape" -> o.shape = ModelShape.named(value(args, ++i));
                 case "--layers" -> o.layers = number(args, ++i);
                 case "--runs" -> o.runs = number(args, ++i);
@@ -43,11 +44,25 @@ final class Options {
         return args[i];
     }
 
-    private static int number(String[] args, int i) {
-        int n = Integer.parseInt(value(args, i));
-        if (n < 1) {
-            throw new IllegalArgumentException("option " + args[i - 1] + " must be at least 1, not " + n);
+    /** Refused before anything is measured. */
+    private static Path model(String value) {
+        Path directory = Path.of(value);
+        if (!Files.isRegularFile(directory.resolve("config.json"))) {
+            throw new IllegalArgumentException("option --model must be a model's folder: there is no " + directory.resolve("config.json"));
         }
-        return n;
+        return directory;
+    }
+
+    private static int number(String[] args, int i) {
+        String value = value(args, i);
+        try {
+            int n = Integer.parseInt(value);
+            if (n >= 1) {
+                return n;
+            }
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException("option " + args[i - 1] + " must be a whole number, not " + value, e);
+        }
+        throw new IllegalArgumentException("option " + args[i - 1] + " must be at least 1, not " + value);
     }
 }

@@ -2,6 +2,7 @@ package griffin.benchmarks;
 
 import java.util.Arrays;
 import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.atomic.AtomicReference;
 
 /** Threads that all start at once; the time is from the start of the first to the end of the last. */
 final class Team {
@@ -19,6 +20,7 @@ final class Team {
         long[] end = new long[threads];
         CyclicBarrier gate = new CyclicBarrier(threads);
         Thread[] team = new Thread[threads];
+        AtomicReference<Throwable> failure = new AtomicReference<>();
         for (int i = 0; i < threads; i++) {
             int id = i;
             team[i] = new Thread(() -> {
@@ -28,7 +30,11 @@ final class Team {
                     throw new IllegalStateException(e);
                 }
                 start[id] = System.nanoTime();
-                part.run(id);
+                try {
+                    part.run(id);
+                } catch (Throwable e) {
+                    failure.compareAndSet(null, e);
+                }
                 end[id] = System.nanoTime();
             });
             team[i].start();
@@ -40,12 +46,17 @@ final class Team {
         } catch (InterruptedException e) {
             throw new IllegalStateException(e);
         }
+        if (failure.get() != null) {
+            throw new IllegalStateException("a part of the work failed, so there is no time to report: " + failure.get(), failure.get());
+        }
         return (Arrays.stream(end).max().getAsLong() - Arrays.stream(start).min().getAsLong()) / 1e9;
     }
 
     /** The middle of some numbers, which it sorts. */
     static double median(double[] values) {
-        Arrays.sort(values);
-        return values[values.length / 2];
+        double[] sorted = values.clone();
+        Arrays.sort(sorted);
+        int half = sorted.length / 2;
+        return sorted.length % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
     }
 }

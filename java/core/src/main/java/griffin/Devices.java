@@ -88,10 +88,12 @@ public final class Devices {
                 continue;
             }
             for (BackendProvider.Found found : provider.get().probe()) {
+                if (found.index() < 0) {
+                    reasons.add("no " + kind.toUpperCase(Locale.ROOT) + " device was found (griffin-run devices says why)");
+                    continue;
+                }
                 if (!found.usable()) {
-                    reasons.add(
-                            found.index() < 0 ? "no " + kind.toUpperCase(Locale.ROOT) + " device was found (griffin-run devices says why)"
-                                    : found.detail());
+                    passOver(name(kind, found), found.detail(), reasons, notices);
                     continue;
                 }
                 try {
@@ -99,12 +101,18 @@ public final class Devices {
                     return new Choice(backend,
                             "device: " + name(kind, found) + " (" + backend.device().name() + "), the first that can be used");
                 } catch (BackendUnavailableException | DeviceException | DeviceMemoryException e) {
-                    reasons.add(e.getMessage());
+                    passOver(name(kind, found), e.getMessage(), reasons, notices);
                 }
             }
         }
         Backend cpu = cpu(threads);
         return new Choice(cpu, "device: cpu (" + cpu.device().name() + "), since " + String.join("; ", reasons));
+    }
+
+    /** A device that is there but cannot be used is worth a word: its owner expects it to be used. */
+    private static void passOver(String device, String why, List<String> reasons, Consumer<String> notices) {
+        reasons.add(why);
+        notices.accept(device + " is not used: " + why);
     }
 
     /** The number to open where none was given: of the first usable device, else of the first, whose opening says what is wrong. */

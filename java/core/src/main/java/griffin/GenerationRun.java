@@ -5,12 +5,13 @@ import griffin.Generation.TokenLogProbability;
 import griffin.backend.StepResult;
 import griffin.sampling.SamplingParams;
 import griffin.session.Sequence;
+import griffin.session.SequenceRun;
 import griffin.text.TextStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** One generation: collects ids, text, log-probabilities and times. */
+/** One generation, step by step: tells the listener and collects ids, text, log-probabilities and times. */
 final class GenerationRun {
 
     private final Session session;
@@ -18,32 +19,54 @@ final class GenerationRun {
     private final SamplingParams sampling;
     private final TextStream text;
     private final GenerationListener listener;
+    private final SequenceRun run;
     private final List<TokenLogProbability> logProbabilities = new ArrayList<>();
     private int[] ids = new int[64];
     private int count;
     private boolean stopped;
+    private long start;
     private long firstToken;
 
-    GenerationRun(Session session, int[] promptIds, SamplingParams sampling, TextStream text, GenerationListener listener) {
+    GenerationRun(Session session, int[] promptIds, SamplingParams sampling, int maxTokens, int[] endIds, TextStream text,
+            GenerationListener listener) {
         this.session = session;
         this.promptIds = promptIds;
         this.sampling = sampling;
         this.text = text;
         this.listener = listener;
+        run = session.sequence().start(promptIds, sampling, maxTokens, endIds);
     }
 
-    Generation run(int maxTokens, int[] endIds) {
-        long start = System.nanoTime();
-        listener.promptRead(0, promptIds.length);
-        Sequence.Finish finish = session.sequence().generate(promptIds, sampling, maxTokens, endIds, this::token, this::read);
+    /** Reads a chunk of the prompt or samples a token, and tells so; false when there was nothing left to do. */
+    boolean step() {
+        if (start == 0) {
+            start = System.nanoTime();
+            listener.promptRead(0, promptIds.length);
+        }
+        if (!run.next()) {
+            return false;
+        }
+        if (run.isToken()) {
+            token(run.result());
+        } else {
+            listener.promptRead(run.promptRead(), promptIds.length);
+        }
+        if (stopped || session.cancelled()) {
+            run.stop();
+        }
+        return true;
+    }
+
+    /** What came of it, after the last step; lets out the text that was held back. */
+    Generation result() {
         long end = System.nanoTime();
         long first = firstToken == 0 ? end : firstToken;
-        return new Generation(list(promptIds, promptIds.length), list(ids, count), text.finish(), reason(finish),
-                List.copyOf(logProbabilities),
-                (first - start) / 1e9, (end - first) / 1e9);
+        return new Generation(list(promptIds, promptIds.length), list(ids, count), text.finish(), reason(run.finish()),
+                List.copyOf(logProbabilities), (first - start) / 1e9, (end - first) / 1e9);
     }
 
-    private boolean token(int id, StepResult result) {
+    private void token(StepResult result) {
+        int id = result.ids[0];
         if (firstToken == 0) {
             firstToken = System.nanoTime();
         }
@@ -56,12 +79,6 @@ final class GenerationRun {
         }
         listener.token(id);
         stopped = text.append(id);
-        return !stopped && !session.cancelled();
-    }
-
-    private boolean read(int tokens, int of) {
-        listener.promptRead(tokens, of);
-        return !session.cancelled();
     }
 
     private TokenLogProbability logProbability(int id, StepResult result) {

@@ -56,6 +56,8 @@ public final class Griffin implements AutoCloseable {
     private final ReentrantLock turn = new ReentrantLock(true);
     private Tokenizer tokenizer;
     private boolean closed;
+    /** Whether device steps are being run; guarded by the turn. */
+    private boolean stepping;
 
     private Griffin(Builder b) {
         files = b.files;
@@ -71,7 +73,7 @@ public final class Griffin implements AutoCloseable {
             }
             StateLayout layout = GriffinModel.stateLayout(config);
             int chunk = b.chunk == 0 ? backend.defaultChunk() : b.chunk;
-            backend.requireMemory(GriffinModel.memoryNeed(config, b.sessions, chunk, 1));
+            MemoryCheck.require(backend, config, weights, b.sessions, chunk);
             pool = new StatePool(backend, layout, b.sessions);
             long[] loaded = {0};
             GriffinModel model = new GriffinModel(backend, config, weights, bytes -> {
@@ -212,7 +214,8 @@ public final class Griffin implements AutoCloseable {
 
     /** A session that goes on where {@link Session#save} left off. */
     public Session load(Path file) {
-        return exclusively(() -> new Session(this, states.load(file)));
+        byte[] saved = states.read(file); // the model is free for others meanwhile
+        return exclusively(() -> new Session(this, states.restore(saved, file.toString())));
     }
 
     /** A session that goes on where {@link Session#snapshot} left off. */
@@ -329,8 +332,31 @@ public final class Griffin implements AutoCloseable {
                 throw new IllegalStateException("this model has been closed");
             }
             return work.get();
+        } catch (InternalError e) {
+            throw ChangedFile.explain(e, files);
         } finally {
             turn.unlock();
+        }
+    }
+
+    /**
+     * Runs device steps, {@link #exclusively}. The lock lets its own thread in again, and a step that a listener started would overwrite
+     * the one that is calling it.
+     */
+    <T> T inSteps(Supplier<T> steps) {
+        refuseInSteps();
+        stepping = true;
+        try {
+            return steps.get();
+        } finally {
+            stepping = false;
+        }
+    }
+
+    private void refuseInSteps() {
+        if (stepping) {
+            throw new IllegalStateException("a listener cannot generate, score or close the model that is calling it: do so when the call "
+                    + "has returned, or cancel it first");
         }
     }
 
@@ -346,11 +372,16 @@ public final class Griffin implements AutoCloseable {
         }
     }
 
-    /** Frees the device and unmaps the files; sessions must not be used afterwards. Waits for a generation under way. */
+    /**
+     * Frees the device and unmaps the files; sessions must not be used afterwards. Waits for a generation under way.
+     *
+     * @throws IllegalStateException within a listener of a generation
+     */
     @Override
     public void close() {
         turn.lock();
         try {
+            refuseInSteps();
             if (!closed) {
                 closed = true;
                 backend.close();

@@ -1,106 +1,73 @@
 package griffin;
 
+import java.util.ArrayDeque;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
+import java.util.Queue;
 import java.util.Spliterator;
 import java.util.Spliterators;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
-/** A generation as a stream: a thread of its own generates, a few pieces ahead of the reader. */
+/**
+ * A generation as a stream. Each request for a piece runs as many steps as it needs, on the thread that asks; between two requests the
+ * model is free for others, and a stream that nobody reads on costs nothing.
+ */
 final class TextPieces implements Iterator<String> {
 
-    private static final int AHEAD = 16;
-
-    /** A piece, or the end, or what went wrong. */
-    private record Item(String text, Throwable failure) {}
-
-    private static final Item END = new Item(null, null);
-
-    private final BlockingQueue<Item> queue = new ArrayBlockingQueue<>(AHEAD);
     private final Session session;
-    private volatile boolean abandoned;
-    private Item next;
+    private final String prompt;
+    private final GenerationOptions options;
+    private final Queue<String> pieces = new ArrayDeque<>();
+    private GenerationRun run;
+    private boolean over;
+    private volatile boolean closed;
 
-    private TextPieces(Session session) {
+    private TextPieces(Session session, String prompt, GenerationOptions options) {
         this.session = session;
+        this.prompt = prompt;
+        this.options = options;
     }
 
     static Stream<String> stream(Session session, String prompt, GenerationOptions options) {
-        TextPieces pieces = new TextPieces(session);
-        Thread thread = new Thread(() -> pieces.generate(prompt, options), "griffin-stream");
-        thread.setDaemon(true);
-        thread.start();
+        TextPieces pieces = new TextPieces(session, prompt, options);
         return StreamSupport.stream(Spliterators.spliteratorUnknownSize(pieces, Spliterator.ORDERED | Spliterator.NONNULL), false)
-                .onClose(pieces::abandon);
+                .onClose(pieces::close);
     }
 
-    private void generate(String prompt, GenerationOptions options) {
-        Item last = END;
-        try {
-            session.generate(prompt, options, new GenerationListener() {
-                @Override
-                public void promptRead(int tokens, int of) {
-                    cancelIfAbandoned();
-                }
-
-                @Override
-                public void token(int id) {
-                    cancelIfAbandoned();
-                }
-
-                @Override
-                public void text(String piece) {
-                    put(new Item(piece, null));
-                }
-            });
-        } catch (Throwable e) {
-            last = new Item(null, e);
-        }
-        put(last);
-    }
-
-    /** From within the generation, so that no later one of the same session is hit. */
-    private void cancelIfAbandoned() {
-        if (abandoned) {
-            session.cancel();
-        }
-    }
-
-    /** Waits for the reader while it is slow, and no longer once it has given up. */
-    private void put(Item item) {
-        try {
-            boolean taken = false;
-            while (!taken && !abandoned) {
-                taken = queue.offer(item, 100, TimeUnit.MILLISECONDS);
-            }
-        } catch (InterruptedException e) {
-            abandoned = true;
-        }
-    }
-
-    private void abandon() {
-        abandoned = true;
+    private void close() {
+        closed = true;
     }
 
     @Override
     public boolean hasNext() {
-        if (next == null) {
-            try {
-                next = queue.take();
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                abandon();
-                next = END;
+        while (pieces.isEmpty() && !over) {
+            step();
+        }
+        return !pieces.isEmpty();
+    }
+
+    /** After a failure there are no more pieces. */
+    private void step() {
+        over = true;
+        if (closed) {
+            return;
+        }
+        over = session.inSteps(() -> {
+            if (run == null) {
+                run = session.start(session.encode(prompt), options, new GenerationListener() {
+                    @Override
+                    public void text(String piece) {
+                        pieces.add(piece);
+                    }
+                });
             }
-        }
-        if (next.failure != null) {
-            throw next.failure instanceof RuntimeException e ? e : new IllegalStateException(next.failure);
-        }
-        return next != END;
+            if (run.step()) {
+                return false;
+            }
+            run.result();
+            return true;
+        });
     }
 
     @Override
@@ -108,8 +75,6 @@ final class TextPieces implements Iterator<String> {
         if (!hasNext()) {
             throw new NoSuchElementException();
         }
-        String text = next.text;
-        next = null;
-        return text;
+        return pieces.remove();
     }
 }

@@ -64,6 +64,24 @@ class ArchitectureTest {
         assertEquals(Map.of(), forbidden, "packages that see what they must not (an empty set: the package is not in this test's table)");
     }
 
+    /** Files are little-endian; a layout in the machine's own order would read them wrongly where nobody tests it. */
+    @Test
+    void everyUnalignedLayoutHasAByteOrder() throws IOException {
+        Pattern layout = Pattern.compile("JAVA_(SHORT|CHAR|INT|LONG|FLOAT|DOUBLE)_UNALIGNED(?!\\.withOrder\\()");
+        Set<String> wrong = new TreeSet<>();
+        int files = 0;
+        try (Stream<Path> sources = Files.walk(Path.of("src/main/java"))) {
+            for (Path file : sources.filter(path -> path.toString().endsWith(".java")).toList()) {
+                files++;
+                if (layout.matcher(Files.readString(file)).find()) {
+                    wrong.add(file.toString());
+                }
+            }
+        }
+        assertTrue(files > 100, "the sources are here");
+        assertEquals(Set.of(), wrong);
+    }
+
     @Test
     void theTableItselfHasNoCycle() {
         for (String from : MAY_SEE.keySet()) {

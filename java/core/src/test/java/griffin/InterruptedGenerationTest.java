@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import griffin.sampling.SamplingParams;
 import griffin.session.Sequence;
+import griffin.session.States;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -87,8 +88,8 @@ class InterruptedGenerationTest {
             case 0 -> griffin.states().restore(griffin.states().snapshot(s), "snapshot");
             case 1 -> {
                 Path file = folder.resolve("state");
-                griffin.states().save(s, file);
-                yield griffin.states().load(file);
+                States.write(griffin.states().snapshot(s), file);
+                yield griffin.states().restore(griffin.states().read(file), file.toString());
             }
             case 2 -> s.fork();
             default -> s;

@@ -31,9 +31,9 @@ class ReadmeTest {
         String body = replaced(block.group(1), "recurrentgemma-2b-it", TestModels.STORIES);
         body = replaced(body, "story.state", state);
         Path source = folder.resolve("Example.java");
-        Files.writeString(source,
-                "import griffin.*;\nimport java.nio.file.Path;\npublic class Example {\n    public static void run() {\n" + body
-                        + "    }\n}\n");
+        int statements = body.indexOf("\n\n");
+        Files.writeString(source, body.substring(0, statements) + "\npublic class Example {\n    public static void run() {\n"
+                + body.substring(statements) + "    }\n}\n");
         ByteArrayOutputStream errors = new ByteArrayOutputStream();
         int code = ToolProvider.getSystemJavaCompiler().run(null, null, errors, "-proc:none", "-cp", System.getProperty("java.class.path"),
                 "-d",

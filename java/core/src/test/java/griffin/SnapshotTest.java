@@ -14,6 +14,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
@@ -49,6 +50,42 @@ class SnapshotTest {
         try (Griffin griffin = TestModels.open(TestModels.TINY, 64); Griffin other = TestModels.open(TestModels.OTHER, 64)) {
             StateFormatException e = assertThrows(StateFormatException.class, () -> other.restore(snapshot(griffin, 5)));
             assertTrue(e.getMessage().contains("another model") && e.getMessage().contains("width 64"), e.getMessage());
+        }
+    }
+
+    /** The ids where texts begin and end may change; weights and settings may not. */
+    @Test
+    void theModelIsWhatComputes() throws IOException {
+        for (String file : List.of("config.json", "model.safetensors")) {
+            Files.copy(TestModels.TINY.resolve(file), folder.resolve(file));
+        }
+        byte[] saved;
+        try (Griffin griffin = TestModels.open(TestModels.TINY, 64)) {
+            saved = snapshot(griffin, 5);
+        }
+        String config = Files.readString(folder.resolve("config.json"));
+        change("config.json", config.replaceFirst("\"bos_token_id\": \\d+", "\"bos_token_id\": 3"), config);
+        try (Griffin griffin = TestModels.open(folder, 64); Session session = griffin.restore(saved)) {
+            assertEquals(5 + 3, session.length());
+        }
+        change("config.json", config.replaceFirst("\"rms_norm_eps\": [^,]+", "\"rms_norm_eps\": 2e-06"), config);
+        refusesAsSameShape(saved);
+        Files.writeString(folder.resolve("config.json"), config);
+        byte[] weights = Files.readAllBytes(folder.resolve("model.safetensors"));
+        weights[weights.length - 1] ^= 1;
+        Files.write(folder.resolve("model.safetensors"), weights);
+        refusesAsSameShape(saved);
+    }
+
+    private void change(String file, String text, String before) throws IOException {
+        assertFalse(text.equals(before), file + " changes");
+        Files.writeString(folder.resolve(file), text);
+    }
+
+    private void refusesAsSameShape(byte[] saved) {
+        try (Griffin griffin = TestModels.open(folder, 64)) {
+            StateFormatException e = assertThrows(StateFormatException.class, () -> griffin.restore(saved));
+            assertTrue(e.getMessage().contains("same shape") && e.getMessage().contains("other weights"), e.getMessage());
         }
     }
 

@@ -7,6 +7,11 @@ public final class KernelLoops {
 
     private KernelLoops() {}
 
+    /** A backend with vectors from the start; an ordinary one begins with scalar kernels and would be timed with them. */
+    public static CpuBackend vectorBackend(int threads) {
+        return new CpuBackend(threads, new KernelChoice(KERNELS, "vectors"));
+    }
+
     /**
      * The RG-LRU of channels [from, from + n) over {@code rows} rows, given gate pre-activations. As in the model, the kernel works in place on a
      * copy of them in the cache; a row begins {@code stride} after the one before, so with 0 nothing but arithmetic is left.

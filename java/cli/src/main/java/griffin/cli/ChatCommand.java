@@ -5,8 +5,10 @@ import griffin.GenerationOptions;
 import griffin.Griffin;
 import griffin.Session;
 import griffin.error.GriffinException;
+import griffin.error.InvalidRequestException;
 import griffin.tokenizer.ChatTemplate;
 import java.io.UncheckedIOException;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,7 +29,7 @@ import picocli.CommandLine.Mixin;
 final class ChatCommand implements Callable<Integer> {
 
     private static final String HELP = """
-            /save FILE   save the chat: its size is constant, whatever was said
+            /save FILE   save the chat; the file grows until the window is full, and never after
             /load FILE   go on with a saved chat instead of this one
             /stats       length of the chat, and speed of the last reply
             /exit        end, as Ctrl-D does
@@ -47,6 +49,7 @@ final class ChatCommand implements Callable<Integer> {
     /** Ctrl-C was pressed since the last line. */
     private volatile boolean leaving;
     private GenerationOptions options;
+    private int exit;
 
     @ArgGroup(validate = false, heading = "%nModel and device:%n", order = 2)
     ModelOptions model = new ModelOptions();
@@ -71,20 +74,20 @@ final class ChatCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         sessions.check();
+        sampling.check();
         boolean person = terminal.inTerminal();
-        try (Griffin opened = model.open(terminal)) {
+        try (Griffin opened = model.open(terminal, common.verbose)) {
             griffin = opened;
             // Refuses a model without turns before anybody types.
             new ChatTemplate(griffin.tokenizer());
             options = sampling.of(griffin);
             session = sessions.open(griffin);
+            terminal.interrupts().otherwise(signal -> stay(signal, person));
             if (person) {
                 terminal.err().println("Ctrl-C stops a reply, Ctrl-D or /exit ends the chat, /help tells more.");
-                terminal.interrupts().otherwise(this::stay);
             }
             try {
-                talk(new Lines(terminal.in()), person);
-                sessions.save(session);
+                talkAndSave(person);
             } finally {
                 terminal.interrupts().otherwise(null);
                 session.close();
@@ -93,15 +96,29 @@ final class ChatCommand implements Callable<Integer> {
                 terminal.out().print(json());
             }
         }
-        return 0;
+        return terminal.interrupts().ending() ? terminal.interrupts().exitCode() : exit;
     }
 
-    /** Ctrl-C while a person types: the first one says how to leave, a second one leaves. */
-    private boolean stay() {
-        if (leaving) {
-            terminal.err().print("\n");
+    private void talkAndSave(boolean person) {
+        try {
+            talk(new Lines(terminal.in()), person);
+        } catch (Throwable e) {
+            sessions.rescue(session, terminal, e);
+            throw e;
+        }
+        if (!sessions.save(session, terminal)) {
+            exit = Failure.FAILED;
+        }
+    }
+
+    /** A signal while no reply is under way ends the chat, except for a person's first Ctrl-C, which says how to leave. */
+    private boolean stay(Interrupts.Signal signal, boolean person) {
+        if (leaving || !person || signal != Interrupts.Signal.INT) {
+            if (person) {
+                terminal.err().print("\n");
+            }
             try {
-                sessions.save(session);
+                sessions.save(session, terminal);
             } catch (GriffinException | UncheckedIOException e) {
                 Failure.report(terminal, e, common.verbose);
             }
@@ -113,11 +130,11 @@ final class ChatCommand implements Callable<Integer> {
     }
 
     private void talk(Lines lines, boolean person) {
-        while (!terminal.out().closed()) {
+        while (!terminal.out().closed() && !terminal.interrupts().ending()) {
             if (person) {
                 terminal.err().print("you> ");
             }
-            String line = lines.next();
+            String line = next(lines, person);
             leaving = false;
             if (person && line != null) {
                 line = ESCAPES.matcher(line).replaceAll("");
@@ -141,7 +158,36 @@ final class ChatCommand implements Callable<Integer> {
         }
     }
 
+    /** The next line; one that is no text ends a chat in a pipe, but not one with a person. */
+    private String next(Lines lines, boolean person) {
+        while (true) {
+            try {
+                return lines.next();
+            } catch (InvalidRequestException e) {
+                if (!person) {
+                    throw e;
+                }
+                Failure.report(terminal, e, common.verbose);
+                terminal.err().print("you> ");
+            }
+        }
+    }
+
+    /** A reply that fails is reported, and the chat goes on as long as there is a state to go on from. */
     private void reply(String message) {
+        if (session.broken()) {
+            exit = Failure.FAILED;
+            terminal.note("the chat's state was lost in the failure: /load FILE goes on with a saved chat, /exit ends");
+            return;
+        }
+        try {
+            say(message);
+        } catch (GriffinException | UncheckedIOException e) {
+            exit = Failure.report(terminal, e, common.verbose);
+        }
+    }
+
+    private void say(String message) {
         Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);
         Generation generation;
         try {
@@ -168,6 +214,8 @@ final class ChatCommand implements Callable<Integer> {
             }
         } catch (GriffinException | UncheckedIOException e) {
             Failure.report(terminal, e, common.verbose);
+        } catch (InvalidPathException e) {
+            terminal.note("that cannot be the name of a file: " + e.getReason());
         }
         return true;
     }
@@ -178,7 +226,9 @@ final class ChatCommand implements Callable<Integer> {
             return;
         }
         Path file = Path.of(words[1]);
-        if (words[0].equals("/save")) {
+        if (words[0].equals("/save") && session.broken()) {
+            terminal.note("there is nothing to save: the chat's state was lost in the failure");
+        } else if (words[0].equals("/save")) {
             session.save(file);
             terminal.note("saved " + session.length() + " tokens to " + file);
         } else {

@@ -8,7 +8,7 @@ final class CommonOptions {
     @Option(names = "--json", description = "Print exactly one JSON object on standard output, once everything is done.")
     boolean json;
 
-    @Option(names = "--verbose", description = "Follow an error with its Java stack trace, for reports of faults.")
+    @Option(names = "--verbose", description = "Tell which device was taken and why, and follow an error with its Java stack trace.")
     boolean verbose;
 
     @Option(names = {"-h", "--help"}, usageHelp = true, description = "Print this help and end.")

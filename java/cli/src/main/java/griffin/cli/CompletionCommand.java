@@ -15,9 +15,12 @@ import picocli.CommandLine.Spec;
 /** {@code griffin-run completion}: a script that teaches a shell the options. */
 @Command(name = "completion", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
         description = {"", "Prints a script that makes a shell complete commands and options. "
-                + "For now, in bash and in zsh: source <(griffin-run completion bash). For good, add that line to ~/.bashrc or ~/.zshrc. "
-                + "In fish:",
-            "  griffin-run completion fish > ~/.config/fish/completions/griffin-run.fish"})
+                + "In bash and zsh, from the folder that has griffin-run:",
+            "  source <(./griffin-run completion bash)",
+            "For good, with that folder's full path, in ~/.bashrc or ~/.zshrc:",
+            "  source <(/full/path/to/griffin-run completion bash)",
+            "In fish:",
+            "  ./griffin-run completion fish > ~/.config/fish/completions/griffin-run.fish"})
 final class CompletionCommand implements Callable<Integer> {
 
     static final class Shells implements Iterable<String> {

@@ -3,7 +3,6 @@ package griffin.cli;
 import griffin.error.InvalidRequestException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -25,10 +24,10 @@ final class Ids {
         return numbers(text(file), file.toString());
     }
 
-    /** A file as UTF-8 text. Bytes that are none become U+FFFD. */
+    /** A file as UTF-8 text. */
     static String text(Path file) {
         try {
-            return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+            return Utf8.text(Files.readAllBytes(file), file.toString(), 0);
         } catch (IOException e) {
             String why = !Files.exists(file) ? "there is no such file" : Files.isDirectory(file) ? "it is a folder" : e.toString();
             throw new UncheckedIOException(file + " cannot be read: " + why, e);

@@ -32,7 +32,7 @@ final class InfoCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        ModelInfo info = model.info(terminal);
+        ModelInfo info = model.info(terminal, common.verbose);
         terminal.out().print(common.json ? Json.object(json -> json(json, info)) : words(info));
         return 0;
     }

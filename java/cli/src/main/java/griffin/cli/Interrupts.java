@@ -2,70 +2,87 @@ package griffin.cli;
 
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
-import java.util.function.BooleanSupplier;
+import java.util.function.Predicate;
 
 /**
- * Ctrl-C. While work is under way that can end cleanly, the first one is only noted, for the work to see; a second one, or one at any
- * other time, ends the process at once. Between the replies of a chat it does what the chat says.
+ * The signals that ask a process to end: Ctrl-C, SIGTERM, and SIGHUP of a terminal that closes. While work is under way that can end
+ * cleanly, the first one is only noted, for the work to see; a second one, or one at any other time, ends the process at once. Between
+ * the replies of a chat they do what the chat says.
  */
 final class Interrupts {
 
-    /** What a shell expects after Ctrl-C: 128 + SIGINT. */
-    static final int EXIT_CODE = 130;
+    /** A signal with its name in Java and the exit code that a shell expects after it: 128 and its number. */
+    enum Signal {
+        HUP(129), INT(130), TERM(143);
+
+        final int exitCode;
+
+        Signal(int exitCode) {
+            this.exitCode = exitCode;
+        }
+    }
 
     private boolean working;
-    private boolean raised;
-    private BooleanSupplier otherwise;
+    private Signal raised;
+    private Predicate<Signal> otherwise;
 
     /**
-     * Takes over the process's SIGINT. On a thread of its own, since nobody presses Ctrl-C in the first milliseconds and Java's own
-     * way of ending by it does until then.
+     * Takes over the process's signals. On a thread of its own, since nobody sends one in the first milliseconds and Java's own
+     * way of ending by them does until then.
+     *
+     * @param hangUp called first when the terminal has gone
      */
-    void install() {
-        Thread thread = new Thread(this::handleSignal, "griffin-signals");
+    void install(Runnable hangUp) {
+        Thread thread = new Thread(() -> {
+            for (Signal signal : Signal.values()) {
+                handle(signal, signal == Signal.HUP ? hangUp : () -> {});
+            }
+        }, "griffin-signals");
         thread.setDaemon(true);
         thread.start();
     }
 
     /** By reflection: a compiler that treats warnings as errors refuses sun.misc.Signal, and Java offers no other way. */
-    private void handleSignal() {
+    private void handle(Signal which, Runnable first) {
         try {
             Class<?> signal = Class.forName("sun.misc.Signal");
             Class<?> handler = Class.forName("sun.misc.SignalHandler");
             Object raise = Proxy.newProxyInstance(handler.getClassLoader(), new Class<?>[] {handler}, (proxy, method, arguments) -> {
                 if (method.getName().equals("handle")) {
-                    raise();
+                    first.run();
+                    raise(which);
                     return null;
                 }
-                return method.getName().equals("equals") ? proxy == arguments[0] : method.getName().equals("hashCode") ? 0 : "Ctrl-C";
+                return method.getName().equals("equals") ? proxy == arguments[0]
+                        : method.getName().equals("hashCode") ? which.hashCode() : which.name();
             });
             Method handle = signal.getMethod("handle", signal, handler);
-            handle.invoke(null, signal.getConstructor(String.class).newInstance("INT"), raise);
+            handle.invoke(null, signal.getConstructor(String.class).newInstance(which.name()), raise);
         } catch (ReflectiveOperationException | RuntimeException e) {
-            // A JVM without the class, or one told to leave signals alone (-Xrs): Ctrl-C ends the process, as everywhere.
+            // No such signal (Windows), no such class, or a JVM told to leave signals alone (-Xrs): it ends the process, as everywhere.
             return;
         }
     }
 
-    /** Ctrl-C was pressed. */
-    void raise() {
-        BooleanSupplier action;
+    /** A signal came. */
+    void raise(Signal signal) {
+        Predicate<Signal> action;
         synchronized (this) {
-            if (working && !raised) {
-                raised = true;
+            if (working && raised == null) {
+                raised = signal;
                 return;
             }
             action = working ? null : otherwise;
         }
-        if (action == null || !action.getAsBoolean()) {
-            Runtime.getRuntime().halt(EXIT_CODE);
+        if (action == null || !action.test(signal)) {
+            Runtime.getRuntime().halt(signal.exitCode);
         }
     }
 
     /** Work begins that asks {@link #raised()} now and then. */
     synchronized void begin() {
         working = true;
-        raised = false;
+        raised = null;
     }
 
     /** The work is over. */
@@ -73,13 +90,23 @@ final class Interrupts {
         working = false;
     }
 
-    /** What Ctrl-C does when no work is under way, returning whether the process goes on; null ends it. */
-    synchronized void otherwise(BooleanSupplier action) {
+    /** What a signal does when no work is under way, returning whether the process goes on; null ends it. */
+    synchronized void otherwise(Predicate<Signal> action) {
         otherwise = action;
     }
 
-    /** Whether Ctrl-C was pressed since the work began. */
+    /** Whether a signal came since the work began. */
     synchronized boolean raised() {
-        return raised;
+        return raised != null;
+    }
+
+    /** Whether more than Ctrl-C came since the work began: not the work alone, the process is to end. */
+    synchronized boolean ending() {
+        return raised != null && raised != Signal.INT;
+    }
+
+    /** The exit code after the signal that came since the work began, 0 without one. */
+    synchronized int exitCode() {
+        return raised == null ? 0 : raised.exitCode;
     }
 }

@@ -41,13 +41,13 @@ final class LogitsCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         int[] tokens = Ids.parse(ids);
-        try (Griffin griffin = model.open(terminal); Session session = griffin.newSession();
+        try (Griffin griffin = model.open(terminal, common.verbose); Session session = griffin.newSession();
                 SafetensorsWriter writer = new SafetensorsWriter(out)) {
             int vocabulary = griffin.config().vocabulary();
             writer.declare("logits", DType.F32, tokens.length, vocabulary);
             long start = System.nanoTime();
             if (!score(session, tokens, writer)) {
-                return Interrupts.EXIT_CODE;
+                return terminal.interrupts().exitCode();
             }
             writer.finish();
             double seconds = (System.nanoTime() - start) / 1e9;
@@ -71,7 +71,7 @@ final class LogitsCommand implements Callable<Integer> {
         }
     }
 
-    /** Returns false after Ctrl-C. */
+    /** Returns false after a signal. */
     private boolean score(Session session, int[] tokens, SafetensorsWriter writer) {
         Interrupts interrupts = terminal.interrupts();
         interrupts.begin();

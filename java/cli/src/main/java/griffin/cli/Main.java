@@ -2,6 +2,8 @@ package griffin.cli;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Help.Ansi;
@@ -16,10 +18,13 @@ public final class Main {
 
     private Main() {}
 
-    /** Runs one command line in this process and exits with its code: 0 done, 1 failed, 2 wrong usage, 130 after Ctrl-C. */
+    /** Runs one command line in this process and exits with its code; {@code --help} lists them. */
     public static void main(String[] args) {
         Terminal terminal = Terminal.ofProcess();
-        terminal.interrupts().install();
+        terminal.interrupts().install(() -> {
+            terminal.out().hangUp();
+            terminal.err().hangUp();
+        });
         System.exit(run(terminal, args));
     }
 
@@ -36,17 +41,11 @@ public final class Main {
     }
 
     private static int parseAndRun(Terminal terminal, String[] args) throws Exception {
-        CommandLine command = commandLine(terminal);
-        ParseResult parsed = command.parseArgs(args);
-        if (parsed.hasSubcommand() && !parsed.matchedArgs().isEmpty()) {
-            String name = parsed.subcommand().commandSpec().name();
-            throw new ParameterException(command,
-                    "what belongs to the command " + name + " comes after its name, and '" + args[0] + "' stands before it");
-        }
+        ParseResult parsed = parse(commandLine(terminal), terminal, args);
         ParseResult last = parsed.hasSubcommand() ? parsed.subcommand() : parsed;
         CommandLine chosen = last.commandSpec().commandLine();
         if (last.isUsageHelpRequested()) {
-            terminal.out().print(chosen.getUsageMessage(terminal.colours(terminal.outTerminal()) ? Ansi.ON : Ansi.OFF));
+            terminal.out().print(help(chosen, terminal));
             return 0;
         }
         if (last.isVersionHelpRequested()) {
@@ -54,6 +53,62 @@ public final class Main {
             return 0;
         }
         return ((java.util.concurrent.Callable<?>) last.commandSpec().userObject()).call() instanceof Integer code ? code : 0;
+    }
+
+    /** Parses a command line without running it. */
+    static ParseResult parse(CommandLine command, Terminal terminal, String... args) {
+        ParseResult parsed = command.parseArgs(commandFirst(terminal, command, args));
+        if (parsed.hasSubcommand() && !parsed.matchedArgs().isEmpty()) {
+            String name = parsed.subcommand().commandSpec().name();
+            throw new ParameterException(command,
+                    "what belongs to the command " + name + " comes after its name, and '" + args[0] + "' stands before it");
+        }
+        refuseMisspelling(command, parsed, List.of(args));
+        return parsed;
+    }
+
+    /**
+     * Options before a command are moved behind its name, where the command judges them: {@code --model DIR chat} is
+     * {@code chat --model DIR}. What stands before the name must parse by itself, so the value of an option is never taken for a command.
+     */
+    private static String[] commandFirst(Terminal terminal, CommandLine command, String[] args) {
+        if (args.length < 2 || !args[0].startsWith("-")) {
+            return args;
+        }
+        for (int i = 1; i < args.length && !args[i - 1].equals("--"); i++) {
+            if (command.getSubcommands().containsKey(args[i]) && areOptions(terminal, Arrays.copyOf(args, i))) {
+                List<String> moved = new ArrayList<>(List.of(args));
+                moved.addFirst(moved.remove(i));
+                return moved.toArray(String[]::new);
+            }
+        }
+        return args;
+    }
+
+    private static boolean areOptions(Terminal terminal, String[] words) {
+        try {
+            return commandLine(terminal).parseArgs(words).matchedPositionals().isEmpty();
+        } catch (ParameterException e) {
+            return false;
+        }
+    }
+
+    /** A prompt of one word that is almost a command's name is more likely that command. */
+    private static void refuseMisspelling(CommandLine command, ParseResult parsed, List<String> args) {
+        if (parsed.hasSubcommand() || args.contains("--")) {
+            return;
+        }
+        String prompt = parsed.matchedPositionalValue(0, "");
+        UsageErrors.command(command, prompt).ifPresent(name -> {
+            throw new ParameterException(command,
+                    "there is no command '" + prompt + "', did you mean '" + name + "'? To go on from that word, write: griffin-run -- "
+                            + prompt);
+        });
+    }
+
+    /** A command's manual, in colour where that is welcome. */
+    static String help(CommandLine command, Terminal terminal) {
+        return command.getUsageMessage(terminal.colours(terminal.outTerminal()) ? Ansi.ON : Ansi.OFF);
     }
 
     private static String version(CommandLine command) {
@@ -67,9 +122,11 @@ public final class Main {
         CommandLine command = new CommandLine(new RunCommand(terminal));
         command.addSubcommand(new ChatCommand(terminal)).addSubcommand(new InfoCommand(terminal))
                 .addSubcommand(new DevicesCommand(terminal))
-                .addSubcommand(new LogitsCommand(terminal)).addSubcommand(new CompletionCommand(terminal));
+                .addSubcommand(new LogitsCommand(terminal)).addSubcommand(new CompletionCommand(terminal))
+                .addSubcommand(new HelpCommand(terminal));
         // @FILE belongs to --ids. The width of a terminal is asked for only when help is printed.
-        return command.setExpandAtFiles(false).setUsageHelpWidth(HELP_WIDTH).setUsageHelpAutoWidth(terminal.outTerminal())
+        return command.setExpandAtFiles(false).setAllowSubcommandsAsOptionParameters(true).setUsageHelpWidth(HELP_WIDTH)
+                .setUsageHelpAutoWidth(terminal.outTerminal())
                 .setUsageHelpLongOptionsMaxWidth(30);
     }
 }

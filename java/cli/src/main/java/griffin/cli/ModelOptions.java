@@ -28,7 +28,7 @@ final class ModelOptions {
     Path model;
 
     @Option(names = "--device", paramLabel = "NAME", completionCandidates = Devices.class, defaultValue = "auto",
-            description = "One of ${COMPLETION-CANDIDATES}; cuda:1 is the second card. auto takes the best one found and says so; reference "
+            description = "One of ${COMPLETION-CANDIDATES}; cuda:1 is the second card. auto takes the best one found, and says so if it is a GPU; reference "
                     + "is slow, for comparisons.")
     String device;
 
@@ -45,7 +45,7 @@ final class ModelOptions {
                     + "float32.")
     String compute;
 
-    @Option(names = "--threads", paramLabel = "N", description = "Threads of the CPU. Default: one per core.")
+    @Option(names = "--threads", paramLabel = "N", description = "Threads of the CPU. Default, and 0: one per core.")
     Integer threads;
 
     @Option(names = "--chunk", paramLabel = "N",
@@ -55,17 +55,21 @@ final class ModelOptions {
     @Option(names = "--check", description = "Read all weights first and refuse the model if one is NaN or infinite.")
     boolean check;
 
-    /** Opens it, with a note on an automatic choice of device. */
-    Griffin open(Terminal terminal) {
+    /**
+     * Opens it.
+     *
+     * @param verbose whether to say in any case which device was taken and why
+     */
+    Griffin open(Terminal terminal, boolean verbose) {
         Griffin griffin = underWay(terminal, "loading ", Griffin.Builder::open);
-        noteDevice(terminal, griffin.deviceReason());
+        noteDevice(terminal, verbose, griffin.device().kind(), griffin.deviceReason());
         return griffin;
     }
 
-    /** Looks at it without loading it, with the same note. */
-    ModelInfo info(Terminal terminal) {
+    /** Looks at it without loading it, with the same notes. */
+    ModelInfo info(Terminal terminal, boolean verbose) {
         ModelInfo info = underWay(terminal, check ? "checking " : "reading ", Griffin.Builder::info);
-        noteDevice(terminal, info.deviceReason());
+        noteDevice(terminal, verbose, info.device().kind(), info.deviceReason());
         return info;
     }
 
@@ -86,8 +90,9 @@ final class ModelOptions {
         }
     }
 
-    private void noteDevice(Terminal terminal, String reason) {
-        if (device.equals("auto")) {
+    /** The CPU is always there, so that there was a choice only where something else was taken. */
+    private void noteDevice(Terminal terminal, boolean verbose, String kind, String reason) {
+        if (verbose || device.equals("auto") && !kind.equals("cpu")) {
             terminal.note(reason);
         }
     }

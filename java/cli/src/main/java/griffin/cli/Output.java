@@ -15,6 +15,7 @@ final class Output {
     private final OutputStream stream;
     private final String name;
     private volatile boolean closed;
+    private volatile boolean hungUp;
 
     /** @param name what messages call the stream */
     Output(OutputStream stream, String name) {
@@ -32,7 +33,7 @@ final class Output {
             stream.flush();
         } catch (IOException e) {
             closed = true;
-            if (!readerGone(e)) {
+            if (!hungUp && !readerGone(e)) {
                 throw new UncheckedIOException(name + " cannot be written: " + e.getMessage(), e);
             }
         }
@@ -40,6 +41,11 @@ final class Output {
 
     void println(String text) {
         print(text + "\n");
+    }
+
+    /** The terminal has gone: from now on a failed write is no error. */
+    void hangUp() {
+        hungUp = true;
     }
 
     /** Whether nobody reads any more. */

@@ -3,7 +3,6 @@ package griffin.cli;
 import griffin.error.InvalidRequestException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import picocli.CommandLine.Option;
 
@@ -38,10 +37,10 @@ final class Prompt {
             return new Given(null, Ids.parse(ids));
         }
         if (file != null) {
-            return new Given(withoutLineEnd(Ids.text(file)), null);
+            return given(withoutLineEnd(Ids.text(file)), file + " is empty", resumed);
         }
         if (text != null && !text.equals("-")) {
-            return new Given(text, null);
+            return given(text, "it is empty", resumed);
         }
         if (text == null && terminal.inTerminal()) {
             if (resumed) {
@@ -49,16 +48,21 @@ final class Prompt {
             }
             throw new InvalidRequestException("there is no prompt: griffin-run \"Once upon a time\", or griffin-run --help for more");
         }
-        String read = withoutLineEnd(standardInput(terminal));
-        if (read.isEmpty() && !resumed) {
-            throw new InvalidRequestException("there is no prompt: none was given as an argument, and standard input is empty");
+        return given(withoutLineEnd(standardInput(terminal)), "none was given as an argument, and standard input is empty", resumed);
+    }
+
+    private static Given given(String text, String empty, boolean resumed) {
+        if (text.isEmpty() && !resumed) {
+            throw new InvalidRequestException(
+                    "there is no prompt: " + empty + "; a text from nothing begins with --ids and the first id that "
+                            + "griffin-run info tells");
         }
-        return new Given(read, null);
+        return new Given(text, null);
     }
 
     private static String standardInput(Terminal terminal) {
         try {
-            return new String(terminal.in().readAllBytes(), StandardCharsets.UTF_8);
+            return Utf8.text(terminal.in().readAllBytes(), "standard input", 0);
         } catch (IOException e) {
             throw new UncheckedIOException("standard input cannot be read: " + e.getMessage(), e);
         }

@@ -6,7 +6,7 @@ import griffin.GenerationListener;
 import griffin.Griffin;
 
 /**
- * Shows one generation as it comes and ends it on Ctrl-C or when nobody reads any more: text if the model has a tokenizer, else ids
+ * Shows one generation as it comes and ends it on a signal or when nobody reads any more: text if the model has a tokenizer, else ids
  * with commas between them.
  */
 final class Reply implements GenerationListener {
@@ -90,9 +90,9 @@ final class Reply implements GenerationListener {
         }
     }
 
-    /** 130 after Ctrl-C, else 0. */
+    /** 130 after Ctrl-C, likewise after other signals, else 0. */
     int exitCode() {
-        return terminal.interrupts().raised() ? Interrupts.EXIT_CODE : 0;
+        return terminal.interrupts().exitCode();
     }
 
     /** Tokens, times and log-probabilities in words, on standard error. */

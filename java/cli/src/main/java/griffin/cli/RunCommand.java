@@ -4,7 +4,8 @@ import griffin.Generation;
 import griffin.GenerationOptions;
 import griffin.Griffin;
 import griffin.Session;
-import griffin.error.InvalidRequestException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -22,9 +23,10 @@ import picocli.CommandLine.Parameters;
         description = {"", "Continues a text with a Griffin (RecurrentGemma) language model. The text goes to standard output as it comes; "
                 + "everything else goes to standard error."},
         exitCodeListHeading = "%nExit codes:%n",
-        exitCodeList = {"0:all went well, also when the reader of a pipe has gone", "1:a model, a state, a device or a file failed",
-            "2:the command line is wrong, or something is missing that it needs",
-            "130:ended by Ctrl-C; what was written is kept, and --save still saves"},
+        exitCodeList = {"0:all went well, also when the reader of a pipe has gone",
+            "1:a model, a state, a device, a file or a folder is missing, damaged or failed",
+            "2:the command line or the prompt is wrong, or the device asked for, a JDK or Maven is missing",
+            "130:ended by Ctrl-C, likewise 143 by SIGTERM and 129 by SIGHUP; what was written is kept, and --save still saves"},
         footerHeading = "%nExamples:%n",
         footer = {"  griffin-run \"Once upon a time\"",
             "  griffin-run --temperature 0 --max-tokens 50 --stop \"The end\" \"Tom had a red ball.\"",
@@ -39,7 +41,7 @@ final class RunCommand implements Callable<Integer> {
 
     @Parameters(index = "0", arity = "0..1", paramLabel = "PROMPT",
             description = "The text to continue, in quotes; - reads standard input, as does leaving it out in a pipe. "
-                    + "A prompt that is the name of a command, or begins with a hyphen, comes after --.")
+                    + "A prompt that is, or almost is, the name of a command, or begins with a hyphen, comes after --.")
     String text;
 
     @ArgGroup(validate = false, heading = "%nOther prompts:%n", order = 1)
@@ -50,7 +52,7 @@ final class RunCommand implements Callable<Integer> {
 
     @ArgGroup(validate = false, heading = "%nGeneration (what is left out follows the model's generation_config.json, else greedy):%n",
             order = 3)
-    SamplingOptions sampling = new SamplingOptions();
+    TextSamplingOptions sampling = new TextSamplingOptions();
 
     @ArgGroup(validate = false, heading = "%nSessions:%n", order = 4)
     Sessions sessions = new Sessions();
@@ -68,31 +70,56 @@ final class RunCommand implements Callable<Integer> {
     static final class Sessions {
 
         @Option(names = "--save", paramLabel = "FILE",
-                description = "Save the session at the end, however it ended: the file has a constant size, whatever was read.")
+                description = "Save the session at the end, also after Ctrl-C, SIGTERM or SIGHUP. The file grows until the window is full, "
+                        + "and never after, whatever is read.")
         Path save;
 
         @Option(names = "--resume", paramLabel = "FILE",
-                description = "Go on from a saved session of the same model; without a prompt, exactly where it stopped.")
+                description = "Go on from a saved session of the same model, exactly where it stopped.")
         Path resume;
 
         /** Refuses at once what would fail after a long run. */
         void check() {
             if (save != null && !Files.isDirectory(save.toAbsolutePath().getParent() == null ? save : save.toAbsolutePath().getParent())) {
-                throw new InvalidRequestException(
-                        "--save " + save + ": the folder " + save.toAbsolutePath().getParent() + " does not exist");
+                throw unwritable("the folder " + save.toAbsolutePath().getParent() + " does not exist");
             }
             if (save != null && Files.isDirectory(save)) {
-                throw new InvalidRequestException("--save " + save + ": that is a folder; name a file");
+                throw unwritable("that is a folder; name a file");
             }
+        }
+
+        private UncheckedIOException unwritable(String why) {
+            String message = "--save " + save + ": " + why;
+            return new UncheckedIOException(message, new IOException(message));
         }
 
         Session open(Griffin griffin) {
             return resume == null ? griffin.newSession() : griffin.load(resume);
         }
 
-        void save(Session session) {
+        /** Saves if that was asked for and can be done; returns whether nothing was left undone. */
+        boolean save(Session session, Terminal terminal) {
+            if (save != null && session.broken()) {
+                terminal.note(save + " is not written, as the session's state was lost in the failure");
+                return false;
+            }
             if (save != null) {
                 session.save(save);
+            }
+            return true;
+        }
+
+        /** Saves what there is before a failure ends the command, which {@code failure} goes on to report. */
+        void rescue(Session session, Terminal terminal, Throwable failure) {
+            if (save == null) {
+                return;
+            }
+            try {
+                if (save(session, terminal)) {
+                    terminal.note("saved the " + session.length() + " tokens so far to " + save);
+                }
+            } catch (RuntimeException e) {
+                failure.addSuppressed(e);
             }
         }
     }
@@ -104,26 +131,39 @@ final class RunCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         sessions.check();
+        sampling.check();
         Prompt.Given given = prompt.read(terminal, text, sessions.resume != null);
-        try (Griffin griffin = model.open(terminal); Session session = sessions.open(griffin)) {
+        try (Griffin griffin = model.open(terminal, common.verbose); Session session = sessions.open(griffin)) {
             GenerationOptions options = sampling.of(griffin);
             Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);
-            Generation generation;
-            try {
-                generation = given.ids() == null ? session.generate(given.text(), options, reply)
-                        : session.generate(given.ids(), options, reply);
-            } finally {
-                reply.finish();
-            }
-            sessions.save(session);
+            Generation generation = generate(session, given, options, reply);
+            sessions.save(session, terminal);
             if (common.json) {
                 terminal.out().print(json(griffin, session, options, generation));
             }
             reply.explain(generation, reports.stats, sampling.logprobs != null && !common.json);
             if (reports.stats) {
                 terminal.note(Report.settings(model.name(), griffin, options.sampling()));
+                if (griffin.device().kind().equals("cpu")) {
+                    terminal.note(
+                            "the time to read includes bringing the mapped weights into memory; a later turn of a chat is without it");
+                }
             }
             return reply.exitCode();
+        }
+    }
+
+    private Generation generate(Session session, Prompt.Given given, GenerationOptions options, Reply reply) {
+        int before = session.length();
+        try {
+            return given.ids() == null ? session.generate(given.text(), options, reply) : session.generate(given.ids(), options, reply);
+        } catch (Throwable e) {
+            if (session.length() > before || session.broken()) { // a refused request is no reason to overwrite a file
+                sessions.rescue(session, terminal, e);
+            }
+            throw e;
+        } finally {
+            reply.finish();
         }
     }
 

@@ -8,7 +8,7 @@ import java.util.List;
 import picocli.CommandLine.Option;
 
 /** How to generate; what is not given follows the model's generation_config.json. */
-final class SamplingOptions {
+class SamplingOptions {
 
     @Option(names = {"-n", "--max-tokens"}, paramLabel = "N",
             description = "Generate at most N tokens; 0 only reads. Default: the model's max_new_tokens, else 400.")
@@ -40,17 +40,28 @@ final class SamplingOptions {
     @Option(names = "--stop", paramLabel = "TEXT", description = "End where TEXT would appear; may be given several times.")
     List<String> stop = new ArrayList<>();
 
-    @Option(names = "--ignore-eos", description = "Go on where the model would end.")
-    boolean ignoreEos;
-
     @Option(names = "--logprobs", paramLabel = "N",
             description = "Tell the log-probability of each token and of the N most likely ones (0 to 20): in the JSON object, "
                     + "else on standard error.")
     Integer logprobs;
 
+    /** Whether end ids are ordinary tokens. */
+    boolean ignoresEnd() {
+        return false;
+    }
+
+    /** Refuses at once what would be refused once the model is open. */
+    void check() {
+        options(SamplingParams.GREEDY, 0);
+    }
+
     /** The model's own suggestion with what was given in its place. */
     GenerationOptions of(Griffin griffin) {
-        SamplingParams s = griffin.defaultSampling();
+        return options(griffin.defaultSampling(), griffin.defaultMaxTokens());
+    }
+
+    private GenerationOptions options(SamplingParams suggested, int suggestedTokens) {
+        SamplingParams s = suggested;
         s = temperature == null ? s : s.withTemperature(temperature);
         s = topK == null ? s : s.withTopK(topK);
         s = topP == null ? s : s.withTopP(topP);
@@ -58,7 +69,7 @@ final class SamplingOptions {
         s = repetitionPenalty == null ? s : s.withRepetitionPenalty(repetitionPenalty);
         s = seed == null ? s : s.withSeed(seed);
         s = logprobs == null ? s : s.withLogProbabilities(logprobs);
-        int most = maxTokens == null ? griffin.defaultMaxTokens() : maxTokens;
-        return new GenerationOptions(s, most, stop, ignoreEos);
+        int most = maxTokens == null ? suggestedTokens : maxTokens;
+        return new GenerationOptions(s, most, stop, ignoresEnd());
     }
 }

@@ -7,7 +7,7 @@ import java.io.InputStream;
 import java.util.Map;
 
 /**
- * What a run of the command may read and write: the three standard streams, which of them are terminals, the environment, and Ctrl-C.
+ * What a run of the command may read and write: the three standard streams, which of them are terminals, the environment, and signals.
  * Tests make their own.
  *
  * @param in           standard input, UTF-8
@@ -17,7 +17,7 @@ import java.util.Map;
  * @param outTerminal  whether standard output is a screen
  * @param errTerminal  whether standard error is a screen
  * @param environment  the environment variables
- * @param interrupts   Ctrl-C
+ * @param interrupts   Ctrl-C and the other signals that end a process
  */
 record Terminal(InputStream in, Output out, Output err, boolean inTerminal, boolean outTerminal, boolean errTerminal,
         Map<String, String> environment, Interrupts interrupts) {

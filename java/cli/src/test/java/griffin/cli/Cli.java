@@ -43,6 +43,8 @@ final class Cli {
     }
 
     String input = "";
+    /** Standard input where it is no text. */
+    byte[] bytes;
     boolean inTerminal;
     boolean errTerminal;
     final Interrupts interrupts = new Interrupts();
@@ -78,7 +80,8 @@ final class Cli {
             }
         };
         Terminal terminal =
-                new Terminal(new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)), new Output(watched, "standard output"),
+                new Terminal(new ByteArrayInputStream(bytes != null ? bytes : input.getBytes(StandardCharsets.UTF_8)),
+                        new Output(watched, "standard output"),
                         new Output(err, "standard error"), inTerminal, false, errTerminal, Map.of(), interrupts);
         int exit = Main.run(terminal, arguments);
         return new Result(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));

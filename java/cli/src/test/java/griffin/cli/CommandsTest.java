@@ -4,12 +4,17 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import griffin.error.DeviceException;
 import griffin.weights.ModelFiles;
 import griffin.weights.Safetensors;
 import griffin.weights.Tensor;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.StringJoiner;
@@ -97,8 +102,8 @@ class CommandsTest {
                 if (Thread.currentThread().isInterrupted()) {
                     return;
                 }
-                cli.interrupts.otherwise(() -> true);
-                cli.interrupts.raise();
+                cli.interrupts.otherwise(signal -> true);
+                cli.interrupts.raise(Interrupts.Signal.INT);
             }
         });
         pressing.start();
@@ -126,7 +131,7 @@ class CommandsTest {
     @Test
     void fishCompletionHasItsConditions() {
         String script = Cli.run("completion", "fish").out();
-        String none = "complete -c griffin-run -n 'not __fish_seen_subcommand_from chat info devices logits completion' ";
+        String none = "complete -c griffin-run -n 'not __fish_seen_subcommand_from chat info devices logits completion help' ";
         for (String line : List.of(none + "-l device -x -a 'auto cpu cuda metal reference' -d ", none + "-f -a chat -d ",
                 "complete -c griffin-run -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n",
                 "complete -c griffin-run -n '__fish_seen_subcommand_from chat' -f\n",
@@ -165,19 +170,101 @@ class CommandsTest {
     }
 
     @Test
+    void aChatSurvivesAFailedReplyAndAnImpossibleName() throws Exception {
+        Path state = folder.resolve("survivor.state");
+        Cli cli = new Cli();
+        cli.input = "Hello\n/save a\0b\n/load a\0b\nTell me a story\n/stats\n";
+        cli.beforeWrite = n -> {
+            if (n == 3) {
+                throw new DeviceException("the reply failed");
+            }
+        };
+        Cli.Result result = cli.launch("chat", "--device", "cpu", "--temperature", "0", "--max-tokens", "8", "--save", state.toString());
+        assertEquals(1, result.exit(), result::err);
+        assertEquals(List.of("the reply failed", "cannot be the name of a file", "cannot be the name of a file", "the chat has"),
+                result.err().lines().map(line -> List.of("the reply failed", "cannot be the name of a file", "the chat has").stream()
+                        .filter(line::contains).findFirst().orElse(line)).toList());
+        cli.input = "Hello\n";
+        cli.beforeWrite = n -> {
+            throw new IllegalStateException("a bug");
+        };
+        Files.delete(state);
+        assertEquals(1, cli.launch("chat", "--device", "cpu", "--save", state.toString()).exit());
+        assertTrue(Files.exists(state), "what ends the chat saves it");
+    }
+
+    /** A model whose file is cut short while it talks: the state is lost, which is said and not saved. */
+    @Test
+    void aLostStateIsNotSaved() throws Exception {
+        Path model = Files.createDirectory(folder.resolve("model"));
+        Path stories = Path.of("../stories/src/main/resources/griffin/stories");
+        String shard = "model-00001-of-00003.safetensors";
+        for (String name : List.of("config.json", "tokenizer.json", "model.safetensors.index.json", shard, shard.replace("1-", "2-"),
+                shard.replace("1-", "3-"))) {
+            Files.copy(stories.resolve(name), model.resolve(name));
+        }
+        Path state = Files.writeString(folder.resolve("lost.state"), "an older one");
+        Cli cli = new Cli();
+        cli.input = "Hello\nAgain\n/save " + folder.resolve("other") + "\n";
+        cli.beforeWrite = n -> {
+            try (FileChannel weights = FileChannel.open(model.resolve(shard), StandardOpenOption.WRITE)) {
+                weights.truncate(0);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        };
+        Cli.Result result = cli.launch("chat", "--device", "cpu", "--model", model.toString(), "--save", state.toString());
+        assertEquals(1, result.exit(), result::err);
+        List<String> expected = List.of("cut short", "/load FILE goes on", "nothing to save", "is not written");
+        assertEquals(expected, result.err().lines()
+                .map(line -> expected.stream().filter(line::contains).findFirst().orElse(line)).toList());
+        assertEquals("an older one", Files.readString(state));
+        assertFalse(Files.exists(folder.resolve("other")));
+    }
+
+    @Test
     void interruptStopsAReplyButNotTheChat() {
         Cli cli = new Cli();
         cli.inTerminal = true;
         cli.input = "Tell me a story\n/stats\n";
         cli.beforeWrite = n -> {
             if (n == 3) {
-                cli.interrupts.raise();
+                cli.interrupts.raise(Interrupts.Signal.INT);
             }
         };
-        Cli.Result result = cli.launch("chat", "--device", "cpu", "--ignore-eos", "--max-tokens", "100000");
+        Cli.Result result = cli.launch("chat", "--device", "cpu", "--max-tokens", "100000");
         assertEquals(0, result.exit(), result::err);
         assertTrue(result.err().contains("you> ") && result.err().contains("ended by cancelled"), result::err);
         assertFalse(result.out().contains("you>"), result::out);
+    }
+
+    @Test
+    void terminationDuringAReplyEndsTheChatAndSaves() {
+        Cli cli = new Cli();
+        Path state = folder.resolve("chat.state");
+        cli.input = "Tell me a story\n/stats\n";
+        cli.beforeWrite = n -> {
+            if (n == 3) {
+                cli.interrupts.raise(Interrupts.Signal.TERM);
+            }
+        };
+        Cli.Result result = cli.launch("chat", "--max-tokens", "100000", "--save", state.toString());
+        assertEquals(143, result.exit(), result::err);
+        assertFalse(result.err().contains("the chat has"), result::err);
+        assertTrue(Files.exists(state));
+    }
+
+    /** Options may stand before the command; what only looks like one stays what it is. */
+    @Test
+    void optionsMayComeBeforeTheCommand() throws Exception {
+        assertEquals(Cli.run("info", "--json", "--model", Cli.TINY).out(), Cli.run("--json", "--model", Cli.TINY, "info").out());
+        assertEquals(Cli.run("info", "--help").out(), Cli.run("--help", "info").out());
+        assertEquals(0, Cli.run("--model", Cli.TINY, "--ids", "2,5", "logits", "--out", folder.resolve("l").toString()).exit());
+        Cli.Result stop = Cli.run("--max-tokens", "0", "--json", "--stop", "info", "Once");
+        assertTrue(stop.json().containsKey("prompt_ids"), "the value of an option is no command");
+        assertTrue(Cli.run("--max-tokens", "0", "--json", "--", "info").json().containsKey("prompt_ids"));
+        assertTrue(Cli.run("--max-tokens", "0", "--json", "--", "inof").json().containsKey("prompt_ids"));
+        assertTrue(Cli.run("--max-tokens", "0", "--json", "Inform").json().containsKey("prompt_ids"));
     }
 
     /** Arrow keys reach a program that reads lines as escape sequences; in a pipe nothing is taken away. */
@@ -209,11 +296,16 @@ class CommandsTest {
             assertTrue(help.contains(word), word + " in " + help);
         }
         assertFalse(help.contains("\033"), "no colours in a pipe");
-        for (String command : List.of("chat", "info", "devices", "logits", "completion")) {
+        for (String command : List.of("chat", "info", "devices", "logits", "completion", "help")) {
             Cli.Result result = Cli.run(command, "--help");
             assertEquals(0, result.exit());
             assertTrue(result.out().startsWith("Usage: griffin-run " + command), result::out);
+            assertEquals(result.out(), Cli.run("help", command).out());
         }
+        assertEquals(help, Cli.run("help").out());
+        assertEquals(help, Cli.run("help", "--json").json().get("help"));
+        assertFalse(Cli.run("chat", "--help").out().contains("--ignore-eos"), "a chat whose turns do not end is none");
+        assertTrue(Cli.run("completion", "--help").out().lines().anyMatch("  source <(./griffin-run completion bash)"::equals));
         assertTrue(Cli.run("--version").out().startsWith("griffin-run "));
     }
 }

@@ -43,7 +43,19 @@ class ErrorsTest {
         "2 | from one place             | x --ids 2",
         "2 | from one place             | x --file y",
         "2 | from one place             | --ids 2 --file y",
-        "2 | '--max-tokens'             | x --max-tokens many",
+        "2 | --max-tokens must be a whole number, not 'many'      | x -n many",
+        "2 | --max-tokens must be a whole number below 2 147      | x -n 99999999999",
+        "2 | --temperature must be a number, not 'abc'            | x --temperature abc",
+        "2 | --seed must be a whole number, not '1.5'             | x --seed 1.5",
+        "2 | --json must be left without a value, not '1'         | x --json=1",
+        "2 | --seed needs a value, S    | x --seed",
+        "2 | --json is given twice      | x --json --json",
+        "2 | temperature must be        | --model /none --resume /none --file /none --temperature -1",
+        "2 | temperature must be        | chat --model /none --temperature -1",
+        "2 | did you mean 'info'?       | inof",
+        "2 | write: griffin-run -- chatt | --seed 1 chatt",
+        "2 | did you mean 'devices'?    | devcies",
+        "2 | there is no command 'x'    | help x",
         "2 | must be 0 or more          | x --max-tokens -1",
         "2 | temperature must be        | x --temperature -1",
         "2 | temperature must be        | x --temperature NaN",
@@ -68,18 +80,54 @@ class ErrorsTest {
         "2 | --out                      | logits --ids 2",
         "2 | --ids                      | logits --out x",
         "2 | there is no completion     | completion ksh",
-        "2 | after its name             | --seed 1 info",
+        "2 | command info has no option --seed | --seed 1 info",
+        "2 | after its name             | hello info",
+        "1 | config.json                | --model / info",
         "2 | standard input is empty    | --seed 1",
         "1 | no such file               | --file /none/x",
         "1 | it is a folder             | --file /",
         "1 | no such file               | --ids @/none/x",
         "1 | /none                      | --model /none x",
         "1 | there is no state file     | --resume /none/x y",
-        "2 | the folder                 | x --save /none/x",
-        "2 | name a file                | x --save /",
+        "1 | the folder                 | x --save /none/x",
+        "1 | name a file                | x --save /",
         "1 | cannot be written          | logits --ids 2 --out /none/x"})
     void badInputs(int exit, String message, String arguments) {
         assertFails(exit, message, arguments.strip().split(" "));
+    }
+
+    /** The byte that is wrong is counted from the beginning, also past what was read before. */
+    @Test
+    void promptsMustBeUtf8() throws Exception {
+        byte[] latin = "Zo\u00eb\n".getBytes(StandardCharsets.ISO_8859_1);
+        Path file = Files.write(folder.resolve("latin.txt"), latin);
+        assertFails(2, "latin.txt must be UTF-8 text; found byte 0xEB at offset 2", "--file", file.toString());
+        assertFails(2, "latin.txt must be UTF-8 text", "--ids", "@" + file);
+        Path half = Files.write(folder.resolve("half.txt"), Arrays.copyOf("Zo\u00eb".getBytes(StandardCharsets.UTF_8), 3));
+        assertFails(2, "byte 0xC3 at offset 2", "--file", half.toString());
+        Cli cli = new Cli();
+        cli.bytes = latin;
+        Cli.Result result = cli.launch();
+        assertEquals(2, result.exit());
+        assertTrue(result.err().contains("standard input must be UTF-8 text; found byte 0xEB at offset 2"), result::err);
+        cli.bytes = "/none\nZo\u00eb\n/stats\n".getBytes(StandardCharsets.ISO_8859_1);
+        result = cli.launch("chat");
+        assertEquals(2, result.exit(), result::err);
+        assertTrue(result.err().contains("byte 0xEB at offset 8"), result::err);
+        cli.inTerminal = true;
+        result = cli.launch("chat");
+        assertEquals(0, result.exit(), "a person may try again");
+        assertTrue(result.err().contains("byte 0xEB at offset 8") && result.err().contains("the chat has"), result::err);
+    }
+
+    @Test
+    void emptyPromptIsNone() throws Exception {
+        assertFails(2, "there is no prompt: it is empty", "");
+        Path file = Files.writeString(folder.resolve("empty.txt"), "\n");
+        assertFails(2, "empty.txt is empty", "--file", file.toString());
+        String state = folder.resolve("a.state").toString();
+        assertEquals(0, Cli.run("--max-tokens", "0", "--save", state, "Once").exit());
+        assertEquals(0, Cli.run("--max-tokens", "1", "--resume", state, "").exit());
     }
 
     @Test

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -261,5 +262,32 @@ class LauncherTest {
             var result = LauncherSandbox.finish(box.start(elsewhere, command.toArray(String[]::new)), "");
             assertEquals(expected, String.join("\n", result.values("argument")), () -> command + ": " + result.err());
         }
+    }
+
+    /** The benchmarks' launcher shares the search for a JDK and the look at what is stale, and has modules of its own. */
+    @Test
+    void benchmarksAreBuiltAndRunTheSameWay() throws Exception {
+        Path jdk = jdkInFolder("jdk-25", "25.0.3");
+        Path benchmarks = box.module("benchmarks");
+        LauncherSandbox.write(benchmarks.resolve("pom.xml"), "");
+        LauncherSandbox.write(benchmarks.resolve("src/main/java/Some.java"), "");
+        Files.copy(Path.of("../../benchmarks/run"), benchmarks.resolve("run"), StandardCopyOption.COPY_ATTRIBUTES);
+        box.maven("/bin/mkdir -p benchmarks/target/lib; : >benchmarks/target/griffin-benchmarks.jar");
+        String command = benchmarks.resolve("run").toString();
+        box.environment.put("GRIFFIN_JAVA_OPTS", "-Xmx24g");
+        var built = LauncherSandbox.finish(box.start(box.folder, command, "decode", "a b"), "");
+        assertEquals(0, built.exit(), built::err);
+        assertEquals(List.of(jdk.toString()), built.values("java"));
+        assertEquals(List.of("-Xmx24g", "-jar", benchmarks.resolve("target/griffin-benchmarks.jar").toString(), "decode", "a b"),
+                built.values("argument").subList(3, 8));
+        assertTrue(box.mavenRuns().getFirst().contains(" -pl benchmarks -am "), box.mavenRuns()::toString);
+        var random = LauncherSandbox.finish(box.start(benchmarks, "./run", "random-model", "--config", "2b"), "");
+        assertEquals("", random.err());
+        assertEquals(1, box.mavenRuns().size());
+        assertEquals("2b", random.values("argument").getLast());
+        String source = random.values("argument").get(6);
+        assertTrue(
+                source.endsWith("/RandomModel.java") && Files.exists(Path.of("../..", source.substring(box.root.toString().length() + 1))),
+                source);
     }
 }

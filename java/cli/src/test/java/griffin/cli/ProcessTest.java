@@ -2,6 +2,7 @@ package griffin.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.File;
 import java.io.InputStream;
@@ -11,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -18,6 +20,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The command as a process of its own: signals, pipes and encodings are the system's. */
 @DisabledOnOs(OS.WINDOWS)
@@ -49,15 +53,33 @@ class ProcessTest {
         return process.exitValue();
     }
 
-    @Test
-    void interruptSignalEndsCleanly() throws Exception {
+    /** What was started in the background of a script, or by nohup, ignores some signals, and so does every process that it starts. */
+    private static void assumeHeard(String signal) throws Exception {
+        Path status = Path.of("/proc/self/status");
+        int bit = switch (signal) {
+            case "HUP" -> 0;
+            case "INT" -> 1;
+            default -> 14;
+        };
+        if (Files.exists(status)) {
+            String ignored = Files.readAllLines(status).stream().filter(line -> line.startsWith("SigIgn:")).findFirst().orElse("SigIgn: 0");
+            long mask = Long.parseUnsignedLong(ignored.substring("SigIgn:".length()).strip(), 16);
+            assumeTrue((mask >>> bit & 1) == 0, "SIG" + signal + " is ignored here: the tests were started in the background");
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"INT,130", "TERM,143", "HUP,129"})
+    void signalEndsCleanly(String signal, int exit) throws Exception {
+        assumeHeard(signal);
         Path state = folder.resolve("saved.state");
         Process process = command("--ignore-eos", "--max-tokens", "100000000", "--save", state.toString(), "Once upon a time").start();
         try (InputStream out = process.getInputStream()) {
+            CompletableFuture.delayedExecutor(SECONDS, TimeUnit.SECONDS).execute(process::destroyForcibly); // reading has no time limit
             byte[] first = out.readNBytes(40);
-            new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+            new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid())).start().waitFor();
             String text = new String(first, StandardCharsets.UTF_8) + new String(out.readAllBytes(), StandardCharsets.UTF_8);
-            assertEquals(130, end(process), this::errorsOrFailure);
+            assertEquals(exit, end(process), this::errorsOrFailure);
             assertTrue(text.endsWith("\n"), text);
             assertTrue(Files.size(state) > 0);
         } finally {
@@ -68,6 +90,7 @@ class ProcessTest {
     /** At the prompt the first Ctrl-C says how to leave; the second leaves, and the chat is saved. */
     @Test
     void chatEndsByTheSecondInterrupt() throws Exception {
+        assumeHeard("INT");
         Path state = folder.resolve("saved.state");
         ProcessBuilder builder = command("chat", "--max-tokens", "3", "--save", state.toString());
         builder.environment().put(Terminal.TTY_VARIABLE, "02");
@@ -81,6 +104,24 @@ class ProcessTest {
             assertTrue(process.isAlive(), "the first one only tells");
             new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
             assertEquals(130, end(process), this::errorsOrFailure);
+            assertTrue(Files.size(state) > 0);
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    /** Between replies and without a person, a signal saves the chat and ends it. */
+    @ParameterizedTest
+    @CsvSource({"INT,130", "TERM,143", "HUP,129"})
+    void waitingChatIsSaved(String signal, int exit) throws Exception {
+        Path state = folder.resolve("saved.state");
+        Process process = command("chat", "--max-tokens", "3", "--stats", "--save", state.toString()).start();
+        try {
+            process.getOutputStream().write("Hello\n".getBytes(StandardCharsets.UTF_8));
+            process.getOutputStream().flush();
+            awaitError("generated", 1);
+            new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid())).start().waitFor();
+            assertEquals(exit, end(process), this::errorsOrFailure);
             assertTrue(Files.size(state) > 0);
         } finally {
             process.destroyForcibly();

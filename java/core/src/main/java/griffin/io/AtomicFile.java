@@ -3,11 +3,14 @@ package griffin.io;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.FileSystemLoopException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * A file that appears whole or not at all. The bytes go to a temporary file beside the target, which {@link #commit()} forces to disk and
@@ -15,31 +18,50 @@ import java.nio.file.StandardOpenOption;
  */
 public final class AtomicFile implements AutoCloseable {
 
-    private static final int MOST_NAMES = 1000;
+    /** Of the whole process: no two writers share a name, also of the same target and at the same time. */
+    private static final AtomicLong NAMES = new AtomicLong();
+    private static final int MOST_TRIES = 1000;
+    private static final int MOST_LINKS = 40;
 
     private final Path target;
     private final Path temporary;
     private final FileChannel channel;
+    private boolean committed;
 
-    /** Starts a file. */
+    /**
+     * Starts a file. If {@code target} is a symbolic link, the file it leads to is replaced and the link stays.
+     *
+     * @throws IOException when there can be no such file, such as at the root of a file system, or none can be written beside it
+     */
     public AtomicFile(Path target) throws IOException {
-        this.target = target.toAbsolutePath();
-        this.temporary = newTemporary(this.target);
-        this.channel = FileChannel.open(temporary, StandardOpenOption.WRITE);
+        this.target = resolve(target.toAbsolutePath());
+        if (this.target.getFileName() == null) {
+            throw new FileSystemException(target.toString(), null, "this is a root folder: name a file in it");
+        }
+        Path path = newName();
+        for (int i = 0; Files.exists(path, LinkOption.NOFOLLOW_LINKS) && i < MOST_TRIES; i++) {
+            path = newName(); // taken by a process of the same id that crashed, or runs on another machine
+        }
+        temporary = path;
+        // With the permissions of an ordinary new file, which a temporary file of the library's making would not have.
+        channel = FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     }
 
-    /** With the permissions of an ordinary new file, which a temporary file of the library's making would not have. */
-    private static Path newTemporary(Path target) throws IOException {
-        for (int i = 0;; i++) {
-            try {
-                String name = "." + target.getFileName() + "." + ProcessHandle.current().pid() + "-" + i + ".part";
-                return Files.createFile(target.resolveSibling(name));
-            } catch (FileAlreadyExistsException taken) {
-                if (i == MOST_NAMES) {
-                    throw taken;
-                }
+    private Path newName() {
+        return target
+                .resolveSibling("." + target.getFileName() + "." + ProcessHandle.current().pid() + "-" + NAMES.getAndIncrement() + ".part");
+    }
+
+    /** Follows links, also one that leads nowhere yet. */
+    private static Path resolve(Path path) throws IOException {
+        Path at = path;
+        for (int i = 0; Files.isSymbolicLink(at); i++) {
+            if (i == MOST_LINKS) {
+                throw new FileSystemLoopException(path.toString());
             }
+            at = at.resolveSibling(Files.readSymbolicLink(at)).normalize();
         }
+        return at;
     }
 
     /** Appends all remaining bytes of the buffer. */
@@ -54,6 +76,7 @@ public final class AtomicFile implements AutoCloseable {
         channel.force(true);
         channel.close();
         Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        committed = true;
         syncDirectory();
     }
 
@@ -70,6 +93,8 @@ public final class AtomicFile implements AutoCloseable {
     @Override
     public void close() throws IOException {
         channel.close();
-        Files.deleteIfExists(temporary);
+        if (!committed) {
+            Files.deleteIfExists(temporary);
+        }
     }
 }

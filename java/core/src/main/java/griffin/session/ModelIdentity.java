@@ -18,14 +18,23 @@ final class ModelIdentity {
 
     private ModelIdentity() {}
 
+    /** One line each; what only says where texts begin and end is no part of it, as a state does not depend on it. */
+    private static String settings(GriffinConfig c) {
+        return String.join("\n", "vocabulary " + c.vocabulary(), "width " + c.width(), "lru " + c.lruWidth(), "mlp " + c.mlpWidth(),
+                "heads " + c.heads(), "head " + c.headWidth(), "window " + c.window(), "layers " + c.layers(), "taps " + c.convTaps(),
+                "kinds " + c.blockKinds(), "epsilon " + Float.floatToIntBits(c.normEpsilon()),
+                "cap " + Float.floatToIntBits(c.logitsSoftCap()), "theta " + Float.floatToIntBits(c.ropeTheta()),
+                "rotary " + c.rotaryWidth(), "scaled " + c.scaledEmbedding(), "tied " + c.tied(), "");
+    }
+
     /**
-     * SHA-256 over the configuration and, for every tensor in order of name, its name, dtype, shape and 64 bytes at its beginning, middle
-     * and end: all weights of a large model would take seconds to read, and a fine-tuned copy differs everywhere.
+     * SHA-256 over the numbers of the configuration that decide what is computed, and, for every tensor in order of name, its name, dtype,
+     * shape and 64 bytes at its beginning, middle and end: all weights of a large model would take seconds to read, and a fine-tuned copy differs everywhere.
      */
     static byte[] of(GriffinConfig config, WeightFiles files) {
         try {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            digest.update(config.toString().getBytes(StandardCharsets.UTF_8));
+            digest.update(settings(config).getBytes(StandardCharsets.UTF_8));
             for (String name : new TreeSet<>(files.names())) {
                 Tensor tensor = files.find(name).orElseThrow();
                 digest.update((name + tensor.dtype()).getBytes(StandardCharsets.UTF_8));

@@ -41,12 +41,13 @@ public final class Sequence implements AutoCloseable {
     private final ModelRunner runner;
     private final StatePool pool;
     private final int slot;
-    private final StepResult result;
-    private final int[] single = new int[1];
+    /** The generation that may go on. */
+    private SequenceRun run;
     private int consumed;
     private int pending = NONE;
     private int held = NONE;
     private long tokenHash;
+    private boolean broken;
     private boolean closed;
 
     public Sequence(ModelRunner runner, StatePool pool) {
@@ -57,7 +58,6 @@ public final class Sequence implements AutoCloseable {
         this.runner = runner;
         this.pool = pool;
         slot = pool.acquire();
-        result = new StepResult(runner.maxSequences());
         consumed = mark.consumed;
         pending = mark.pending;
         held = mark.held;
@@ -89,60 +89,57 @@ public final class Sequence implements AutoCloseable {
 
     /** A second sequence that goes on from here. */
     public Sequence fork() {
+        requireUsable();
         Sequence copy = new Sequence(runner, pool, mark());
-        runner.backend().copySlot(pool.states(), slot, copy.slot);
-        return copy;
+        try {
+            runner.backend().copySlot(pool.states(), slot, copy.slot);
+            return copy;
+        } catch (Throwable e) {
+            copy.close();
+            throw e;
+        }
     }
 
     /**
-     * Reads a prompt, then samples up to {@code maxTokens} tokens; with 0 it only reads.
+     * A generation that reads a prompt, then samples up to {@code maxTokens} tokens; with 0 it only reads. It begins with the first
+     * {@link SequenceRun#next}, and ends an earlier run that did not end.
      *
-     * @param prompt   ids to append; may be empty for a sequence that already has tokens
-     * @param endIds   ids that end the generation
+     * @param prompt ids to append; may be empty for a sequence that already has tokens
+     * @param endIds ids that end the generation
+     */
+    public SequenceRun start(int[] prompt, SamplingParams params, int maxTokens, int[] endIds) {
+        requireUsable();
+        check(prompt);
+        if (empty() && prompt.length == 0) {
+            throw new InvalidRequestException("there is nothing to continue: the prompt is empty and the session has no tokens yet");
+        }
+        boolean resumed = prompt.length == 0 && held != NONE;
+        int[] input = resumed ? null : withPending(prompt);
+        if (input != null && input.length == 0) {
+            throw new InvalidRequestException(
+                    "the session's last tokens were scored, so all are in its state: give at least one token more");
+        }
+        run = new SequenceRun(this, runner, prompt, input, params, maxTokens, endIds);
+        return run;
+    }
+
+    /**
+     * Runs a generation ({@link #start}) to its end.
+     *
      * @param progress told after each chunk, or null
      * @return why it ended; {@code CANCELLED} when {@code progress} stopped the reading
      * @throws ModelFormatException when the logits are not finite, so that no token can be chosen
      */
     public Finish generate(int[] prompt, SamplingParams params, int maxTokens, int[] endIds, TokenSink sink, PromptProgress progress) {
-        check(prompt);
-        if (empty() && prompt.length == 0) {
-            throw new InvalidRequestException("there is nothing to continue: the prompt is empty and the session has no tokens yet");
-        }
-        if (prompt.length == 0 && held != NONE) {
-            return resumeHeld(params, maxTokens, endIds, sink, progress);
-        }
-        held = NONE;
-        int[] input = withPending(prompt);
-        if (input.length == 0) {
-            throw new InvalidRequestException(
-                    "the session's last tokens were scored, so all are in its state: give at least one token more");
-        }
-        int lead = input.length - prompt.length;
-        int most = maxTokens == 0 ? 1 : runner.maxRows();
-        int at = 0;
-        while (input.length - at > most) {
-            int count = Math.min(runner.maxRows(), input.length - at - 1);
-            runner.plan().clear().add(slot, consumed, input, at, at + count, StepPlan.Outputs.NONE);
-            runner.await(runner.generate(), result);
-            fed(input, at, at + count);
-            at += count;
-            pending = input[at]; // given, and fed by whatever comes next
-            if (progress != null && !progress.read(at + 1 - lead, prompt.length)) {
-                return Finish.CANCELLED;
+        SequenceRun generation = start(prompt, params, maxTokens, endIds);
+        while (generation.next()) {
+            boolean more = generation.isToken() ? sink.token(generation.result().ids[0], generation.result())
+                    : progress == null || progress.read(generation.promptRead(), prompt.length);
+            if (!more) {
+                generation.stop();
             }
         }
-        pending = input[at];
-        if (maxTokens == 0) {
-            return Finish.LIMIT;
-        }
-        runner.plan().clear().add(slot, consumed, input, at, input.length, StepPlan.Outputs.LAST, params, maxTokens, endIds);
-        long ticket = runner.generate();
-        fed(input, at, input.length);
-        if (progress != null && !progress.read(prompt.length, prompt.length)) {
-            held = sampled(ticket);
-            return Finish.CANCELLED;
-        }
-        return decode(ticket, sink);
+        return generation.finish();
     }
 
     /** Receives a row of logits [V] in an array that is reused; {@code index} counts the scored ids from 0. */
@@ -157,82 +154,108 @@ public final class Sequence implements AutoCloseable {
      * @param sink receives as many rows as there are ids, in order; what it throws ends the reading at the end of a chunk
      */
     public void score(int[] ids, LogitsSink sink) {
+        requireUsable();
         check(ids);
         if (ids.length == 0) {
             throw new InvalidRequestException("logits were asked for, of no tokens: give at least one token id");
         }
+        run = null;
         int[] input = withPending(ids);
         int lead = input.length - ids.length;
         float[] row = new float[runner.model().config().vocabulary()];
         for (int at = 0; at < input.length;) {
-            int count = Math.min(runner.maxRows(), input.length - at);
-            int first = at - lead;
-            runner.plan().clear().add(slot, consumed, input, at, at + count, StepPlan.Outputs.ALL);
-            fed(input, at, at + count);
+            int start = at;
+            int end = at + Math.min(runner.maxRows(), input.length - at);
+            runner.plan().clear().add(slot, consumed, input, start, end, StepPlan.Outputs.ALL);
+            pool.stepIsOf(null);
+            broken = true;
             runner.score((from, rows, logits) -> {
+                if (from == 0) { // the chunk is in the state, whatever happens to its rows
+                    broken = false;
+                    fed(input, start, end);
+                }
                 for (int i = 0; i < rows; i++) {
                     // the row of a token that an earlier generation left pending is none of these ids'
-                    if (first + from + i >= 0) {
+                    int index = start - lead + from + i;
+                    if (index >= 0) {
                         runner.backend().read(logits.rows(i, 1), MemorySegment.ofArray(row));
-                        sink.row(first + from + i, row);
+                        sink.row(index, row);
                     }
                 }
             });
-            at += count;
+            at = end;
         }
     }
 
-    /** A held end id was sampled by an earlier call: it is the first token of this one. */
-    private Finish resumeHeld(SamplingParams params, int maxTokens, int[] endIds, TokenSink sink, PromptProgress progress) {
-        for (int end : endIds) {
-            if (end == held) {
-                return Finish.END_ID;
-            }
-        }
-        if (maxTokens == 0) {
-            return Finish.LIMIT;
-        }
-        pending = held;
+    // ---- what a run does with its sequence
+
+    int consumed() {
+        return consumed;
+    }
+
+    int held() {
+        return held;
+    }
+
+    /** The token belongs to the sequence and is not yet in its state. */
+    void give(int id) {
+        pending = id;
         held = NONE;
-        result.ids[0] = pending;
-        result.logProbabilities[0] = Float.NaN;
-        if (!sink.token(pending, result)) {
-            return Finish.STOPPED_BY_SINK;
-        }
-        return maxTokens == 1 ? Finish.LIMIT : generate(new int[0], params, maxTokens - 1, endIds, sink, progress);
     }
 
-    private Finish decode(long ticket, TokenSink sink) {
-        long running = ticket;
-        while (true) {
-            int id = sampled(running);
-            if (result.status[0] == StepResult.ENDED) {
-                held = id;
-                return Finish.END_ID;
-            }
-            pending = id;
-            boolean more = sink.token(id, result);
-            if (result.status[0] != StepResult.RUNNING) {
-                return Finish.LIMIT;
-            }
-            if (!more) {
-                return Finish.STOPPED_BY_SINK;
-            }
-            running = runner.next();
-            single[0] = id;
-            fed(single, 0, 1);
-        }
+    /** The token was sampled; the sequence does not have it. */
+    void hold(int id) {
+        held = id;
     }
 
-    /** Waits for a run and returns the token it sampled. */
-    private int sampled(long ticket) {
-        runner.await(ticket, result);
-        if (result.ids[0] == StepResult.NOT_FINITE) {
+    /** Whether the step stands ready as the next decode step of this run. */
+    boolean isReadyFor(SequenceRun generation) {
+        return pool.stepIs(generation);
+    }
+
+    /**
+     * Feeds ids[from, to) in one step: the planned one, or the next decode step of a run whose step was the last one. If that
+     * fails, the state may hold part of the tokens, so the sequence is of no use any more.
+     */
+    void step(SequenceRun generation, StepResult into, boolean decodes, int[] ids, int from, int to) {
+        broken = true;
+        pool.stepIsOf(null);
+        runner.await(decodes ? runner.next() : runner.generate(), into);
+        fed(ids, from, to);
+        if (into.ids[0] == StepResult.NOT_FINITE) {
             throw new ModelFormatException("the logits after token " + consumed + " of the session are not finite, so no token can follow: "
                     + "the model's weights, or the state that was resumed, hold NaN, infinite or absurdly large numbers; "
                     + "griffin-run info --check reads every weight and names the tensors that do");
         }
-        return result.ids[0];
+        pool.stepIsOf(generation);
+        broken = false;
+    }
+
+    void requireRun(SequenceRun generation) {
+        requireUsable();
+        if (generation != run) {
+            throw new IllegalStateException("the session has gone on otherwise since this generation began: finish one before the next");
+        }
+    }
+
+    /**
+     * Asserts that the sequence can be used.
+     *
+     * @throws IllegalStateException after {@link #close}, or when a step failed
+     */
+    void requireUsable() {
+        if (closed) {
+            throw new IllegalStateException("this session has been closed");
+        }
+        if (broken) {
+            throw new IllegalStateException("a step of this session failed, so its state cannot be relied upon: close it, and go on from "
+                    + "one that was saved before");
+        }
+    }
+
+    /** Whether a step failed, so that only {@link #close} is left. */
+    public boolean broken() {
+        return broken;
     }
 
     /** The pending token, if any, followed by the prompt. */

@@ -6,12 +6,13 @@ import griffin.backend.StateLayout;
 import griffin.error.DeviceMemoryException;
 import java.util.BitSet;
 
-/** The state slots of a model: each sequence borrows one, all of the same size. Not thread-safe. */
+/** The state slots of a model, each borrowed by one sequence, all of the same size; and whose step was the last. Not thread-safe. */
 public final class StatePool {
 
     private final Backend backend;
     private final StateBuffers states;
     private final BitSet used = new BitSet();
+    private SequenceRun stepOf;
 
     public StatePool(Backend backend, StateLayout layout, int slots) {
         this.backend = backend;
@@ -33,8 +34,8 @@ public final class StatePool {
             throw new DeviceMemoryException("all " + states.slots() + " state slots are in use (" + states.layout().bytes()
                     + " bytes each): close a session, or open the model with more sessions");
         }
-        used.set(slot);
         backend.clearSlot(states, slot);
+        used.set(slot);
         return slot;
     }
 
@@ -42,8 +43,13 @@ public final class StatePool {
         used.clear(slot);
     }
 
-    /** Slots in use. */
-    public int inUse() {
-        return used.cardinality();
+    /** Whether the runner's step is as the run left it, so that it can go on from there. */
+    boolean stepIs(SequenceRun run) {
+        return stepOf == run;
+    }
+
+    /** Notes whose step the runner's is from now on; null while it is nobody's. */
+    void stepIsOf(SequenceRun run) {
+        stepOf = run;
     }
 }

@@ -85,7 +85,11 @@ final class StateSnapshot {
         for (int i = 0; i < numbers.length; i++) {
             numbers[i] = in.getInt();
         }
-        if (!Arrays.equals(model, identity) || !Arrays.equals(numbers, numbers(layout))) {
+        if (!Arrays.equals(model, identity) && Arrays.equals(numbers, numbers(layout))) {
+            throw new StateFormatException(name + " belongs to a model of the same shape (" + describe(numbers)
+                    + ") with other weights or settings: open the model it was saved with");
+        }
+        if (!Arrays.equals(numbers, numbers(layout))) {
             throw new StateFormatException(name + " belongs to another model (" + describe(numbers) + "; this one has "
                     + describe(numbers(layout)) + "): open the model it was saved with");
         }
@@ -97,6 +101,11 @@ final class StateSnapshot {
                     name + " contradicts itself: element type " + type + ", " + mark.consumed() + " tokens, " + payload
                             + " bytes of state in a file of " + bytes.length + "; restore it from a copy");
         }
+        return restore(bytes, mark, runner, pool);
+    }
+
+    private static Sequence restore(byte[] bytes, Sequence.Mark mark, ModelRunner runner, StatePool pool) {
+        StateLayout layout = pool.states().layout();
         Sequence sequence = new Sequence(runner, pool, mark);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment full = arena.allocate(layout.bytes(), 64);
@@ -104,8 +113,11 @@ final class StateSnapshot {
             copyUsed(layout, mark.consumed(),
                     (fullAt, usedAt, count) -> MemorySegment.copy(source, HEADER_BYTES + usedAt, full, fullAt, count));
             runner.backend().importSlot(pool.states(), sequence.slot(), full);
+            return sequence;
+        } catch (Throwable e) {
+            sequence.close();
+            throw e;
         }
-        return sequence;
     }
 
     private static boolean plausible(Sequence.Mark mark, StateLayout layout) {

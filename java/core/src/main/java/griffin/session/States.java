@@ -12,7 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
-/** The sequences of one model, and their way to bytes and files and back. Not thread-safe. */
+/** The sequences of one model, and their way to bytes and files and back. Not thread-safe, but for the files. */
 public final class States {
 
     private final ModelRunner runner;
@@ -35,6 +35,7 @@ public final class States {
 
     /** The sequence as bytes, in the format of {@link StateSnapshot}. */
     public byte[] snapshot(Sequence sequence) {
+        sequence.requireUsable();
         return StateSnapshot.write(identity(), pool, sequence, runner.backend());
     }
 
@@ -48,19 +49,18 @@ public final class States {
         return StateSnapshot.read(bytes, name, identity(), runner, pool);
     }
 
-    /** Writes a snapshot to {@code file}, which appears whole or stays as it was. */
-    public void save(Sequence sequence, Path file) {
-        byte[] bytes = snapshot(sequence);
+    /** Writes a snapshot to {@code file}, which appears whole or stays as it was. From any thread. */
+    public static void write(byte[] snapshot, Path file) {
         try (AtomicFile target = new AtomicFile(file)) {
-            target.write(ByteBuffer.wrap(bytes));
+            target.write(ByteBuffer.wrap(snapshot));
             target.commit();
         } catch (IOException e) {
             throw new UncheckedIOException("the state cannot be written to " + file + ": " + e, e);
         }
     }
 
-    /** Reads what {@link #save} wrote. */
-    public Sequence load(Path file) {
+    /** Reads what {@link #write} wrote, to be restored. From any thread. */
+    public byte[] read(Path file) {
         long most = StateSnapshot.HEADER_BYTES + pool.states().layout().bytes() + 4;
         try {
             long size = Files.size(file);
@@ -69,7 +69,7 @@ public final class States {
                         file + " is no state of this model: it has " + size + " bytes, and a state at most " + most
                                 + "; name another file");
             }
-            return restore(Files.readAllBytes(file), file.toString());
+            return Files.readAllBytes(file);
         } catch (NoSuchFileException e) {
             throw new StateFormatException("there is no state file " + file, e);
         } catch (IOException e) {

@@ -10,23 +10,41 @@ import griffin.backend.cpu.CpuBackend;
 import griffin.sampling.SamplingParams;
 import java.lang.management.ManagementFactory;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * A decode step allocates nothing on the thread that decodes. Until the compiler has inlined the vector kernels, each of their vectors is
- * an object on the heap; so the warm-up lasts until a whole batch of steps allocated nothing, and then another batch must do the same.
+ * an object on the heap; so the warm-up lasts until batches of steps in a row allocate no more than allowed.
  */
 class AllocationTest {
 
     private static final int STEPS = 1000;
     private static final int MAX_BATCHES = 60;
+    /** Batches in a row that must be within the limit. */
+    private static final int SETTLED = 3;
 
     private final ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     private final StepResult result = new StepResult(2);
 
-    @ParameterizedTest(name = "{0} threads")
-    @ValueSource(ints = {1, 2})
-    void decodeStepAllocatesNothing(int workers) {
+    /**
+     * Vectors are objects to Java; in most runs the compiler removes all of them, but it is free not to, and in some runs one kernel that it
+     * did not inline goes on making a dozen a step (768 bytes in one run of several). The scalar kernels show what our code does.
+     */
+    private static final long VECTOR_BYTES_A_STEP = 4096;
+
+    @ParameterizedTest(name = "{0} threads, {1} kernels")
+    @CsvSource({"1, scalar", "2, scalar", "1, vector", "2, vector"})
+    void decodeStepAllocatesNothing(int workers, String kernels) {
+        String before = System.getProperty("griffin.cpu.kernels", "auto");
+        System.setProperty("griffin.cpu.kernels", kernels);
+        try {
+            decode(workers, kernels.equals("scalar") ? 0 : STEPS * VECTOR_BYTES_A_STEP);
+        } finally {
+            System.setProperty("griffin.cpu.kernels", before);
+        }
+    }
+
+    private void decode(int workers, long most) {
         try (ModelHarness m = new ModelHarness(new Golden("tiny-a").directory, new CpuBackend(workers), 4, 2)) {
             SamplingParams everything = new SamplingParams(0.8f, 40, 0.95f, 0.01f, 1.1f, 7, 5);
             int[] prompt = {2, 5, 7};
@@ -35,11 +53,12 @@ class AllocationTest {
                     new int[0]);
             m.runner.await(m.runner.generate(), result);
             int batches = 0;
-            for (long bytes = allocatedBy(m); bytes != 0; bytes = allocatedBy(m)) {
-                assertTrue(++batches < MAX_BATCHES,
+            for (int settled = 0; settled < SETTLED; batches++) {
+                long bytes = allocatedBy(m);
+                settled = bytes <= most ? settled + 1 : 0;
+                assertTrue(batches < MAX_BATCHES || settled == SETTLED,
                         STEPS + " decode steps still allocate " + bytes + " bytes after " + MAX_BATCHES + " times as many");
             }
-            assertEquals(0, allocatedBy(m), "bytes allocated by " + STEPS + " decode steps");
             assertEquals(StepResult.RUNNING, result.status[0]);
             assertEquals(StepResult.RUNNING, result.status[1]);
         }

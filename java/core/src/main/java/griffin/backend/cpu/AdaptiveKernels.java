@@ -40,10 +40,10 @@ final class AdaptiveKernels implements Kernels {
         }
     }
 
-    /** The process's instance. */
-    static synchronized AdaptiveKernels shared(int bits) {
+    /** The process's instance, with the vectors of its machine. */
+    static synchronized AdaptiveKernels shared() {
         if (shared == null) {
-            shared = new AdaptiveKernels(KernelChoice.vectors(bits));
+            shared = new AdaptiveKernels(KernelChoice.vectors(VectorWidth.FLOATS.vectorBitSize()));
         }
         return shared;
     }
@@ -79,8 +79,11 @@ final class AdaptiveKernels implements Kernels {
             }
         }, "griffin-cpu-warmup");
         thread.setDaemon(true);
-        thread.setPriority(Thread.MIN_PRIORITY);
-        thread.start();
+        try {
+            thread.start();
+        } catch (OutOfMemoryError e) {
+            warming = false; // there can be no more threads: the scalar kernels, which are as right, stay
+        }
     }
 
     /** From now on the vector form of this kernel is used. */

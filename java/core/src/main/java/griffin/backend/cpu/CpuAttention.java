@@ -15,7 +15,7 @@ final class CpuAttention implements Runnable {
     private static final int KEY_BLOCK = 32;
     private static final int COLUMN_BLOCK = 64;
     /** Up to this many rows are worth three passes. */
-    private static final int SPREAD_ROWS = 4;
+    static final int SPREAD_ROWS = 4;
 
     private final CpuBackend backend;
     private final HostStep step;

@@ -6,13 +6,17 @@ import griffin.backend.DeviceInfo;
 import griffin.backend.RecurrenceWeights;
 import griffin.backend.RgLruWeights;
 import griffin.backend.Rows;
+import griffin.backend.StateLayout;
 import griffin.backend.Step;
+import griffin.backend.TensorPart;
 import griffin.backend.Weight;
 import griffin.backend.host.HostBackend;
 import griffin.backend.host.HostBuffer;
 import griffin.backend.host.HostRows;
 import griffin.backend.host.HostStep;
 import griffin.backend.host.HostWeight;
+import java.util.IdentityHashMap;
+import java.util.Map;
 
 /**
  * The CPU: bfloat16 weights read in place from the mapped file, float32 arithmetic and states, all cores. Its results are the same
@@ -26,6 +30,8 @@ public final class CpuBackend extends HostBackend {
     final Workers workers;
     final Kernels kernels;
     private final String width;
+    /** Gate weights as float32 where they are stored otherwise, once for all programs. */
+    private final Map<TensorPart, float[]> widened = new IdentityHashMap<>();
 
     /** All cores, the widest vectors. */
     public CpuBackend() {
@@ -47,6 +53,25 @@ public final class CpuBackend extends HostBackend {
     public DeviceInfo device() {
         return new DeviceInfo("cpu", workers.size() + (workers.size() == 1 ? " thread, " : " threads, ") + width,
                 Runtime.getRuntime().maxMemory());
+    }
+
+    /**
+     * Bytes of the Java heap that a model's runner needs beside its states and the workspace.
+     *
+     * @param heads     H, query heads and gate blocks
+     * @param widest    columns of the widest weight of a product: the largest of D, E, F and H K
+     * @param wideGates whether the gates' weights are not stored as bfloat16, so that they are widened once
+     */
+    public long heapBytes(StateLayout layout, int heads, int widest, boolean wideGates) {
+        return CpuMemory.bytes(workers.size(), layout, heads, widest, wideGates);
+    }
+
+    float[] widened(TensorPart part) {
+        return widened.computeIfAbsent(part, p -> {
+            float[] values = new float[p.rows() * p.columns()];
+            HostWeight.widen(p, 0, values.length, values, 0);
+            return values;
+        });
     }
 
     /**

@@ -55,7 +55,7 @@ final class CpuLinear implements Runnable {
         panels = new RowChunks(w, PANEL_ROWS);
         panelColumns = backend.kernels.panelColumns();
         streamRows = streamRows(w);
-        backend.workers.reserve(PANEL_ROWS * n, 0);
+        backend.workers.reserve(panelFloats(n), 0);
     }
 
     /** There are streaming kernels for bfloat16, and for one row of float32; anything else is widened first. */
@@ -157,6 +157,11 @@ final class CpuLinear implements Runnable {
                 kernels.softCap(y.floats(), y.at(i) + column, count, cap);
             }
         }
+    }
+
+    /** Floats of a thread's panel for weights with so many columns. */
+    static int panelFloats(int columns) {
+        return PANEL_ROWS * columns;
     }
 
     /** Floats of a thread's partial sums. */

@@ -45,9 +45,7 @@ final class CpuRgLru implements Runnable {
         blocksPerHead = (head + BLOCK - 1) / BLOCK;
         for (int g = 0; g < 2; g++) {
             if (gates[g].dtype() != DType.BF16) {
-                int count = gates[g].rows() * head;
-                wideGates[g] = new float[count];
-                HostWeight.widen(gates[g], 0, count, wideGates[g], 0);
+                wideGates[g] = backend.widened(gates[g]);
             }
         }
         backend.workers.reserve(2 * BLOCK, 0);

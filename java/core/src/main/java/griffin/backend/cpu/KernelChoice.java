@@ -20,7 +20,7 @@ record KernelChoice(Kernels kernels, String description) {
             return new KernelChoice(new ScalarKernels(), "no vectors (start Java with --add-modules jdk.incubator.vector)");
         }
         int bits = VectorWidth.FLOATS.vectorBitSize();
-        return new KernelChoice(wanted.equals("vector") ? vectors(bits) : AdaptiveKernels.shared(bits), bits + "-bit vectors");
+        return new KernelChoice(wanted.equals("vector") ? vectors(bits) : AdaptiveKernels.shared(), bits + "-bit vectors");
     }
 
     static Kernels vectors(int bits) {

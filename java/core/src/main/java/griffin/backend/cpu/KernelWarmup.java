@@ -116,7 +116,7 @@ final class KernelWarmup implements Runnable {
         add(AdaptiveKernels.WIDEN_BF16, N, k -> k.widenBf16(w, 0, N, out, 0));
         add(AdaptiveKernels.ADD_PRODUCTS, 4 * ROWS * N, k -> k.addProducts(a, 0, N, 4, b, 0, N, ROWS, N, sums, 0));
         add(AdaptiveKernels.MATVEC_F32, 4 * N, k -> k.matvecF32(w, 0, 4, N, a, 0, out, 0, sums));
-        add(AdaptiveKernels.GATE_F32, 16 * N, k -> k.gateF32(a, 0, c, 0, 32, 0, 32, b, 0, out, 0));
+        add(AdaptiveKernels.GATE_F32, 4 * N, k -> k.gateF32(a, 0, c, 0, 32, 0, 32, b, 0, out, 0));
     }
 
     private void add(int kernel, int work, Call call) {

@@ -22,7 +22,11 @@ interface Kernels {
         return 256;
     }
 
-    /** sum_k a[aAt + k] b[bAt + k], k in [0, n). */
+    /**
+     * sum_k a[aAt + k] b[bAt + k], k in [0, n).
+     *
+     * @param lanes room for partial sums, overwritten: 16 LANES here and in every kernel that has it
+     */
     float dot(float[] a, int aAt, float[] b, int bAt, int n, float[] lanes);
 
     /**
@@ -71,8 +75,8 @@ interface Kernels {
     void conv(float[][] rows, int[] at, int tapCount, float[] taps, int width, float[] bias, int e0, int n, float[] out, int outAt);
 
     /**
-     * Gate pre-activations of columns [j0, j0 + n) of one block: z[j] = bias[biasAt + j] + sum_i x[xAt + i] w[(wAt + i block) + j], i in
-     * order; w is [in, out] in bfloat16.
+     * Gate pre-activations of columns [j0, j0 + n) of one block: z[zAt + j] = bias[biasAt + j] + sum_i x[xAt + i] w[wAt + i block + j0 + j]
+     * for j in [0, n), i from 0 to block - 1 in order; w is [in, out] = [block, block] in bfloat16.
      */
     void gateBf16(float[] x, int xAt, MemorySegment w, long wAt, int block, int j0, int n, float[] bias, int biasAt, float[] z, int zAt);
 

@@ -6,8 +6,6 @@ import griffin.backend.host.HostWeight;
 /** The rows of a weight cut into pieces; a piece never spans two parts. */
 final class RowChunks {
 
-    /** Rows of the largest piece. */
-    final int size;
     final TensorPart[] part;
     /** First row within the part. */
     final int[] row;
@@ -15,8 +13,8 @@ final class RowChunks {
     /** First output column. */
     final int[] column;
 
+    /** @param size rows of the largest piece */
     RowChunks(HostWeight w, int size) {
-        this.size = size;
         int pieces = 0;
         for (TensorPart p : w.parts()) {
             pieces += (p.rows() + size - 1) / size;

@@ -1,7 +1,7 @@
 package griffin.backend.cpu;
 
+import griffin.backend.LittleEndian;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
@@ -9,9 +9,6 @@ import java.util.Arrays;
  * the compiler has seen a vector loop often enough, that loop is dozens of times slower than these.
  */
 final class ScalarKernels implements Kernels {
-
-    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
-    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     @Override
     public float dot(float[] a, int aAt, float[] b, int bAt, int n, float[] lanes) {
@@ -30,11 +27,11 @@ final class ScalarKernels implements Kernels {
             int k = 0;
             for (; k + LANES <= n; k += LANES) {
                 for (int j = 0; j < LANES; j++) {
-                    lanes[j] = Math.fma(Float.intBitsToFloat(w.get(SHORT, at + 2L * (k + j)) << 16), x[xAt + k + j], lanes[j]);
+                    lanes[j] = Math.fma(Float.intBitsToFloat(w.get(LittleEndian.SHORT, at + 2L * (k + j)) << 16), x[xAt + k + j], lanes[j]);
                 }
             }
             for (int j = 0; k + j < n; j++) {
-                lanes[j] = Math.fma(Float.intBitsToFloat(w.get(SHORT, at + 2L * (k + j)) << 16), x[xAt + k + j], lanes[j]);
+                lanes[j] = Math.fma(Float.intBitsToFloat(w.get(LittleEndian.SHORT, at + 2L * (k + j)) << 16), x[xAt + k + j], lanes[j]);
             }
             out[outAt + r] = Kernels.reduce(lanes, 0);
         }
@@ -46,7 +43,7 @@ final class ScalarKernels implements Kernels {
             Arrays.fill(lanes, 0, LANES, 0);
             long at = (wAt + (long) r * n) * 4;
             for (int k = 0; k < n; k++) {
-                lanes[k & LANES - 1] = Math.fma(w.get(FLOAT, at + 4L * k), x[xAt + k], lanes[k & LANES - 1]);
+                lanes[k & LANES - 1] = Math.fma(w.get(LittleEndian.FLOAT, at + 4L * k), x[xAt + k], lanes[k & LANES - 1]);
             }
             out[outAt + r] = Kernels.reduce(lanes, 0);
         }
@@ -88,7 +85,7 @@ final class ScalarKernels implements Kernels {
     @Override
     public void widenBf16(MemorySegment w, long at, int n, float[] out, int outAt) {
         for (int i = 0; i < n; i++) {
-            out[outAt + i] = Float.intBitsToFloat(w.get(SHORT, (at + i) * 2) << 16);
+            out[outAt + i] = Float.intBitsToFloat(w.get(LittleEndian.SHORT, (at + i) * 2) << 16);
         }
     }
 
@@ -138,7 +135,7 @@ final class ScalarKernels implements Kernels {
         for (int j = 0; j < n; j++) {
             float sum = bias[biasAt + j];
             for (int i = 0; i < block; i++) {
-                float weight = Float.intBitsToFloat(w.get(SHORT, (wAt + (long) i * block + j0 + j) * 2) << 16);
+                float weight = Float.intBitsToFloat(w.get(LittleEndian.SHORT, (wAt + (long) i * block + j0 + j) * 2) << 16);
                 sum = Math.fma(x[xAt + i], weight, sum);
             }
             z[zAt + j] = sum;

@@ -1,7 +1,7 @@
 package griffin.backend.cpu;
 
+import griffin.backend.LittleEndian;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -340,7 +340,7 @@ abstract class VectorKernels implements Kernels {
     /** The same for bfloat16 weights at element {@code wAt}. */
     static float finishBf16(MemorySegment w, long wAt, float[] x, int xAt, int tail, float[] lanes, int at) {
         for (int j = 0; j < tail; j++) {
-            float weight = Float.intBitsToFloat(w.get(ValueLayout.JAVA_SHORT_UNALIGNED, (wAt + j) * 2) << 16);
+            float weight = Float.intBitsToFloat(w.get(LittleEndian.SHORT, (wAt + j) * 2) << 16);
             lanes[at + j] = Math.fma(weight, x[xAt + j], lanes[at + j]);
         }
         return Kernels.reduce(lanes, at);
@@ -349,7 +349,7 @@ abstract class VectorKernels implements Kernels {
     /** The same for float32 weights at element {@code wAt}. */
     static float finishF32(MemorySegment w, long wAt, float[] x, int xAt, int tail, float[] lanes, int at) {
         for (int j = 0; j < tail; j++) {
-            float weight = w.get(ValueLayout.JAVA_FLOAT_UNALIGNED, (wAt + j) * 4);
+            float weight = w.get(LittleEndian.FLOAT, (wAt + j) * 4);
             lanes[at + j] = Math.fma(weight, x[xAt + j], lanes[at + j]);
         }
         return Kernels.reduce(lanes, at);

@@ -2,6 +2,7 @@ package griffin.backend.cpu;
 
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -35,7 +36,8 @@ final class Workers implements AutoCloseable {
     private final AtomicInteger done = new AtomicInteger();
     private final AtomicInteger parked = new AtomicInteger();
     private volatile boolean closed;
-    private volatile Throwable failure;
+    /** The first of the loop. */
+    private final AtomicReference<Throwable> failure = new AtomicReference<>();
     private Task task;
 
     Workers(int size) {
@@ -63,7 +65,7 @@ final class Workers implements AutoCloseable {
         }
     }
 
-    /** Runs task(0..count-1) on all threads and returns when all are done. */
+    /** Runs task(0..count-1) on all threads and returns when all are done; then throws what the first piece to fail threw. */
     void run(int tasks, Task body) {
         if (tasks <= 1 || threads.length == 0) {
             runHere(tasks, body);
@@ -86,11 +88,19 @@ final class Workers implements AutoCloseable {
                 Thread.yield();
             }
         }
-        Throwable thrown = failure;
+        Throwable thrown = failure.get();
         if (thrown != null) {
-            failure = null;
-            throw new IllegalStateException("a worker thread failed: " + thrown, thrown);
+            failure.set(null);
+            rethrow(thrown);
         }
+    }
+
+    /** As it is: what is caught above this tells an error of the memory or of a mapped file by its type. A task throws nothing checked. */
+    private static void rethrow(Throwable thrown) {
+        if (thrown instanceof Error error) {
+            throw error;
+        }
+        throw (RuntimeException) thrown;
     }
 
     /** Runs task(0..count-1) on the calling thread. */
@@ -113,7 +123,7 @@ final class Workers implements AutoCloseable {
                 try {
                     task.run((int) c, scratch);
                 } catch (Throwable e) {
-                    failure = e;
+                    failure.compareAndSet(null, e);
                 } finally {
                     done.getAndIncrement();
                 }

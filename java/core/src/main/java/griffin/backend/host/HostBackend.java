@@ -50,7 +50,15 @@ public abstract class HostBackend implements Backend {
     /** All of it lives in the Java heap; saying so beforehand beats an OutOfMemoryError. The weights stay in the mapped files. */
     @Override
     public void requireMemory(MemoryNeed need) {
-        long needed = need.stateBytes(operandType()) + need.workspaceBytes(operandType());
+        requireMemory(need, 0);
+    }
+
+    /**
+     * The same with {@code further} bytes that the backend itself takes of the heap. States and workspace live there; saying so beforehand
+     * beats an OutOfMemoryError.
+     */
+    public final void requireMemory(MemoryNeed need, long further) {
+        long needed = need.stateBytes(operandType()) + need.workspaceBytes(operandType()) + further;
         long most = Runtime.getRuntime().maxMemory();
         if (needed > most * 9 / 10) {
             throw new DeviceMemoryException("the sessions and buffers need " + (needed >> 20) + " MiB (" + need.slots() + " sessions of "

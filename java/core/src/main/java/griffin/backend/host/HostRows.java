@@ -23,11 +23,6 @@ public final class HostRows implements Rows {
         return Math.clamp(all - from, 0, limit);
     }
 
-    /** The step these rows belong to. */
-    public HostStep step() {
-        return step;
-    }
-
     @Override
     public Rows slice(int first, int most) {
         return new HostRows(step, outputs, from + first, Math.min(most, limit - first));

@@ -4,6 +4,7 @@ import griffin.backend.Buffer;
 import griffin.backend.DType;
 import griffin.backend.StateBuffers;
 import griffin.backend.StateLayout;
+import griffin.error.DeviceMemoryException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -18,10 +19,14 @@ final class HostStates {
 
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
 
+    /** Of an array, on every JVM. */
+    private static final int MOST_ELEMENTS = Integer.MAX_VALUE - 8;
+
     private HostStates() {}
 
     /** @param operands element type of what was an operand before: the convolution's rows, keys and values */
     static StateBuffers allocate(StateLayout layout, int slots, DType operands) {
+        requireFits(layout, slots);
         int all = slots + 1;
         return new StateBuffers(layout, slots, buffers(DType.F32, layout.recurrentLayers(), all, layout.lruWidth()),
                 buffers(operands, layout.recurrentLayers(), all * layout.convRows(), layout.lruWidth()),
@@ -36,6 +41,17 @@ final class HostStates {
             out.add(HostBuffer.allocate(type, rows, columns));
         }
         return List.copyOf(out);
+    }
+
+    /** A buffer of all slots is one array, of which Java has at most 2^31 elements. */
+    private static void requireFits(StateLayout layout, int slots) {
+        long largest = Math.max(Math.max((long) layout.convRows(), 1) * layout.lruWidth(),
+                Math.max((long) layout.window() * layout.headDim(), layout.seenWords()));
+        long most = MOST_ELEMENTS / largest - 1;
+        if (slots > most) {
+            throw new DeviceMemoryException("this backend can hold at most " + most + " sessions of this model, since a Java array ends "
+                    + "at 2^31 elements, and " + slots + " were asked for: open the model with fewer sessions");
+        }
     }
 
     private interface Visitor {

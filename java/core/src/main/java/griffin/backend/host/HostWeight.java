@@ -1,10 +1,10 @@
 package griffin.backend.host;
 
+import griffin.backend.LittleEndian;
 import griffin.backend.TensorPart;
 import griffin.backend.Weight;
 import griffin.backend.WeightRole;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /**
  * A weight on the host. Large ones stay in the mapped file as {@code parts}; small ones are float32 {@code values}, folded once:
@@ -13,9 +13,6 @@ import java.lang.foreign.ValueLayout;
  * @param values [all elements], or null where the parts are read in place
  */
 public record HostWeight(WeightRole role, TensorPart[] parts, float[] values) implements Weight {
-
-    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
-    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     static HostWeight load(WeightRole role, TensorPart... parts) {
         return switch (role) {
@@ -57,15 +54,15 @@ public record HostWeight(WeightRole role, TensorPart[] parts, float[] values) im
     public static void widen(TensorPart part, long from, int count, float[] out, int at) {
         MemorySegment data = part.data();
         switch (part.dtype()) {
-            case F32 -> MemorySegment.copy(data, FLOAT, from * 4, out, at, count);
+            case F32 -> MemorySegment.copy(data, LittleEndian.FLOAT, from * 4, out, at, count);
             case BF16 -> {
                 for (int i = 0; i < count; i++) {
-                    out[at + i] = Float.intBitsToFloat(data.get(SHORT, (from + i) * 2) << 16);
+                    out[at + i] = Float.intBitsToFloat(data.get(LittleEndian.SHORT, (from + i) * 2) << 16);
                 }
             }
             case F16 -> {
                 for (int i = 0; i < count; i++) {
-                    out[at + i] = Float.float16ToFloat(data.get(SHORT, (from + i) * 2));
+                    out[at + i] = Float.float16ToFloat(data.get(LittleEndian.SHORT, (from + i) * 2));
                 }
             }
             default -> throw new IllegalArgumentException("weights are F32, BF16 or F16, not " + part.dtype());

@@ -1,0 +1,23 @@
+package griffin.backend.cpu;
+
+import griffin.backend.StateLayout;
+
+/** What the CPU backend keeps in the Java heap beside states and step buffers. */
+final class CpuMemory {
+
+    /** Programs of a runner that hold the whole forward pass: one samples, one scores. */
+    private static final int PROGRAMS = 2;
+    /** Bytes per token of the vocabulary while sampling: logits, heap, kept ids, weights. */
+    private static final int SAMPLING_BYTES = 4 + 4 + 4 + 8;
+
+    private CpuMemory() {}
+
+    static long bytes(int threads, StateLayout layout, int heads, int widest, boolean wideGates) {
+        long span = layout.attentionLayers() == 0 ? 0 : layout.window() + 1L;
+        long gates = wideGates ? 2L * layout.recurrentLayers() * layout.lruWidth() * (layout.lruWidth() / heads) : 0;
+        long scratch = threads * (CpuLinear.panelFloats(widest) + CpuLinear.sumFloats() + heads * span);
+        long attention = layout.attentionLayers() * span * (1L + (long) CpuAttention.SPREAD_ROWS * heads);
+        long taps = (long) layout.recurrentLayers() * layout.lruWidth() * (layout.convRows() + 2L);
+        return 4 * (gates + scratch + PROGRAMS * (attention + taps)) + PROGRAMS * (long) SAMPLING_BYTES * layout.vocabulary();
+    }
+}

@@ -1,0 +1,87 @@
+package griffin.io;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A file appears whole or not at all, whoever else writes it. */
+class AtomicFileTest {
+
+    @TempDir
+    private Path folder;
+
+    private static void write(AtomicFile file, String text) throws IOException {
+        file.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    private List<String> names() throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(file -> file.getFileName().toString()).sorted().toList();
+        }
+    }
+
+    /** What the first leaves behind when it closes must not be the second's. */
+    @Test
+    void twoWritersOfOneFileDoNotMeet() throws IOException {
+        Path target = folder.resolve("state");
+        try (AtomicFile second = committedFirst(target)) {
+            write(second, "second");
+            second.commit();
+        }
+        assertEquals("second", Files.readString(target));
+        assertEquals(List.of("state"), names());
+    }
+
+    /** Writes and commits a file, and starts another one before it is closed. */
+    private static AtomicFile committedFirst(Path target) throws IOException {
+        try (AtomicFile first = new AtomicFile(target)) {
+            write(first, "first");
+            first.commit();
+            return new AtomicFile(target);
+        }
+    }
+
+    @Test
+    void withoutACommitTheOldFileStays() throws IOException {
+        Path target = Files.writeString(folder.resolve("state"), "old");
+        try (AtomicFile file = new AtomicFile(target)) {
+            write(file, "new");
+        }
+        assertEquals("old", Files.readString(target));
+        assertEquals(List.of("state"), names());
+    }
+
+    @Test
+    void aLinkStaysALink() throws IOException {
+        Path real = Files.createDirectory(folder.resolve("elsewhere")).resolve("real");
+        Path link = Files.createSymbolicLink(folder.resolve("link"), Path.of("elsewhere", "real"));
+        Path outer = Files.createSymbolicLink(folder.resolve("outer"), Path.of("link"));
+        for (String text : List.of("new", "newer")) { // the first time the link leads nowhere
+            try (AtomicFile file = new AtomicFile(outer)) {
+                write(file, text);
+                file.commit();
+            }
+            assertTrue(Files.isSymbolicLink(link) && Files.isSymbolicLink(outer));
+            assertEquals(text, Files.readString(real));
+        }
+        Path loop = Files.createSymbolicLink(folder.resolve("loop"), Path.of("loop"));
+        assertThrows(FileSystemException.class, () -> new AtomicFile(loop));
+    }
+
+    @Test
+    void aRootIsNoFile() {
+        FileSystemException e = assertThrows(FileSystemException.class, () -> new AtomicFile(folder.getRoot()));
+        assertTrue(e.getMessage().contains("root folder"), e.getMessage());
+    }
+}
