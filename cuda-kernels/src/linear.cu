@@ -3,12 +3,16 @@
 //   linear_decode             out = x w^T + bias                          x T [M, I], w T [O, I], bias float [O] or null, out T or float
 //   norm_linear_decode        out = norm(residual) w^T + bias             residual float [M, I], scale float [I] (1 + w)
 //   linear_add_decode         residual += x w^T + bias                    residual float [M, O]
-//   norm_gated_linear_decode  out = gelu(gate) * up                       w T [2F, D] (gate rows, then up rows), bias float [2F], out T [M, F]
+//   norm_gated_linear_decode  out = gelu(gate) * up                       w T [2F, D] (gates, then ups), bias float [2F], out T [M,F]
 //
 // Names end in _r1, _r2, _r4, _r8: the most rows of x the kernel takes; the launcher picks by the batch bucket. More live rows than that
 // are not computed.
 // Launch: see linear.cuh.
-// Bytes: O I sizeof(T) + small. Floor on an H100 at 3.11 TB/s, 2B bf16: x|y 8.4 us, out 4.2, gate|up 25.3, down 12.6.
+// Bytes: O I sizeof(T) + small. H100, 2B bf16, one row, after one another with dependent launch, half the room for the ring:
+//   floor at 3.09 TB/s   x|y 8.5 us   qkv 5.1   out 4.2   gate|up 25.4   down 12.7
+//   prediction           0.85 of it
+//   outcome              10.5 (0.81)  6.3 (0.80)  5.6 (0.75)  28.5 (0.89)  16.1 (0.79);  9B: 0.90, 0.78, 0.80, 0.95, 0.88
+// Eight rows, before x stayed in registers: 14.3, 10.9, 10.3, 33.5, 33.9. Predicted since: at most 1.3 times one row.
 #include "linear.cuh"
 
 #define ROWS_ARGUMENTS const int *count, int from, int limit

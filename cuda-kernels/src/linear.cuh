@@ -11,7 +11,8 @@
 // x is staged when normalised, when there is one row, when it is not aligned, and when the rows take at most STAGED_X_LIMIT bytes. The more
 // ring, the more bytes of weights are fetched before the input is there: by default as much as leaves room for a small kernel, that is what
 // a block can have less 32 KB (199,680 bytes on an H100), but at least 8 warps' rings; never more than a block can have less the static
-// 15 KB (then fewer warps). Two such kernels side by side, half the room each, were slower (2B step 2,431 us against 2,257, with one stage of a whole row).
+// 15 KB (then fewer warps). Two such kernels side by side, half the room each, were slower (2B step 2,431 us against 2,257), when a stage
+// was a whole row and half the room held one.
 // Warps: the number of 8 to 12 that leaves the fewest idle in the last round, the larger if equal: by rows, units of a block; by tiles
 // (bf16, ROWS > 1, I a multiple of 32) the I / 32 steps of a row.
 #pragma once

@@ -3,15 +3,16 @@
 // The tokens that top-k, top-p and min-p keep are a prefix of the order "falling logit, then rising id", so a cutoff key says it all; the
 // draw is then an arg-max of logit / temperature + Gumbel number, in any order.
 //
-//   sample_scan    marks the step's tokens as seen; per block of 2,048 tokens: largest key, each warp's largest, sum of exp (log-probabilities)
-//   sample_filter  draw from all: each block's best score. Else: lists the tokens above a bound that surely leaves the k most likely (the k-th
-//                  largest of the warps' maxima); sums the weights for top-p
-//   sample_choose  not finite: says so. Else one block a sequence: sorts the list, walks it as the reference does, draws. When the list cannot tell (k above about 600,
-//                  more than a few hundred tokens in the nucleus, very many equal logits): finds the cutoff by counting and leaves the draw to
+//   sample_scan    marks the step's tokens as seen; per block of 2,048 tokens: largest key, each warp's largest, sum of exp
+//                  (log-probabilities)
+//   sample_filter  draw from all: each block's best score. Else: lists the tokens above a bound that surely leaves the k most likely (the
+//                  k-th largest of the warps' maxima); sums the weights for top-p
+//   sample_choose  one block a sequence. Logits not finite: says so. Else sorts the list, walks it as the reference does, draws. When the
+//                  list cannot tell (k above about 600, more than a few hundred tokens in the nucleus, very many equal logits): finds the
+//                  cutoff by counting and leaves the draw to
 //   sample_draw    each block's best score among the tokens from the cutoff on; the last block to arrive picks. Else it returns at once
 //
-// All four take (Step, const float* logits, int stride, unsigned* seen, int seenWords, int V, unsigned char* scratch).
-// scratch: SampleScratch's bytes (sample.cuh) for each of S sequences, zero before the first launch.
+// All four take SAMPLE_ARGUMENTS. scratch: SampleScratch's bytes (sample.cuh) for each of S sequences, zero before the first launch.
 // Launch: scan, filter, draw: grid (ceil(V / 2048), S), block 256. choose: grid S, block 1024. No dynamic shared memory.
 // Bytes a sequence: 4 V twice, from L2. Floor: four launches, about 6 us in a graph.
 #include "sample.cuh"

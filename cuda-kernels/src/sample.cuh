@@ -18,8 +18,8 @@ constexpr int TOP_P_GUESS = 512;
 /** Sub-maxima that a filter block can rank: 16 a thread. */
 constexpr int RANKED = 16 * SLICE_THREADS;
 
-// ---- the order: by falling logit, the lower id first among equals, zeros of both signs equal. Larger key: earlier. A NaN of either sign is
-// the largest of all, so that the maximum shows it.
+// ---- the order: by falling logit, the lower id first among equals, zeros of both signs equal. Larger key: earlier. A NaN of either sign
+// is the largest of all, so that the maximum shows it.
 
 constexpr unsigned ORDER_OF_NAN = 0xffffffffu, ORDER_OF_INFINITY = 0xff800000u, ORDER_OF_MINUS_INFINITY = 0x007fffffu;
 

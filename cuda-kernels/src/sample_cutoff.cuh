@@ -52,8 +52,8 @@ __device__ __forceinline__ u64 tie_key(const Sampler& s, unsigned order, u64 ord
 }
 
 /**
- * The key at which the measure of all tokens with at least that key first reaches `target` (above 0); 0 when it never does. The measure of a
- * token is 1, or its weight when `weighed`. Only tokens with at least the key `floor` count.
+ * The key at which the measure of all tokens with at least that key first reaches `target` (above 0); 0 when it never does. The measure of
+ * a token is 1, or its weight when `weighed`. Only tokens with at least the key `floor` count.
  */
 __device__ __forceinline__ u64 cutoff_at(const Sampler& s, float max, bool weighed, u64 target, u64 floor, CutoffShared& shared) {
     unsigned prefix = 0;

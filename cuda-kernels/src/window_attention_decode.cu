@@ -3,269 +3,47 @@
 // keys, values T [slots W, K], row = position mod W. A row at position t sees the keys at distance 0..W: the ring still holds t - W, which
 // the new key replaces once all blocks have read it.
 //
-// A block takes HEADS heads over one of `splits` equal parts of the ring; the part that holds row t mod W takes the new key, too. Partial
-// maxima, sums and vectors go to scratch; the last block of a head group to arrive merges them in order of the splits, and the last head
-// group writes the ring row.
-//   scratch float [S, H, splits, K + 2]; arrivals int [S, groups + 1], zero before the first launch and after every launch.
+// A block takes one of `splits` equal parts of the ring; the part that holds row t mod W takes the new key, too. Two engines:
+// - by tiles (window_attention_decode_tiles.cuh): bf16, K = 256, H <= 16, rotaryDims a multiple of 16, aligned: all heads, COLUMNS columns
+//   of the values. The groups of a split read the same keys, from L2: few sequences occupy the card without many splits to merge.
+// - plain: any shape; the groups of a split share the heads evenly.
+// Partial maxima, sums and vectors go to scratch; the last block of a group to arrive merges them in order of the splits. The last block of
+// the split that takes the new key writes the ring row.
+//   scratch float [S, H, splits, K + K mod 2 + 2 groups], 16-byte aligned
+//   arrivals int [S, groups + 1], zero before the first launch and after every launch
 //
-// Launch: attention_decode_T_h2 (few sequences) or _h5 (from about 4 sequences on: less traffic from L2), grid (splits, groups, S) with
-// groups = ceil(H / HEADS), block 256, dynamic shared memory 8 + 4 (K (HEADS + 1) + max(8 K, W / splits + 3)) + 8 max(splits, rotaryDims / 2).
-// Good splits: 32 for one sequence, falling with S so that splits * groups * S is a few times the multiprocessors; at least W / 64 is best.
-// Bytes: 2 W K sizeof(T) a sequence. Floor on an H100 at 3.11 TB/s: 0.67 us at K = 256, W = 2048, bf16.
-#include "common.cuh"
+// Launch: attention_decode_T_c32 (one or two sequences) or _c128 (more), grid (splits, groups, S) with groups = ceil(K / COLUMNS), block
+// 256, dynamic shared memory the larger of 11,840 + 512 (COLUMNS + 4), and with G = ceil(H / groups)
+// 4 (K (G + 1) + ceil(W / splits) + 3 + G) + 8 (rotaryDims / 2 + G splits).
+// Good splits: W / 128, which is one round of eight warps; at most 128.
+// Bytes: 2 W K sizeof(T) a sequence. Floor on an H100 at 3.09 TB/s: 0.68 us at K = 256, W = 2048, bf16. Before (two heads a block, FMA,
+// scalar loads of the queries one after the other, 32 splits merged head by head): 16.6 us. Predicted now: 4 to 5 us, of which three
+// trips to L2 in a row (queries, arrival, partial results) are 3.
+#include "window_attention_decode_tiles.cuh"
 
-constexpr int ATTENTION_THREADS = 256;
-constexpr int ATTENTION_WARPS = ATTENTION_THREADS / WARP;
-constexpr int FAST_HEAD = 256;
-constexpr int KEYS = 8; // ring rows a warp works on at a time
-constexpr int TILE_KEYS = KEYS * ATTENTION_WARPS;
-
-template <class T> struct Attention {
-    Step step;
-    const T* qkv;
-    int qkvStride;
-    T *keys, *values;
-    T* out;
-    int outStride;
-    float* scratch;
-    int* arrivals;
-    int heads, K, W, rotaryDims;
-    float theta;
-    int splits;
-};
-
-/** Shared memory of a block. */
-struct AttentionShared {
-    float* query;   // [HEADS, K] rotated, scaled
+/** Shared memory of a block of the plain engine. */
+struct PlainShared {
+    float* query;   // [G, K] rotated, scaled
     float* key;     // [K] rotated
-    float* work;    // [8, K] partial vectors of the warps, or [keys of the split] scores
-    float2* table;  // [rotaryDims / 2] cos, sin; later [splits] maximum, sum
+    float* work;    // [keys of the split] scores
+    float* scale;   // [G] of the merge
+    float2* table;  // [rotaryDims / 2] cos, sin
+    float2* stats;  // [G, splits] of the merge
+
+    template <class T> __device__ __forceinline__ PlainShared(const Attention<T>& a, float2* memory, int most) {
+        table = memory;
+        stats = table + a.rotaryDims / 2;
+        query = reinterpret_cast<float*>(stats + most * a.splits);
+        key = query + most * a.K;
+        scale = key + a.K;
+        work = scale + most;
+    }
 };
 
-/** What a softmax over some keys has seen: its maximum and sum. */
-struct Softmax {
-    float max = -INFINITY, sum = 0;
-};
-
-/** exp(a - b) for a <= b, 0 where a is minus infinity, even if b is, too. */
-__device__ __forceinline__ float decay_to(float a, float b) { return a == -INFINITY ? 0.0f : expf(a - b); }
-
-/** cos and sin of the row's angles; needs no input but the position. */
-template <class T> __device__ __forceinline__ void rotary_table(const Attention<T>& a, int position, float2* table) {
-    for (int i = threadIdx.x; i < a.rotaryDims / 2; i += blockDim.x) {
-        float frequency = float(pow(double(a.theta), -2.0 * i / a.rotaryDims));
-        float sine, cosine;
-        sincosf(float(position) * frequency, &sine, &cosine);
-        table[i] = {cosine, sine};
-    }
-}
-
-/** Element d of a head after rotation, rounded to T. */
-template <class T> __device__ __forceinline__ float rotated(const T* head, int d, int rotaryDims, const float2* table) {
-    const int half = rotaryDims / 2;
-    float v = load_fresh(head + d);
-    if (d < half) {
-        v = v * table[d].x - load_fresh(head + d + half) * table[d].y;
-    } else if (d < 2 * half) {
-        v = v * table[d - half].x + load_fresh(head + d - half) * table[d - half].y;
-    }
-    return rounded<T>(v);
-}
-
+/** Any type and head width: `heads` heads from firstHead on. */
 template <class T>
-__device__ __forceinline__ void stage_heads(const Attention<T>& a, const T* row, int firstHead, int heads, const AttentionShared& s) {
-    const float scale = 1.0f / sqrtf(float(a.K));
-    for (int i = threadIdx.x; i < (heads + 1) * a.K; i += blockDim.x) {
-        const int head = i / a.K, d = i % a.K;
-        if (head < heads) {
-            s.query[i] = rotated(row + size_t(firstHead + head) * a.K, d, a.rotaryDims, s.table) * scale;
-        } else {
-            s.key[d] = rotated(row + size_t(a.heads) * a.K, d, a.rotaryDims, s.table);
-        }
-    }
-}
-
-/** Ring rows of split s: [first, last), and whether a row holds a key that position t sees. */
-struct RingPart {
-    int first, last, position, window;
-
-    __device__ __forceinline__ RingPart(int split, int splits, int t, int W)
-        : first(int((long long)W * split / splits)), last(int((long long)W * (split + 1) / splits)), position(t), window(W) {}
-    __device__ __forceinline__ bool holds(int row) const { return row < last && (position >= window || row < position); }
-    __device__ __forceinline__ bool owns_new_row() const { return position % window >= first && position % window < last; }
-};
-
-/** Sums eight values over the warp at once: lane l gets the sum of value l / 4. */
-__device__ __forceinline__ float warp_sum_of_eight(float (&v)[KEYS]) {
-    const int lane = threadIdx.x % WARP;
-#pragma unroll
-    for (int half = KEYS / 2, bit = WARP / 2; half > 0; half /= 2, bit /= 2) {
-        const bool upper = (lane & bit) != 0;
-#pragma unroll
-        for (int i = 0; i < half; i++) {
-            float give = upper ? v[i] : v[i + half];
-            float keep = upper ? v[i + half] : v[i];
-            v[i] = keep + __shfl_xor_sync(ALL_LANES, give, bit);
-        }
-    }
-    v[0] += __shfl_xor_sync(ALL_LANES, v[0], 2);
-    return v[0] + __shfl_xor_sync(ALL_LANES, v[0], 1);
-}
-
-/** Eight ring rows of a warp: lane l holds elements 8 l .. 8 l + 7 of each. bf16, K = 256. */
-struct RingRows {
-    uint4 key[KEYS], value[KEYS];
-
-    __device__ __forceinline__ void load(const Attention<bf16>& a, size_t slotRow, const RingPart& part, int row) {
-        const int lane = threadIdx.x % WARP;
-#pragma unroll
-        for (int i = 0; i < KEYS; i++) {
-            const bool holds = part.holds(row + i);
-            const size_t at = (slotRow + row + i) * FAST_HEAD + lane * 8;
-            key[i] = holds ? load_fresh16(a.keys + at) : make_uint4(0, 0, 0, 0);
-            value[i] = holds ? load_fresh16(a.values + at) : make_uint4(0, 0, 0, 0);
-        }
-    }
-};
-
-/** Adds `count` keys with scores in lanes 4 i (minus infinity: not there) and values to a head's running softmax and vector. */
-__device__ __forceinline__ void absorb(const RingRows& rows, float score, Softmax& soft, float (&vector)[8]) {
-    const float max = fmaxf(soft.max, warp_max(score));
-    const float keep = decay_to(soft.max, max), p = decay_to(score, max);
-    soft.sum = soft.sum * keep + 0.25f * warp_sum(p); // each key is in four lanes
-    soft.max = max;
-#pragma unroll
-    for (int j = 0; j < 8; j++) {
-        vector[j] *= keep;
-    }
-#pragma unroll
-    for (int i = 0; i < KEYS; i++) {
-        const float weight = __shfl_sync(ALL_LANES, p, i * 4);
-        float v[8];
-        unpack16<bf16>(rows.value[i], v);
-#pragma unroll
-        for (int j = 0; j < 8; j++) {
-            vector[j] = fmaf(weight, v[j], vector[j]);
-        }
-    }
-}
-
-/** One head's eight scores: lane l gets that of key l / 4. */
-__device__ __forceinline__ float scores_of(const RingRows& rows, const float* query) {
-    float q[8];
-    const float4* from = reinterpret_cast<const float4*>(query + threadIdx.x % WARP * 8);
-    *reinterpret_cast<float4*>(q) = from[0];
-    *reinterpret_cast<float4*>(q + 4) = from[1];
-    float dot[KEYS];
-#pragma unroll
-    for (int i = 0; i < KEYS; i++) {
-        float k[8];
-        unpack16<bf16>(rows.key[i], k);
-        dot[i] = 0;
-#pragma unroll
-        for (int j = 0; j < 8; j++) {
-            dot[i] = fmaf(k[j], q[j], dot[i]);
-        }
-    }
-    return warp_sum_of_eight(dot);
-}
-
-/** Where a block's result for a head lies in scratch: [K] vector, maximum, sum. */
-template <class T> __device__ __forceinline__ float* partial(const Attention<T>& a, int q, int head, int split) {
-    return a.scratch + ((size_t(q) * a.heads + head) * a.splits + split) * (a.K + 2);
-}
-
-/** bf16, K = 256: the first ring rows are under way before the input is there. */
-template <int HEADS> __device__ __forceinline__ void attend_fast(const Attention<bf16>& a, int q, int slot, int position, int firstHead,
-                                                                 int heads, const AttentionShared& s) {
-    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
-    const RingPart part(blockIdx.x, a.splits, position, a.W);
-    RingRows rows;
-    int row = part.first + warp * KEYS;
-    rows.load(a, size_t(slot) * a.W, part, row);
-    rotary_table(a, position, s.table);
-    __syncthreads();
-    pdl_wait();
-    const bf16* input = a.qkv + size_t(q) * a.qkvStride;
-    stage_heads(a, input, firstHead, heads, s);
-    __syncthreads();
-
-    Softmax soft[HEADS];
-    float vector[HEADS][8] = {};
-    while (true) {
-        const bool there = part.holds(row + lane / 4);
-#pragma unroll
-        for (int h = 0; h < HEADS; h++) {
-            if (h < heads) {
-                float score = scores_of(rows, s.query + h * FAST_HEAD);
-                absorb(rows, there ? score : -INFINITY, soft[h], vector[h]);
-            }
-        }
-        row += TILE_KEYS;
-        if (row >= part.last) {
-            break;
-        }
-        rows.load(a, size_t(slot) * a.W, part, row);
-    }
-    if (part.owns_new_row() && warp == 0) {
-#pragma unroll
-        for (int i = 0; i < KEYS; i++) {
-            rows.key[i] = rows.value[i] = make_uint4(0, 0, 0, 0);
-        }
-        float k[8];
-#pragma unroll
-        for (int j = 0; j < 8; j++) {
-            k[j] = s.key[lane * 8 + j];
-        }
-        rows.key[0] = pack16<bf16>(k);
-        rows.value[0] = load_fresh16(input + size_t(a.heads + 1) * FAST_HEAD + lane * 8);
-#pragma unroll
-        for (int h = 0; h < HEADS; h++) {
-            if (h < heads) {
-                float score = scores_of(rows, s.query + h * FAST_HEAD);
-                absorb(rows, lane < 4 ? score : -INFINITY, soft[h], vector[h]);
-            }
-        }
-    }
-    __shared__ Softmax warps[ATTENTION_WARPS];
-#pragma unroll
-    for (int h = 0; h < HEADS; h++) {
-        __syncthreads(); // work is free
-        if (h < heads) {
-#pragma unroll
-            for (int j = 0; j < 8; j++) {
-                s.work[warp * FAST_HEAD + lane * 8 + j] = vector[h][j];
-            }
-            if (lane == 0) {
-                warps[warp] = soft[h];
-            }
-        }
-        __syncthreads();
-        if (h < heads) {
-            float max = -INFINITY, sum = 0, v = 0;
-#pragma unroll
-            for (int k = 0; k < ATTENTION_WARPS; k++) {
-                max = fmaxf(max, warps[k].max);
-            }
-#pragma unroll
-            for (int k = 0; k < ATTENTION_WARPS; k++) {
-                float weight = decay_to(warps[k].max, max);
-                sum = fmaf(weight, warps[k].sum, sum);
-                v = fmaf(weight, s.work[k * FAST_HEAD + threadIdx.x], v);
-            }
-            float* to = partial(a, q, firstHead + h, blockIdx.x);
-            to[threadIdx.x] = v;
-            if (threadIdx.x == 0) {
-                to[FAST_HEAD] = max;
-                to[FAST_HEAD + 1] = sum;
-            }
-        }
-    }
-}
-
-/** Any type and head width. */
-template <class T> __device__ __forceinline__ void attend_any(const Attention<T>& a, int q, int slot, int position, int firstHead, int heads,
-                                                              const AttentionShared& s) {
+__device__ __forceinline__ void attend_plain(const Attention<T>& a, int q, int slot, int position, int firstHead, int heads,
+                                             const PlainShared& s) {
     const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     const RingPart part(blockIdx.x, a.splits, position, a.W);
     __shared__ float scratch[2][ATTENTION_WARPS];
@@ -273,7 +51,15 @@ template <class T> __device__ __forceinline__ void attend_any(const Attention<T>
     __syncthreads();
     pdl_wait();
     const T* input = a.qkv + size_t(q) * a.qkvStride;
-    stage_heads(a, input, firstHead, heads, s);
+    const float scale = 1.0f / sqrtf(float(a.K));
+    for (int i = threadIdx.x; i < (heads + 1) * a.K; i += blockDim.x) {
+        const int head = i / a.K, d = i % a.K;
+        if (head < heads) {
+            s.query[i] = rotated(input + size_t(firstHead + head) * a.K, d, a.rotaryDims, s.table) * scale;
+        } else {
+            s.key[d] = rotated(input + size_t(a.heads) * a.K, d, a.rotaryDims, s.table);
+        }
+    }
     __syncthreads();
     const int ring = part.last - part.first, count = ring + (part.owns_new_row() ? 1 : 0); // the new row comes last
     for (int h = 0; h < heads; h++) {
@@ -300,7 +86,7 @@ template <class T> __device__ __forceinline__ void attend_any(const Attention<T>
             sum += decay_to(s.work[i], max);
         }
         sum = block_sum(sum, scratch[1]);
-        float* to = partial(a, q, firstHead + h, blockIdx.x);
+        float* to = a.vectors(q, firstHead + h) + size_t(blockIdx.x) * a.K;
         for (int d = threadIdx.x; d < a.K; d += blockDim.x) {
             float v = 0;
             for (int i = 0; i < count; i++) {
@@ -314,104 +100,80 @@ template <class T> __device__ __forceinline__ void attend_any(const Attention<T>
             to[d] = v;
         }
         if (threadIdx.x == 0) {
-            to[a.K] = max;
-            to[a.K + 1] = sum;
+            a.stats(q, blockIdx.y, firstHead + h)[blockIdx.x] = {max, sum};
         }
         __syncthreads(); // work and scratch are written again
     }
 }
 
-/** Counts this block in and tells all its threads whether it is the last; what the others wrote is then visible. */
-__device__ __forceinline__ bool arrive_last(int* counter, int blocks) {
-    __shared__ bool last;
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        last = atomicAdd(counter, 1) == blocks - 1;
-        if (last) {
-            *counter = 0;
-        }
-    }
-    __syncthreads();
-    __threadfence();
-    return last;
-}
-
 template <class T>
-__device__ __forceinline__ void merge(const Attention<T>& a, int q, int firstHead, int heads, const AttentionShared& s) {
-    for (int h = 0; h < heads; h++) {
-        const float* from = partial(a, q, firstHead + h, 0);
-        const int stride = a.K + 2;
-        for (int i = threadIdx.x; i < a.splits; i += blockDim.x) {
-            s.table[i] = {__ldcg(from + size_t(i) * stride + a.K), __ldcg(from + size_t(i) * stride + a.K + 1)};
-        }
-        __syncthreads();
-        float max = -INFINITY, sum = 0;
-        for (int i = 0; i < a.splits; i++) {
-            max = fmaxf(max, s.table[i].x);
-        }
-        for (int i = 0; i < a.splits; i++) {
-            sum = fmaf(decay_to(s.table[i].x, max), s.table[i].y, sum);
-        }
-        for (int d = threadIdx.x; d < a.K; d += blockDim.x) {
-            float v = 0;
+__device__ __forceinline__ void merge_plain(const Attention<T>& a, int q, int firstHead, int heads, const PlainShared& s) {
+    merge_weights(a, q, blockIdx.y, firstHead, heads, s.stats, s.scale);
+    for (int i = threadIdx.x; i < heads * a.K; i += blockDim.x) {
+        const int h = i / a.K, d = i % a.K;
+        const float* from = a.vectors(q, firstHead + h) + d;
+        float v = 0;
 #pragma unroll 8
-            for (int i = 0; i < a.splits; i++) {
-                v = fmaf(decay_to(s.table[i].x, max), __ldcg(from + size_t(i) * stride + d), v);
-            }
-            a.out[size_t(q) * a.outStride + size_t(firstHead + h) * a.K + d] = from_float<T>(v / sum);
+        for (int split = 0; split < a.splits; split++) {
+            v = fmaf(s.stats[h * a.splits + split].x, __ldcg(from + size_t(split) * a.K), v);
         }
-        __syncthreads();
+        a.out[size_t(q) * a.outStride + size_t(firstHead + h) * a.K + d] = from_float<T>(v * s.scale[h]);
     }
 }
 
-template <class T, int HEADS> __device__ __forceinline__ void attention_decode(const Attention<T>& a) {
-    extern __shared__ __align__(16) float dynamic[];
+/** The last block of the split that took the new key writes it and its value: all have read the rows they replace. key(d) is element d. */
+template <class T, class Key> __device__ __forceinline__ void write_ring(const Attention<T>& a, int q, int slot, int position, Key key) {
+    const RingPart part(blockIdx.x, a.splits, position, a.W);
+    if (!part.owns_new_row() || !arrive_last(a.arrivals + size_t(q) * (gridDim.y + 1), gridDim.y)) {
+        return;
+    }
+    const size_t at = (size_t(slot) * a.W + position % a.W) * a.K;
+    const T* value = a.qkv + size_t(q) * a.qkvStride + size_t(a.heads + 1) * a.K;
+    for (int d = threadIdx.x; d < a.K; d += blockDim.x) {
+        a.keys[at + d] = key(d);
+        a.values[at + d] = from_float<T>(load_fresh(value + d));
+    }
+}
+
+template <class T, int COLUMNS> __device__ __forceinline__ void attention_decode(const Attention<T>& a) {
+    extern __shared__ __align__(128) unsigned char dynamic[];
     pdl_launch_dependents();
     const int q = blockIdx.z, group = blockIdx.y, groups = gridDim.y;
     if (q >= a.step.sequences()) {
         pdl_wait();
         return;
     }
-    const int firstHead = group * HEADS, heads = min(HEADS, a.heads - firstHead);
     const int slot = __ldcg(a.step.slots + q), position = __ldcg(a.step.positions + q);
-    AttentionShared s;
-    s.query = dynamic;
-    s.key = s.query + HEADS * a.K;
-    s.table = reinterpret_cast<float2*>(s.key + a.K + ((HEADS + 1) * a.K) % 2);
-    s.work = reinterpret_cast<float*>(s.table + max(a.splits, a.rotaryDims / 2));
-    bool fast = false;
+    int* counter = a.arrivals + size_t(q) * (groups + 1) + 1 + group;
     if constexpr (sizeof(T) == 2) {
-        fast = a.K == FAST_HEAD && aligned16(a.keys) && aligned16(a.values) && vectorizable(a.qkv, a.qkvStride, a.K);
-        if (fast) {
-            attend_fast<HEADS>(a, q, slot, position, firstHead, heads, s);
+        if (a.K == FAST_HEAD && a.heads <= FAST_HEADS && a.rotaryDims % 16 == 0 && groups * COLUMNS == FAST_HEAD && aligned16(a.keys) &&
+            aligned16(a.values) && vectorizable(a.qkv, a.qkvStride, a.K) && vectorizable(a.out, a.outStride, a.K)) {
+            auto& s = *reinterpret_cast<TileShared<COLUMNS>*>(dynamic);
+            attend_tiles<COLUMNS>(a, q, slot, position, s);
+            if (arrive_last(counter, a.splits)) {
+                float* scale = &s.out[0][0][0];
+                merge_tiles<COLUMNS>(a, q, reinterpret_cast<float2*>(scale + FAST_HEADS), scale);
+            }
+            write_ring(a, q, slot, position, [&](int d) { return s.query[FAST_HEADS][d]; });
+            return;
         }
     }
-    if (!fast) {
-        attend_any(a, q, slot, position, firstHead, heads, s);
+    const int firstHead = a.heads * group / groups, heads = a.heads * (group + 1) / groups - firstHead;
+    const PlainShared s(a, reinterpret_cast<float2*>(dynamic), (a.heads + groups - 1) / groups);
+    attend_plain(a, q, slot, position, firstHead, heads, s);
+    if (arrive_last(counter, a.splits)) {
+        merge_plain(a, q, firstHead, heads, s);
     }
-    int* counters = a.arrivals + size_t(q) * (groups + 1);
-    if (!arrive_last(counters + 1 + group, a.splits)) {
-        return;
-    }
-    merge(a, q, firstHead, heads, s);
-    if (!arrive_last(counters, groups)) {
-        return;
-    }
-    // All blocks have read the ring: the new key and value may replace the oldest.
-    const size_t at = (size_t(slot) * a.W + position % a.W) * a.K;
-    for (int d = threadIdx.x; d < a.K; d += blockDim.x) {
-        a.keys[at + d] = from_float<T>(s.key[d]);
-        a.values[at + d] = from_float<T>(load_fresh(a.qkv + size_t(q) * a.qkvStride + size_t(a.heads + 1) * a.K + d));
-    }
+    write_ring(a, q, slot, position, [&](int d) { return from_float<T>(s.key[d]); });
 }
 
-#define ATTENTION(suffix, T, HEADS)                                                                                                          \
-    extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)                                                                          \
-    attention_decode_##suffix##_h##HEADS(Step step, const T* qkv, int qkvStride, T* keys, T* values, T* out, int outStride, float* scratch,  \
-                                         int* arrivals, int heads, int K, int W, int rotaryDims, float theta, int splits) {                  \
-        attention_decode<T, HEADS>(                                                                                                          \
-            {step, qkv, qkvStride, keys, values, out, outStride, scratch, arrivals, heads, K, W, rotaryDims, theta, splits});                \
+#define ATTENTION(suffix, T, COLUMNS)                                                                                                  \
+    extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, COLUMNS < 128 ? 2 : 1)                                             \
+    attention_decode_##suffix##_c##COLUMNS(Step step, const T* qkv, int qkvStride, T* keys, T* values, T* out, int outStride,          \
+                                           float* scratch, int* arrivals, int heads, int K, int W, int rotaryDims, float theta,        \
+                                           int splits) {                                                                               \
+        attention_decode<T, COLUMNS>(                                                                                                  \
+            {step, qkv, qkvStride, keys, values, out, outStride, scratch, arrivals, heads, K, W, rotaryDims, theta, splits});          \
     }
-#define ATTENTION_HEADS(suffix, T) ATTENTION(suffix, T, 2) ATTENTION(suffix, T, 5)
-FOR_BOTH_TYPES(ATTENTION_HEADS)
+#define ATTENTION_COLUMNS(suffix, T) ATTENTION(suffix, T, 32) ATTENTION(suffix, T, 128)
+FOR_BOTH_TYPES(ATTENTION_COLUMNS)

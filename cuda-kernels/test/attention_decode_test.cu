@@ -1,5 +1,6 @@
 // attention_decode against plain loops.
 #include "../src/window_attention_decode.cu"
+#include "attention_launch.cuh"
 #include "harness.cuh"
 
 using namespace harness;
@@ -87,30 +88,29 @@ template <class T> struct AttentionCase {
     }
 };
 
-template <class T> void check(Shape s, const std::vector<int>& positions, int splits, int headsPerBlock, int pad) {
+template <class T> void check(Shape s, const std::vector<int>& positions, int splits, int columns, int pad) {
     AttentionCase<T> c(s, positions, pad);
     DeviceStep step(c.step);
-    const int groups = (s.heads + headsPerBlock - 1) / headsPerBlock, S = c.sequences + 1, stride = s.heads * s.K + pad;
+    const int S = c.sequences + 1, stride = s.heads * s.K + pad;
+    const AttentionLaunch l = attention_launch(columns, S, s.heads, s.K, s.W, s.rotaryDims, splits);
     Device<T> qkv(c.qkv), keys(c.keys), values(c.values), out(size_t(S) * stride, 0);
-    Device<float> scratch(size_t(S) * s.heads * splits * (s.K + 2), 0xff);
-    Device<int> arrivals(size_t(S) * (groups + 1), 0);
-    const size_t shared = 8 + 4 * (size_t(s.K) * (headsPerBlock + 1) + std::max(8 * s.K, s.W / splits + 3)) +
-                          8 * size_t(std::max(splits, s.rotaryDims / 2));
+    Device<float> scratch(l.scratch, 0xff);
+    Device<int> arrivals(l.arrivals, 0);
     auto run = [&](auto kernel) {
-        launch(kernel, dim3(unsigned(splits), unsigned(groups), unsigned(S)), 256, shared, step.step, qkv.data, c.width, keys.data, values.data,
-               out.data, stride, scratch.data, arrivals.data, s.heads, s.K, s.W, s.rotaryDims, 10000.0f, splits);
+        launch(kernel, dim3(unsigned(splits), unsigned(l.groups), unsigned(S)), 256, l.shared, step.step, qkv.data, c.width, keys.data,
+               values.data, out.data, stride, scratch.data, arrivals.data, s.heads, s.K, s.W, s.rotaryDims, 10000.0f, splits);
     };
     if constexpr (sizeof(T) == 2) {
-        run(headsPerBlock == 2 ? attention_decode_bf16_h2 : attention_decode_bf16_h5);
+        run(columns == 32 ? attention_decode_bf16_c32 : attention_decode_bf16_c128);
     } else {
-        run(headsPerBlock == 2 ? attention_decode_f32_h2 : attention_decode_f32_h5);
+        run(columns == 32 ? attention_decode_f32_c32 : attention_decode_f32_c128);
     }
     synchronize();
     std::vector<double> want(size_t(S) * stride), newKeys, newValues;
     c.expect(want, stride, newKeys, newValues);
     char what[160];
-    std::snprintf(what, sizeof what, "attention_decode_%s_h%d heads %d K %d W %d sequences %d first position %d splits %d", type_name<T>(),
-                  headsPerBlock, s.heads, s.K, s.W, c.sequences, positions.empty() ? -1 : positions[0], splits);
+    std::snprintf(what, sizeof what, "attention_decode_%s_c%d heads %d K %d W %d sequences %d first position %d splits %d", type_name<T>(),
+                  columns, s.heads, s.K, s.W, c.sequences, positions.empty() ? -1 : positions[0], splits);
     const bool narrow = sizeof(T) == 2;
     compare(what, out.read(), want, narrow ? 4e-3 : 2e-5, narrow ? 0x1p-7 : 1e-4);
     compare(std::string(what) + " keys", keys.read(), newKeys, narrow ? 1e-3 : 1e-5, narrow ? 0x1p-7 : 1e-5);
@@ -122,21 +122,28 @@ template <class T> void check_type() {
     const std::vector<int> turns[] = {{}, {0}, {1}, {4}, {5}, {6}, {12, 0, 3, 99}};
     for (const std::vector<int>& positions : turns) {
         for (int splits : {1, 2, 5}) {
-            check<T>({3, 6, 5, 4}, positions, splits, 2, 0);
-            check<T>({1, 31, 5, 16}, positions, splits, 5, 3);
-            check<T>({10, 256, 64, 128}, positions, splits, 2, 0);
-            check<T>({7, 256, 5, 128}, positions, splits, 5, 0);
+            check<T>({3, 6, 5, 4}, positions, splits, 32, 0);
+            check<T>({1, 31, 5, 16}, positions, splits, 128, 3);
+            check<T>({5, 70, 5, 16}, positions, splits, 32, 0);
+            check<T>({10, 256, 64, 128}, positions, splits, 32, 0);
+            check<T>({7, 256, 5, 128}, positions, splits, 128, 0);
+            check<T>({16, 256, 40, 256}, positions, splits, 32, 8);
         }
     }
+    check<T>({17, 256, 40, 128}, {12, 50}, 3, 32, 0);  // too many heads for the tiles
+    check<T>({4, 256, 40, 128}, {12, 50}, 3, 128, 3);  // not aligned
+    check<T>({4, 256, 300, 12}, {700, 50}, 2, 32, 0);  // rotated pairs that no 16 bytes hold
+    check<T>({4, 256, 300, 0}, {700, 299}, 1, 128, 0); // several rounds of a block
     if (brief()) {
         return;
     }
-    for (int position : {0, 1, 63, 64, 700, 2047, 2048, 2049, 5000}) {
-        check<T>({10, 256, 2048, 128}, {position}, 32, 2, 0);
+    for (int position : {0, 1, 63, 64, 127, 128, 700, 2047, 2048, 2049, 5000}) {
+        check<T>({10, 256, 2048, 128}, {position}, 16, 32, 0);
     }
-    check<T>({10, 256, 2048, 128}, {3000, 5, 2048}, 8, 5, 0);
-    check<T>({16, 256, 2048, 128}, {4100}, 32, 2, 0);
-    check<T>({16, 256, 2048, 128}, {4100, 1}, 7, 5, 0);
+    check<T>({10, 256, 2048, 128}, {3000, 5, 2048}, 16, 128, 0);
+    check<T>({16, 256, 2048, 128}, {4100}, 16, 32, 0);
+    check<T>({16, 256, 2048, 128}, {4100, 1}, 7, 128, 0);
+    check<T>({16, 256, 2048, 128}, {4100, 1}, 32, 32, 0);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // kernel_tests --bench: the decode kernels one by one, then whole decode steps, as shares of a plain read of 8 GiB in the same run.
-#include <algorithm>
-#include <functional>
-
+#include "attention_launch.cuh"
+#include "bench.cuh"
 #include "harness.cuh"
 #include "linear_launch.cuh"
 #include "prototypes.cuh"
@@ -10,103 +9,6 @@ using namespace harness;
 
 namespace {
 
-__global__ void __launch_bounds__(512) read_all(const uint4* p, size_t n, unsigned* out) {
-    const size_t stride = size_t(gridDim.x) * blockDim.x;
-    unsigned mix = 0;
-    size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-    for (; i + 7 * stride < n; i += 8 * stride) {
-        uint4 v[8];
-#pragma unroll
-        for (int j = 0; j < 8; j++) {
-            v[j] = stream16(p + i + j * stride);
-        }
-#pragma unroll
-        for (int j = 0; j < 8; j++) {
-            mix ^= v[j].x ^ v[j].y ^ v[j].z ^ v[j].w;
-        }
-    }
-    if (mix == 0x12345678u) {
-        *out = mix;
-    }
-}
-
-__device__ unsigned mixed(size_t i, unsigned seed) {
-    unsigned h = unsigned(i) * 2654435761u ^ seed ^ unsigned(i >> 32);
-    h ^= h >> 16;
-    h *= 0x85ebca6bu;
-    h ^= h >> 13;
-    h *= 0xc2b2ae35u;
-    return h ^ h >> 16;
-}
-
-template <class T> __global__ void fill(T* p, size_t n, float scale, float shift, unsigned seed) {
-    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += size_t(gridDim.x) * blockDim.x) {
-        p[i] = from_float<T>(shift + scale * (float(mixed(i, seed) & 0xffffu) / 32768.0f - 1.0f));
-    }
-}
-
-template <class T> Device<T> filled(size_t n, float scale, float shift, unsigned seed) {
-    Device<T> d(n);
-    fill<<<2048, 256>>>(d.data, n, scale, shift, seed);
-    CHECK_CUDA(cudaGetLastError());
-    return d;
-}
-
-/** Median seconds of `repetitions` runs of what is recorded by `body`, replayed `replays` times each. */
-double seconds(const std::function<void()>& body, bool dependent, int repetitions, int replays) {
-    cudaGraph_t graph;
-    cudaGraphExec_t program;
-    dependentLaunch = false;
-    CHECK_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-    struct Restore {
-        ~Restore() { dependentLaunch = false; }
-    } restore;
-    dependentLaunch = dependent;
-    body();
-    CHECK_CUDA(cudaStreamEndCapture(stream, &graph));
-    CHECK_CUDA(cudaGraphInstantiate(&program, graph, 0));
-    cudaEvent_t start, stop;
-    CHECK_CUDA(cudaEventCreate(&start));
-    CHECK_CUDA(cudaEventCreate(&stop));
-    std::vector<float> times;
-    for (int i = -2; i < repetitions; i++) {
-        CHECK_CUDA(cudaEventRecord(start, stream));
-        for (int k = 0; k < replays; k++) {
-            CHECK_CUDA(cudaGraphLaunch(program, stream));
-        }
-        CHECK_CUDA(cudaEventRecord(stop, stream));
-        CHECK_CUDA(cudaEventSynchronize(stop));
-        float ms = 0;
-        CHECK_CUDA(cudaEventElapsedTime(&ms, start, stop));
-        if (i >= 0) {
-            times.push_back(ms / float(replays));
-        }
-    }
-    CHECK_CUDA(cudaEventDestroy(start));
-    CHECK_CUDA(cudaEventDestroy(stop));
-    CHECK_CUDA(cudaGraphExecDestroy(program));
-    CHECK_CUDA(cudaGraphDestroy(graph));
-    std::sort(times.begin(), times.end());
-    return times[times.size() / 2] * 1e-3;
-}
-
-double read_bandwidth() {
-    const size_t bytes = size_t(8) << 30;
-    Device<unsigned char> memory(bytes, 1);
-    Device<unsigned> out(1, 0);
-    double best = 0;
-    for (int blocks : {2, 4, 8, 16}) {
-        double s = seconds(
-            [&] {
-                launch(read_all, dim3(unsigned(multiprocessors() * blocks)), 512, 0, reinterpret_cast<const uint4*>(memory.data), bytes / 16,
-                       out.data);
-            },
-            false, 7, 1);
-        best = std::max(best, double(bytes) / s);
-    }
-    return best;
-}
-
 struct Model {
     const char* name;
     int D, layers;
@@ -114,8 +16,10 @@ struct Model {
     int heads() const { return D / 256; }
     bool attention(int layer) const { return layer % 3 == 2; }
 };
-constexpr int V = 256000, W = 2048, K = 256, SPLITS = 32;
+constexpr int V = 256000, W = 2048, K = 256, SPLITS = 16;
 constexpr float EPS = 1e-6f, CAP = 30.0f;
+
+AttentionLaunch attention_of(const Model& m) { return attention_launch(32, 1, m.heads(), K, W, 128, SPLITS); }
 
 struct Row {
     double bandwidth;
@@ -182,7 +86,7 @@ void bench_mixers(const Row& row, const Model& m, const Device<bf16>& pool) {
     host.add(0, 8192, 1, true, random, V);
     DeviceStep step(host);
     Device<float> taps = filled<float>(4 * D, 0.5f, 0, 1), small = filled<float>(2 * D, 0.1f, 0, 2), decay = filled<float>(D, 0.4f, -0.5f, 3),
-                  h(D, 0), scratch(size_t(H) * SPLITS * (K + 2), 0);
+                  h(D, 0), scratch(attention_of(m).scratch, 0);
     Device<bf16> x = filled<bf16>(3 * D, 1, 0, 4), state(3 * D, 0), out(D, 0), rings = filled<bf16>(size_t(128) * 2 * W * K, 1, 0, 5);
     Device<int> arrivals(H * 2 + 1, 0);
     const std::string prefix = std::string(m.name) + " r1 ";
@@ -190,9 +94,10 @@ void bench_mixers(const Row& row, const Model& m, const Device<bf16>& pool) {
         launch(recurrence_decode_bf16, dim3(unsigned(H * 16)), 256, 4 * K, step.step, x.data, 2 * D, taps.data, small.data, state.data, w,
                small.data, decay.data, h.data, out.data, D, arrivals.data, D, 4, K);
     });
+    const AttentionLaunch l = attention_of(m);
     bench_linear(row, prefix + "attention", rings, size_t(2) * W * K, [&](const bf16* ring) {
         bf16* keys = rings.data + (ring - rings.data);
-        launch(attention_decode_bf16_h2, dim3(SPLITS, unsigned(H + 1) / 2, 1), 256, 8 + 4 * (K * 3 + 8 * K) + 8 * 64, step.step, x.data, 0, keys,
+        launch(attention_decode_bf16_c32, dim3(SPLITS, unsigned(l.groups), 1), 256, l.shared, step.step, x.data, 0, keys,
                keys + size_t(W) * K, out.data, D, scratch.data, arrivals.data, H, K, W, 128, 10000.0f, SPLITS);
     });
 }
@@ -257,7 +162,7 @@ struct Chain {
         normed = Device<bf16>(F, 0), xy = Device<bf16>(2 * D + 2 * K, 0), mixed = Device<bf16>(D, 0), selectedMixed = Device<bf16>(D, 0),
         hidden = Device<bf16>(D, 0);
         residual = Device<float>(D, 0), selected = Device<float>(D, 0), logits = Device<float>(V, 0),
-        scratch = Device<float>(size_t(H) * SPLITS * (K + 2), 0);
+        scratch = Device<float>(attention_of(m).scratch, 0);
         arrivals = Device<int>(H, 0), attentionArrivals = Device<int>(H + 1, 0);
         seen = Device<unsigned>(2 * V / 32, 0);
         const size_t blocks = (V + 2047) / 2048;
@@ -311,7 +216,8 @@ struct Chain {
             run(norm_linear_decode_bf16_r1, p.grid, p.block(), p.shared, rows, 0, 1, residual.data, D, scale.data, EPS, l.mix.data,
                 m.attention(i) ? nullptr : bias.data, xy.data, O, 0, O, D);
             if (m.attention(i)) {
-                run(attention_decode_bf16_h2, dim3(SPLITS, unsigned(H + 1) / 2, 1), 256, 8 + 4 * (K * 3 + 8 * K) + 8 * 64, step.step, xy.data, O,
+                const AttentionLaunch a = attention_of(m);
+                run(attention_decode_bf16_c32, dim3(SPLITS, unsigned(a.groups), 1), 256, a.shared, step.step, xy.data, O,
                     l.keys.data, l.values.data, mixed.data, D, scratch.data, attentionArrivals.data, H, K, W, 128, 10000.0f, SPLITS);
             } else {
                 run(recurrence_decode_bf16, dim3(unsigned(H * 16)), 256, 4 * K, step.step, xy.data, O, taps.data, bias.data, l.conv.data,

@@ -81,6 +81,7 @@ public final class Griffin implements AutoCloseable {
                 b.loading.loaded(loaded[0], weights.bytes());
             });
             runner = new ModelRunner(backend, model, pool.states(), chunk, 1);
+            runner.warmUp();
             states = new States(runner, pool, config, weights);
         } catch (Throwable e) {
             backend.close();

@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.ToIntFunction;
 
 /** The fake's functions as native addresses. They live as long as the process, since the generated class keeps them. */
 final class FakeSymbols {
@@ -56,6 +57,22 @@ final class FakeSymbols {
         try {
             MethodHandle function = LOOKUP.unreflect(method);
             return Linker.nativeLinker().upcallStub(guarded(method.getName(), function), descriptor(function.type()), Arena.global());
+        } catch (ReflectiveOperationException e) {
+            throw new LinkageError(method.toString(), e);
+        }
+    }
+
+    /** Any static method as a native function, as long as the process lives. An exception is told and becomes the status it gives. */
+    static MemorySegment upcall(Method method, ToIntFunction<Throwable> broke) {
+        try {
+            MethodHandle function = LOOKUP.unreflect(method);
+            MethodType type = function.type();
+            if (type.returnType() == int.class) {
+                MethodHandle handler = LOOKUP.findVirtual(ToIntFunction.class, "applyAsInt", MethodType.methodType(int.class, Object.class))
+                        .bindTo(broke).asType(MethodType.methodType(int.class, Throwable.class));
+                function = MethodHandles.catchException(function, Throwable.class, handler);
+            }
+            return Linker.nativeLinker().upcallStub(function, descriptor(type), Arena.global());
         } catch (ReflectiveOperationException e) {
             throw new LinkageError(method.toString(), e);
         }

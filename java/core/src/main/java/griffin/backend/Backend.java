@@ -35,6 +35,14 @@ public interface Backend extends AutoCloseable {
         return DType.F32;
     }
 
+    /**
+     * Lengths of prompts to read once when a model is opened, so that what a device does at the first of its kind (loading code, choosing
+     * algorithms, capturing graphs) does not fall into the first request. None by default.
+     */
+    default int[] warmUpRows() {
+        return new int[0];
+    }
+
     /** Prompt tokens read in one step where nobody says. */
     default int defaultChunk() {
         return 256;

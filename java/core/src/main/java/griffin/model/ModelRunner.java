@@ -8,6 +8,7 @@ import griffin.backend.StateBuffers;
 import griffin.backend.Step;
 import griffin.backend.StepPlan;
 import griffin.backend.StepResult;
+import griffin.sampling.SamplingParams;
 
 /**
  * Runs a model: one step, one workspace, a pool's states, and the recorded programs over them. The caller fills {@link #plan} and
@@ -117,6 +118,21 @@ public final class ModelRunner {
     /** One more decode step of all sequences that have not ended: nothing crosses to the device but the launch. */
     public long next() {
         return backend.run(generate);
+    }
+
+    /**
+     * Reads prompts of the lengths that the backend names, and samples a token after each, on the scrap slot: the states of sequences stay
+     * as they are. Costs a few steps; leaves the plan empty.
+     */
+    public void warmUp() {
+        StepResult done = new StepResult(step.maxSequences());
+        for (int wanted : backend.warmUpRows()) {
+            int rows = Math.min(wanted, step.maxRows());
+            plan.clear().add(states.scrapSlot(), 0, new int[rows], 0, rows, StepPlan.Outputs.LAST, SamplingParams.GREEDY, 2, new int[0]);
+            backend.await(generate(), done);
+            backend.await(next(), done);
+        }
+        plan.clear();
     }
 
     /** Waits for a run and copies what it sampled. */

@@ -10,9 +10,13 @@ final class AttentionCalls {
     private static final int WGMMA_SHARED = 197632;
     private static final int SHARED = 98688;
     private static final int WIDE_HEAD = 256;
-    private static final int MOST_SPLITS = 32;
-    /** From so many sequences on, a block takes five heads instead of two. */
-    private static final int MANY_SEQUENCES = 4;
+    private static final int MOST_SPLITS = 128;
+    /** Keys of a split: one round of a block's warps. */
+    private static final int SPLIT_KEYS = 128;
+    /** Columns of the values that a block takes; with more than a few sequences, more. */
+    private static final int COLUMNS = 32;
+    private static final int MANY_COLUMNS = 128;
+    private static final int FEW_SEQUENCES = 2;
 
     private AttentionCalls() {}
 
@@ -57,7 +61,7 @@ final class AttentionCalls {
         return Lowering.either(decode(l, o), prefill);
     }
 
-    /** One launch for each power of two of sequences, since the window is split the less the more sequences there are. */
+    /** One launch for each power of two of sequences, since a block takes the more columns the more sequences there are. */
     private static Call decode(Lowering l, Operation.Attention o) {
         int most = 32 - Integer.numberOfLeadingZeros(Math.max(1, o.step().maxSequences() - 1));
         Launch[] bySequences = new Launch[most + 1];
@@ -73,23 +77,21 @@ final class AttentionCalls {
 
     private static Launch decode(Lowering l, Operation.Attention o, int sequences) {
         AttentionShape s = o.shape();
-        int heads = sequences >= MANY_SEQUENCES ? 5 : 2;
-        int groups = Launch.blocks(s.heads(), heads);
-        int splits = splits(l.context.device.processors(), groups * sequences, s.window());
+        int columns = sequences <= FEW_SEQUENCES ? COLUMNS : MANY_COLUMNS;
+        int groups = Launch.blocks(s.headDim(), columns);
+        int splits = Math.clamp(Launch.blocks(s.window(), SPLIT_KEYS), 1, MOST_SPLITS);
         long capacity = Math.min(sequences, o.step().maxSequences());
-        long scratch = l.memory.scratch("partial attention", 4L * capacity * s.heads() * splits * (s.headDim() + 2));
-        long arrivals = l.memory.scratch("arrivals of the attention " + heads, 4L * o.step().maxSequences() * (groups + 1));
+        long partial = s.headDim() + s.headDim() % 2 + 2L * groups;
+        long scratch = l.memory.scratch("partial attention", 4L * capacity * s.heads() * splits * partial);
+        long arrivals = l.memory.scratch("arrivals of the attention " + columns, 4L * o.step().maxSequences() * (groups + 1));
         Arguments arguments = l.arguments().step(o.step()).matrix(o.qkv()).pointer(o.keys().address()).pointer(o.values().address())
                 .matrix(o.out()).pointer(scratch).pointer(arrivals).integer(s.heads()).integer(s.headDim()).integer(s.window())
                 .integer(s.rotaryDims()).real(s.ropeTheta()).integer(splits);
-        int work = Math.max(8 * s.headDim(), Launch.blocks(s.window(), splits) + 3);
-        int shared = 4 * (s.headDim() * (heads + 1) + work) + 8 * Math.max(splits, s.rotaryDims() / 2);
-        return l.launch(l.kernels.get("attention_decode_" + CudaUpload.word(l.operands) + "_h" + heads), arguments, 256, shared,
+        int heads = Launch.blocks(s.heads(), groups);
+        int plain = 4 * (s.headDim() * (heads + 1) + Launch.blocks(s.window(), splits) + 3 + heads)
+                + 8 * (s.rotaryDims() / 2 + heads * splits);
+        int shared = Math.max(plain, 11840 + 512 * (columns + 4));
+        return l.launch(l.kernels.get("attention_decode_" + CudaUpload.word(l.operands) + "_c" + columns), arguments, 256, shared,
                 (extent, launch) -> launch.grid(splits, groups, extent.sequences));
-    }
-
-    /** Enough for a few blocks on every multiprocessor, of at least 64 keys each. */
-    private static int splits(int processors, int others, int window) {
-        return Math.clamp(2L * processors / others, 1, Math.clamp(window / 64, 1, MOST_SPLITS));
     }
 }

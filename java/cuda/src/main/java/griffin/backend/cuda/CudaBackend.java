@@ -29,6 +29,8 @@ import java.util.function.Consumer;
 final class CudaBackend implements Backend {
 
     private static final int CHUNK = 2048;
+    /** Short prompts, whose time the first of its kind would show in: see {@link Extent#padded}. */
+    private static final int[] WARM_UP_ROWS = {64, 128, 256};
 
     private final CudaContext context;
     private final CudaMemory memory;
@@ -95,6 +97,11 @@ final class CudaBackend implements Backend {
     @Override
     public DType operandType() {
         return operands;
+    }
+
+    @Override
+    public int[] warmUpRows() {
+        return WARM_UP_ROWS.clone();
     }
 
     @Override

@@ -3,33 +3,31 @@ package griffin.backend.cuda;
 import griffin.backend.DType;
 import griffin.backend.TensorPart;
 import griffin.backend.WeightRole;
-import griffin.bindings.cuda.Cuda;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.Locale;
-import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
 /**
- * Brings weights from mapped files to the device: through two pinned buffers, so that one is read into while the other is copied, and
- * through a conversion where the device wants another form.
+ * Brings weights from mapped files to the device: through {@link Staging}, and through a conversion where the device wants another form.
  */
 final class CudaUpload {
 
-    private static final int LARGEST = 32 << 20;
+    private static final int LARGEST = 16 << 20;
     private static final int SMALLEST = 1 << 20;
-    /** Reading from the page cache is the slow half: several cores share it. */
-    private static final int PIECE = 2 << 20;
+
+    /** The last bits of a float16, which a bfloat16 of 8 digits has no room for. */
+    private static final int F16_DIGITS_BEYOND = 7;
 
     private final CudaContext context;
     private final CudaMemory memory;
     private final CudaKernels kernels;
     private final DType operands;
-    private final MemorySegment[] pinned = new MemorySegment[2];
-    private final MemorySegment[] copied = new MemorySegment[2];
+    private Staging staging;
+    /** Device memory for what is to be converted. */
     private long raw;
-    private int size;
-    private int turn;
 
     CudaUpload(CudaContext context, CudaMemory memory, CudaKernels kernels, DType operands) {
         this.context = context;
@@ -60,12 +58,23 @@ final class CudaUpload {
         long elements = elements(parts);
         long address = memory.allocate(elements * 4, "a bias");
         stack(parts, DType.F32, address);
-        boolean exact = operands == DType.BF16 && IntStream.range(0, parts.length).allMatch(i -> parts[i].dtype() == DType.BF16);
+        boolean exact = operands == DType.BF16 && Arrays.stream(parts).allMatch(CudaUpload::isBfloat16);
         long rounded = exact ? memory.allocate(elements * 2, "a bias") : 0;
         if (exact) {
             stack(parts, DType.BF16, rounded);
         }
         return new CudaWeight(WeightRole.BIAS, DType.F32, address, rounded, 1, Math.toIntExact(elements), elements * (exact ? 6 : 4));
+    }
+
+    /** Whether every element is one of bfloat16's numbers, whatever type it is stored in: those of the released models are. */
+    static boolean isBfloat16(TensorPart part) {
+        return switch (part.dtype()) {
+            case F32 -> LongStream.range(0, part.columns() * (long) part.rows())
+                    .allMatch(i -> (part.data().get(ValueLayout.JAVA_SHORT_UNALIGNED, 4 * i)) == 0);
+            case F16 -> LongStream.range(0, part.columns() * (long) part.rows())
+                    .allMatch(i -> (part.data().get(ValueLayout.JAVA_BYTE, 2 * i) & F16_DIGITS_BEYOND) == 0);
+            default -> part.dtype() == DType.BF16;
+        };
     }
 
     /** The parts one after the other, in a type. */
@@ -126,29 +135,14 @@ final class CudaUpload {
     private void chunks(TensorPart part, int unit, long target, int targetUnit, Conversion conversion) {
         MemorySegment data = part.data();
         ensure(Math.min(Math.max(data.byteSize(), SMALLEST), Math.max(LARGEST, unit)));
-        long units = size / unit;
+        long units = staging.size() / unit;
         for (long at = 0; at < data.byteSize() / unit; at += units) {
             long count = Math.min(units, data.byteSize() / unit - at);
             long to = target + at * targetUnit;
-            copy(data.asSlice(at * unit, count * unit), conversion == null ? to : raw);
-            if (conversion != null) {
-                conversion.of(raw, to, count);
-            }
+            boolean plain = conversion == null;
+            staging.copy(data.asSlice(at * unit, count * unit), plain ? to : raw, plain ? () -> {} : () -> conversion.of(raw, to, count));
         }
-    }
-
-    private void copy(MemorySegment from, long to) {
-        turn ^= 1;
-        MemorySegment buffer = pinned[turn];
-        CudaErrors.check(Cuda.cuEventSynchronize(copied[turn]), "cuEventSynchronize while weights are loaded");
-        int pieces = Math.toIntExact((from.byteSize() + PIECE - 1) / PIECE);
-        IntStream all = IntStream.range(0, pieces);
-        (pieces > 1 ? all.parallel() : all).forEach(i -> {
-            long start = (long) i * PIECE;
-            MemorySegment.copy(from, start, buffer, start, Math.min(PIECE, from.byteSize() - start));
-        });
-        CudaErrors.check(Cuda.cuMemcpyHtoDAsync_v2(to, buffer, from.byteSize(), context.stream), "cuMemcpyHtoDAsync of a weight");
-        CudaErrors.check(Cuda.cuEventRecord(copied[turn], context.stream), "cuEventRecord");
+        staging.drain();
     }
 
     private interface Packing {
@@ -169,32 +163,20 @@ final class CudaUpload {
     }
 
     private void ensure(long bytes) {
-        if (size >= bytes) {
-            return;
-        }
-        release();
-        size = Math.toIntExact(bytes);
-        raw = memory.allocate(size, "loading");
-        for (int i = 0; i < 2; i++) {
-            pinned[i] = memory.pin(size);
-            MemorySegment event = context.arena.allocate(ValueLayout.ADDRESS);
-            CudaErrors.check(Cuda.cuEventCreate(event, Cuda.CU_EVENT_DISABLE_TIMING()), "cuEventCreate");
-            copied[i] = event.get(ValueLayout.ADDRESS, 0);
+        if (staging == null || staging.size() < bytes) {
+            release();
+            raw = memory.allocate(bytes, "loading");
+            staging = new Staging(context, memory, Math.toIntExact(bytes));
         }
     }
 
     /** Waits for what is under way and gives the staging memory back; the next load takes it again. */
     void release() {
-        if (size == 0) {
-            return;
+        if (staging != null) {
+            staging.close();
+            staging = null;
+            memory.free(raw);
         }
-        context.synchronize("loading weights");
-        memory.free(raw);
-        for (int i = 0; i < 2; i++) {
-            memory.unpin(pinned[i]);
-            CudaErrors.check(Cuda.cuEventDestroy_v2(copied[i]), "cuEventDestroy");
-        }
-        size = 0;
     }
 
     private static long elements(TensorPart... parts) {

@@ -77,7 +77,8 @@ final class RecurrenceCalls {
             return own;
         }
         return extent -> {
-            if (extent.rows < BATCHED_ROWS || !l.products.multiplyGates(x, w, gates, width, plane, extent.padded(extent.rows, x.rows()))) {
+            if (extent.rows < BATCHED_ROWS || !l.products.multiplyGates(x, w, gates, width, plane,
+                    extent.padded(extent.rows, Math.min(x.rows(), step.maxRows())))) {
                 own.issue(extent);
             } else {
                 extent.dependent = false;

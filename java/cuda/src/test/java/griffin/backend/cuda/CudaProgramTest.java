@@ -37,7 +37,7 @@ class CudaProgramTest {
     private static final List<String> RECURRENT =
             List.of("norm_linear_decode_bf16_r1", "recurrence_decode_bf16", "linear_add_decode_bf16_r1",
                     "norm_gated_linear_decode_bf16_r1", "linear_add_decode_bf16_r1");
-    private static final List<String> ATTENTION = List.of("norm_linear_decode_bf16_r1", "attention_decode_bf16_h2",
+    private static final List<String> ATTENTION = List.of("norm_linear_decode_bf16_r1", "attention_decode_bf16_c32",
             "linear_add_decode_bf16_r1", "norm_gated_linear_decode_bf16_r1", "linear_add_decode_bf16_r1");
     private static final List<String> END = List.of("add_rms_norm_bf16", "logits_decode_bf16_r1", "sample_scan", "sample_filter",
             "sample_choose", "sample_draw", "advance", "publish_result");

@@ -9,6 +9,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Consumer;
 
 /** A backend on the fake driver: everything up to the kernels themselves is real. */
 final class Fake {
@@ -20,13 +21,22 @@ final class Fake {
 
     /** Opens a backend on the driver, with kernels in {@code folder} whose bytes nobody reads. */
     static CudaBackend open(FakeDriver driver, Path folder, DType operands, boolean graphs, boolean fusions) {
+        return open(driver, folder, operands, new CudaSettings(fusions, graphs, true, false, 0, folder), notice -> {});
+    }
+
+    /** The same with cuBLASLt, which must be installed. */
+    static CudaBackend withCublas(FakeDriver driver, Path folder, DType operands, Consumer<String> notices) {
+        return open(driver, folder, operands, new CudaSettings(true, true, true, true, 0, folder), notices);
+    }
+
+    private static CudaBackend open(FakeDriver driver, Path folder, DType operands, CudaSettings settings, Consumer<String> notices) {
         driver.install();
         try {
             Files.write(folder.resolve("all.fatbin"), new byte[] {1});
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        return new CudaBackend(0, operands, new CudaSettings(fusions, graphs, true, false, 0, folder), notice -> {});
+        return new CudaBackend(0, operands, settings, notices);
     }
 
     /** A driver whose publish_result counts the ticket up and publishes it, so that runs can be awaited. */

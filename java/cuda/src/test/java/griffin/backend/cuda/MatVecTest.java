@@ -29,6 +29,13 @@ class MatVecTest {
     }
 
     @Test
+    void theRingCanBeSetForExperiments() {
+        assertEquals(107_776, new MatVec(H100, 2, 107_776).choose(1, 2560, 5120, true, true).shared());
+        assertEquals(H100.sharedPerBlock() - (15 << 10), new MatVec(H100, 2, 1 << 20).choose(1, 2560, 5120, true, true).shared(),
+                "no more than a block can have");
+    }
+
+    @Test
     void rowsThatDoNotFitAreNotFused() {
         for (CudaDriver.Device device : new CudaDriver.Device[] {H100, RTX}) {
             for (int bytes : new int[] {2, 4}) {

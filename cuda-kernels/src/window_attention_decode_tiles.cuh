@@ -1,0 +1,314 @@
+// The engine of window_attention_decode.cu for bf16, K = 256, at most 16 heads: all heads at once on tensor cores, COLUMNS of the values
+// a block.
+//
+// The heads are the rows of mma m16n8k16. A warp takes sixteen ring rows at a time: its keys go from global memory into registers as the
+// columns of the scores' product (k permuted alike within 32 elements, 16 bytes a lane), its values into shared memory. Both are under way
+// before the input is there. Weights of the values are split in two bf16, so that no more is rounded than in the product by FMA.
+#pragma once
+
+#include "window_attention_decode.cuh"
+
+constexpr int FAST_HEAD = 256;
+constexpr int FAST_HEADS = 16;
+constexpr int TILE_KEYS = 16;
+constexpr int KEY_STEPS = FAST_HEAD / 32;
+constexpr int ROUND_KEYS = TILE_KEYS * ATTENTION_WARPS;
+/** Elements between rows of queries: 64 bytes apart modulo 128. */
+constexpr int QUERY_PITCH = FAST_HEAD + 32;
+/** 16-byte pieces of queries and key that a thread rotates. */
+constexpr int HEAD_PIECES = ((FAST_HEADS + 1) * FAST_HEAD / 8 + ATTENTION_THREADS - 1) / ATTENTION_THREADS;
+constexpr int MERGE_SPLITS = 16;
+
+template <int COLUMNS> struct TileShared {
+    static constexpr int VALUE_PITCH = COLUMNS + 8, OUT_PITCH = COLUMNS + 4;
+    bf16 query[FAST_HEADS + 1][QUERY_PITCH]; // the last is the key
+    float2 table[FAST_HEAD / 2];
+    float2 softmax[ATTENTION_WARPS][FAST_HEADS]; // maximum, sum
+    union {
+        bf16 value[ATTENTION_WARPS][TILE_KEYS][VALUE_PITCH];
+        float out[ATTENTION_WARPS][FAST_HEADS][OUT_PITCH];
+    };
+};
+
+__device__ __forceinline__ void mma_bf16(float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
+__device__ __forceinline__ unsigned shared_pointer(const void* p) { return unsigned(__cvta_generic_to_shared(p)); }
+
+/** Sixteen keys of a warp: lane (g, q) holds elements 8 q .. of every 32 of keys g and g + 8. */
+struct KeyTile {
+    uint4 v[2][KEY_STEPS];
+
+    __device__ __forceinline__ void load(const bf16* keys, size_t slotRow, const RingPart& part, int row) {
+        const int lane = threadIdx.x % WARP, g = lane / 4, q = lane % 4;
+#pragma unroll
+        for (int j = 0; j < 2; j++) {
+            const bool holds = part.holds(row + j * 8 + g);
+            const bf16* from = keys + (slotRow + row + j * 8 + g) * FAST_HEAD + q * 8;
+#pragma unroll
+            for (int i = 0; i < KEY_STEPS; i++) {
+                v[j][i] = holds ? load_fresh16(from + i * 32) : make_uint4(0, 0, 0, 0);
+            }
+        }
+    }
+
+    /** c[j] = queries times keys j * 8 .. j * 8 + 7. */
+    __device__ __forceinline__ void scores(const bf16 (&query)[FAST_HEADS + 1][QUERY_PITCH], float (&c)[2][4]) const {
+        const int lane = threadIdx.x % WARP, g = lane / 4, q = lane % 4;
+#pragma unroll
+        for (int i = 0; i < KEY_STEPS; i++) {
+            const uint4 a = *reinterpret_cast<const uint4*>(&query[g][i * 32 + q * 8]);
+            const uint4 b = *reinterpret_cast<const uint4*>(&query[g + 8][i * 32 + q * 8]);
+#pragma unroll
+            for (int j = 0; j < 2; j++) {
+                mma_bf16(c[j], a.x, b.x, a.y, b.y, v[j][i].x, v[j][i].y);
+                mma_bf16(c[j], a.z, b.z, a.w, b.w, v[j][i].z, v[j][i].w);
+            }
+        }
+    }
+};
+
+/** Starts copying sixteen rows of values, zeros where the ring holds none. */
+template <int COLUMNS>
+__device__ __forceinline__ void fetch_values(bf16 (&to)[TILE_KEYS][COLUMNS + 8], const bf16* values, size_t slotRow, const RingPart& part,
+                                             int row) {
+    constexpr int PIECES = COLUMNS / 8;
+#pragma unroll
+    for (int i = threadIdx.x % WARP; i < TILE_KEYS * PIECES; i += WARP) {
+        const int key = i / PIECES, piece = i % PIECES;
+        const bool holds = part.holds(row + key);
+        const bf16* from = values + (holds ? (slotRow + row + key) * FAST_HEAD + piece * 8 : 0);
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_pointer(&to[key][piece * 8])), "l"(from),
+                     "r"(holds ? 16 : 0)
+                     : "memory");
+    }
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+/** A warp's softmax so far: lane (g, q) holds heads g and g + 8, columns 2 q and 2 q + 1 of every eight. */
+template <int COLUMNS> struct HeadSums {
+    float max[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
+    float out[COLUMNS / 8][4] = {};
+
+    /** Takes in scores of sixteen keys, minus infinity where there is none, and their values. */
+    __device__ __forceinline__ void absorb(float (&c)[2][4], const bf16 (&value)[TILE_KEYS][COLUMNS + 8]) {
+        const int lane = threadIdx.x % WARP;
+        float keep[2];
+#pragma unroll
+        for (int r = 0; r < 2; r++) {
+            float most = fmaxf(fmaxf(c[0][2 * r], c[0][2 * r + 1]), fmaxf(c[1][2 * r], c[1][2 * r + 1]));
+            most = fmaxf(most, __shfl_xor_sync(ALL_LANES, most, 1));
+            most = fmaxf(max[r], fmaxf(most, __shfl_xor_sync(ALL_LANES, most, 2)));
+            keep[r] = decay_to(max[r], most);
+            max[r] = most;
+            float p = 0;
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                float& score = c[i / 2][2 * r + i % 2];
+                score = decay_to(score, most);
+                p += score;
+            }
+            sum[r] = sum[r] * keep[r] + p; // this lane's keys; added up at the end
+        }
+        unsigned high[4], low[4]; // rows g, g + 8 of keys 0 to 7, then of keys 8 to 15
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const float x = c[i / 2][i % 2 * 2], y = c[i / 2][i % 2 * 2 + 1];
+            high[i] = pack_pair(x, y);
+            low[i] = pack_pair(x - low_half(high[i]), y - high_half(high[i]));
+        }
+        const bf16* from = &value[lane % 16][lane / 16 * 8];
+#pragma unroll
+        for (int n = 0; n < COLUMNS / 8; n += 2) {
+            unsigned b[4];
+            asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                         : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3])
+                         : "r"(shared_pointer(from + n * 8))
+                         : "memory");
+#pragma unroll
+            for (int j = 0; j < 2; j++) {
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    out[n + j][i] *= keep[i / 2];
+                }
+                mma_bf16(out[n + j], high[0], high[1], high[2], high[3], b[2 * j], b[2 * j + 1]);
+                mma_bf16(out[n + j], low[0], low[1], low[2], low[3], b[2 * j], b[2 * j + 1]);
+            }
+        }
+    }
+};
+
+/** Queries and key, rotated and rounded, to shared memory; rows of heads that are not there become zeros. */
+__device__ __forceinline__ void stage_heads(const Attention<bf16>& a, const bf16* row, const float2* table,
+                                            bf16 (&to)[FAST_HEADS + 1][QUERY_PITCH]) {
+    constexpr int PER_HEAD = FAST_HEAD / 8;
+    const int half = a.rotaryDims / 2;
+    uint4 own[HEAD_PIECES], other[HEAD_PIECES];
+#pragma unroll
+    for (int i = 0; i < HEAD_PIECES; i++) {
+        const int item = i * ATTENTION_THREADS + int(threadIdx.x), head = item / PER_HEAD, d = item % PER_HEAD * 8;
+        const bool there = head < a.heads || head == FAST_HEADS;
+        const bf16* from = row + (head == FAST_HEADS ? a.heads : head) * FAST_HEAD;
+        own[i] = there ? load_fresh16(from + d) : make_uint4(0, 0, 0, 0);
+        other[i] = there && d < 2 * half ? load_fresh16(from + (d < half ? d + half : d - half)) : make_uint4(0, 0, 0, 0);
+    }
+#pragma unroll
+    for (int i = 0; i < HEAD_PIECES; i++) {
+        const int item = i * ATTENTION_THREADS + int(threadIdx.x), head = item / PER_HEAD, d = item % PER_HEAD * 8;
+        if (head > FAST_HEADS) {
+            break;
+        }
+        float v[8], w[8];
+        unpack16<bf16>(own[i], v);
+        unpack16<bf16>(other[i], w);
+#pragma unroll
+        for (int j = 0; j < 8; j++) {
+            if (d < half) {
+                v[j] = v[j] * table[d + j].x - w[j] * table[d + j].y;
+            } else if (d < 2 * half) {
+                v[j] = v[j] * table[d + j - half].x + w[j] * table[d + j - half].y;
+            }
+        }
+        *reinterpret_cast<uint4*>(&to[head][d]) = pack16<bf16>(v);
+    }
+}
+
+/** The sums of a block's warps, as one partial result. */
+template <int COLUMNS>
+__device__ __forceinline__ void store_partial(const Attention<bf16>& a, int q, HeadSums<COLUMNS>& mine, TileShared<COLUMNS>& s) {
+    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, g = lane / 4, quad = lane % 4;
+    __syncthreads(); // the values have been read
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+        mine.sum[r] += __shfl_xor_sync(ALL_LANES, mine.sum[r], 1);
+        mine.sum[r] += __shfl_xor_sync(ALL_LANES, mine.sum[r], 2);
+        if (quad == 0) {
+            s.softmax[warp][g + 8 * r] = {mine.max[r], mine.sum[r]};
+        }
+#pragma unroll
+        for (int n = 0; n < COLUMNS / 8; n++) {
+            *reinterpret_cast<float2*>(&s.out[warp][g + 8 * r][n * 8 + quad * 2]) = {mine.out[n][2 * r], mine.out[n][2 * r + 1]};
+        }
+    }
+    __syncthreads();
+    constexpr int VECTORS = COLUMNS / 4;
+    for (int item = threadIdx.x; item < a.heads * VECTORS; item += ATTENTION_THREADS) {
+        const int head = item / VECTORS, column = item % VECTORS * 4;
+        float max = -INFINITY, sum = 0;
+#pragma unroll
+        for (int k = 0; k < ATTENTION_WARPS; k++) {
+            max = fmaxf(max, s.softmax[k][head].x);
+        }
+        float4 v = {};
+#pragma unroll
+        for (int k = 0; k < ATTENTION_WARPS; k++) {
+            const float weight = decay_to(s.softmax[k][head].x, max);
+            const float4 part = *reinterpret_cast<const float4*>(&s.out[k][head][column]);
+            sum = fmaf(weight, s.softmax[k][head].y, sum);
+            v.x = fmaf(weight, part.x, v.x), v.y = fmaf(weight, part.y, v.y);
+            v.z = fmaf(weight, part.z, v.z), v.w = fmaf(weight, part.w, v.w);
+        }
+        float* to = a.vectors(q, head) + size_t(blockIdx.x) * FAST_HEAD + blockIdx.y * COLUMNS + column;
+        *reinterpret_cast<float4*>(to) = v;
+        if (column == 0) {
+            a.stats(q, blockIdx.y, head)[blockIdx.x] = {max, sum};
+        }
+    }
+}
+
+/** This block's share: all heads, the ring rows of its split, its columns. */
+template <int COLUMNS>
+__device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, int slot, int position, TileShared<COLUMNS>& s) {
+    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, quad = lane % 4;
+    const RingPart part(blockIdx.x, a.splits, position, a.W);
+    const size_t slotRow = size_t(slot) * a.W;
+    const bf16* values = a.values + blockIdx.y * COLUMNS;
+    int row = part.first + warp * TILE_KEYS;
+    KeyTile keys;
+    keys.load(a.keys, slotRow, part, row);
+    fetch_values<COLUMNS>(s.value[warp], values, slotRow, part, row);
+    rotary_table(a, position, s.table);
+    __syncthreads();
+    pdl_wait();
+    const bf16* input = a.qkv + size_t(q) * a.qkvStride;
+    stage_heads(a, input, s.table, s.query);
+    __syncthreads();
+
+    const float scale = 1.0f / sqrtf(float(FAST_HEAD));
+    HeadSums<COLUMNS> sums;
+    auto absorb = [&](auto there) {
+        float c[2][4] = {};
+        keys.scores(s.query, c);
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            c[i / 4][i % 4] = there(i / 4 * 8 + quad * 2 + i % 2) ? c[i / 4][i % 4] * scale : -INFINITY;
+        }
+        asm volatile("cp.async.wait_group 0;" ::: "memory");
+        __syncwarp();
+        sums.absorb(c, s.value[warp]);
+        __syncwarp();
+    };
+    for (; row < part.last; row += ROUND_KEYS) {
+        absorb([&](int key) { return part.holds(row + key); });
+        keys.load(a.keys, slotRow, part, row + ROUND_KEYS);
+        fetch_values<COLUMNS>(s.value[warp], values, slotRow, part, row + ROUND_KEYS);
+    }
+    if (part.owns_new_row() && warp == ATTENTION_WARPS - 1) { // the new key, alone in a tile
+        asm volatile("cp.async.wait_group 0;" ::: "memory"); // zeros
+        __syncwarp();
+#pragma unroll
+        for (int i = 0; i < KEY_STEPS; i++) {
+            const uint4 key = *reinterpret_cast<const uint4*>(&s.query[FAST_HEADS][i * 32 + quad * 8]);
+            keys.v[0][i] = lane / 4 == 0 ? key : make_uint4(0, 0, 0, 0);
+        }
+        const bf16* value = input + (a.heads + 1) * FAST_HEAD + blockIdx.y * COLUMNS;
+        for (int i = lane; i < COLUMNS / 8; i += WARP) {
+            *reinterpret_cast<uint4*>(&s.value[warp][0][i * 8]) = load_fresh16(value + i * 8);
+        }
+        __syncwarp();
+        absorb([](int key) { return key == 0; });
+    }
+    asm volatile("cp.async.wait_group 0;" ::: "memory");
+    store_partial<COLUMNS>(a, q, sums, s);
+}
+
+/** The last block of a column group merges it, in order of the splits. The first vectors are under way while the weights are made. */
+template <int COLUMNS> __device__ __forceinline__ void merge_tiles(const Attention<bf16>& a, int q, float2* stats, float* scale) {
+    constexpr int VECTORS = COLUMNS / 4;
+    const int items = a.heads * VECTORS;
+    float4 v[MERGE_SPLITS];
+    auto load = [&](int item, int first) {
+        const float* from = a.vectors(q, item / VECTORS) + size_t(first) * FAST_HEAD + blockIdx.y * COLUMNS + item % VECTORS * 4;
+#pragma unroll
+        for (int i = 0; i < MERGE_SPLITS; i++) {
+            v[i] = first + i < a.splits ? __ldcg(reinterpret_cast<const float4*>(from + size_t(i) * FAST_HEAD)) : float4{};
+        }
+    };
+    int item = threadIdx.x;
+    if (item < items) {
+        load(item, 0);
+    }
+    merge_weights(a, q, blockIdx.y, 0, a.heads, stats, scale);
+    for (bool loaded = true; item < items; item += ATTENTION_THREADS, loaded = false) {
+        const int head = item / VECTORS;
+        float sum[4] = {};
+        for (int first = 0; first < a.splits; first += MERGE_SPLITS) {
+            if (first > 0 || !loaded) {
+                load(item, first);
+            }
+#pragma unroll
+            for (int i = 0; i < MERGE_SPLITS; i++) {
+                const float weight = first + i < a.splits ? stats[head * a.splits + first + i].x : 0.0f;
+                sum[0] = fmaf(weight, v[i].x, sum[0]), sum[1] = fmaf(weight, v[i].y, sum[1]);
+                sum[2] = fmaf(weight, v[i].z, sum[2]), sum[3] = fmaf(weight, v[i].w, sum[3]);
+            }
+        }
+        const float by = scale[head];
+        bf16* to = a.out + size_t(q) * a.outStride + head * FAST_HEAD + blockIdx.y * COLUMNS + item % VECTORS * 4;
+        *reinterpret_cast<uint2*>(to) = make_uint2(pack_pair(sum[0] * by, sum[1] * by), pack_pair(sum[2] * by, sum[3] * by));
+    }
+}

@@ -1,0 +1,23 @@
+// How the launcher launches attention_decode: the rule of griffin.backend.cuda.AttentionCalls.
+#pragma once
+
+#include <algorithm>
+
+#include "harness.cuh"
+
+namespace harness {
+
+struct AttentionLaunch {
+    int groups;
+    size_t shared, scratch /* floats */, arrivals;
+};
+
+inline AttentionLaunch attention_launch(int columns, int sequences, int heads, int K, int W, int rotaryDims, int splits) {
+    const int groups = (K + columns - 1) / columns, most = (heads + groups - 1) / groups;
+    const size_t plain = 4 * size_t(K * (most + 1) + (W + splits - 1) / splits + 3 + most) + 8 * size_t(rotaryDims / 2 + most * splits);
+    const size_t tiles = 11840 + 512 * size_t(columns + 4);
+    const size_t partials = size_t(sequences) * heads * splits, partial = size_t(K + K % 2 + 2 * groups);
+    return {groups, std::max(plain, tiles), partials * partial, size_t(sequences) * (groups + 1)};
+}
+
+}  // namespace harness

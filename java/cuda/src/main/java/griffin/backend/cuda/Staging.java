@@ -1,0 +1,125 @@
+package griffin.backend.cuda;
+
+import griffin.bindings.cuda.Cuda;
+import griffin.error.DeviceException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+
+/**
+ * Pinned buffers between mapped files and the device. Reading the page cache is the slow half (a core manages about a fifth of what the bus
+ * takes), so several threads read the next buffers while the device copies the last ones: of {@link #BUFFERS}, two are being
+ * read and two copied.
+ */
+final class Staging implements AutoCloseable {
+
+    static final int BUFFERS = 4;
+    private static final int MOST_READERS = 8;
+    private static final int PIECE = 1 << 20;
+    private static final int READ_AHEAD = 1;
+
+    private record Filling(int buffer, List<Future<?>> reads, long bytes, long to, Runnable then) {}
+
+    private final CudaContext context;
+    private final CudaMemory memory;
+    private final int size;
+    private final MemorySegment[] pinned = new MemorySegment[BUFFERS];
+    private final MemorySegment[] copied = new MemorySegment[BUFFERS];
+    private final ArrayDeque<Filling> filling = new ArrayDeque<>();
+    private final ExecutorService readers;
+    private int turn;
+
+    /** @param bytes of each buffer */
+    Staging(CudaContext context, CudaMemory memory, int bytes) {
+        this.context = context;
+        this.memory = memory;
+        size = bytes;
+        for (int i = 0; i < BUFFERS; i++) {
+            pinned[i] = memory.pin(bytes);
+            MemorySegment event = context.arena.allocate(ValueLayout.ADDRESS);
+            CudaErrors.check(Cuda.cuEventCreate(event, Cuda.CU_EVENT_DISABLE_TIMING()), "cuEventCreate");
+            copied[i] = event.get(ValueLayout.ADDRESS, 0);
+        }
+        readers = Executors.newFixedThreadPool(Math.clamp(Runtime.getRuntime().availableProcessors(), 1, MOST_READERS),
+                Thread.ofPlatform().daemon().name("griffin-load-", 0).factory());
+    }
+
+    int size() {
+        return size;
+    }
+
+    /**
+     * Begins to bring at most {@link #size} bytes to the device.
+     *
+     * @param then what to issue right behind the copy
+     */
+    void copy(MemorySegment from, long to, Runnable then) {
+        turn = (turn + 1) % BUFFERS;
+        CudaErrors.check(Cuda.cuEventSynchronize(copied[turn]), "cuEventSynchronize while weights are loaded");
+        filling.add(new Filling(turn, read(from, pinned[turn]), from.byteSize(), to, then));
+        while (filling.size() > READ_AHEAD) {
+            issue(filling.remove());
+        }
+    }
+
+    private List<Future<?>> read(MemorySegment from, MemorySegment into) {
+        List<Future<?>> reads = new ArrayList<>();
+        if (from.byteSize() <= PIECE) {
+            MemorySegment.copy(from, 0, into, 0, from.byteSize());
+            return reads;
+        }
+        for (long at = 0; at < from.byteSize(); at += PIECE) {
+            long start = at;
+            reads.add(readers.submit(() -> MemorySegment.copy(from, start, into, start, Math.min(PIECE, from.byteSize() - start))));
+        }
+        return reads;
+    }
+
+    private void issue(Filling f) {
+        f.reads.forEach(Staging::await);
+        CudaErrors.check(Cuda.cuMemcpyHtoDAsync_v2(f.to, pinned[f.buffer], f.bytes, context.stream), "cuMemcpyHtoDAsync of a weight");
+        CudaErrors.check(Cuda.cuEventRecord(copied[f.buffer], context.stream), "cuEventRecord");
+        f.then.run();
+    }
+
+    private static void await(Future<?> read) {
+        boolean interrupted = false;
+        while (true) {
+            try {
+                read.get();
+                break;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            } catch (ExecutionException e) {
+                throw new DeviceException("reading weights failed: " + e.getCause(), e.getCause());
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Issues what has begun; from then on the sources are not read any more. */
+    void drain() {
+        while (!filling.isEmpty()) {
+            issue(filling.remove());
+        }
+    }
+
+    /** Waits for what was issued and gives everything back. */
+    @Override
+    public void close() {
+        readers.close();
+        context.synchronize("loading weights");
+        for (int i = 0; i < BUFFERS; i++) {
+            memory.unpin(pinned[i]);
+            CudaErrors.check(Cuda.cuEventDestroy_v2(copied[i]), "cuEventDestroy");
+        }
+    }
+}

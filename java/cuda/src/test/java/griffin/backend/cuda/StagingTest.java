@@ -1,0 +1,64 @@
+package griffin.backend.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import griffin.backend.DType;
+import griffin.backend.TensorPart;
+import griffin.backend.WeightRole;
+import griffin.bindings.NativeLibraries;
+import griffin.bindings.fake.FakeDriver;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Weights of any size arrive whole and in order, and their source is not read any more when {@code load} returns. */
+class StagingTest {
+
+    private static final int COLUMNS = 1031;
+
+    @TempDir
+    Path folder;
+
+    @AfterEach
+    void forget() {
+        NativeLibraries.forget();
+    }
+
+    private static TensorPart part(Arena arena, int rows, int seed) {
+        MemorySegment data = arena.allocate(4L * rows * COLUMNS, 4);
+        for (long i = 0; i < (long) rows * COLUMNS; i++) {
+            data.setAtIndex(ValueLayout.JAVA_INT, i, (int) (i * 0x9e3779b9L) + seed);
+        }
+        return new TensorPart(DType.F32, rows, COLUMNS, data);
+    }
+
+    @Test
+    void partsOfAllSizes() {
+        FakeDriver driver = Fake.publishing();
+        try (CudaBackend backend = Fake.open(driver, folder, DType.F32, true, true)) {
+            for (int[] sizes : new int[][] {{1}, {3, 300}, {1000, 1}, {9001}, {4100, 4100, 7}, {2}}) {
+                CudaWeight weight;
+                try (Arena arena = Arena.ofShared()) { // closing it fails while a reader is in it
+                    TensorPart[] parts = new TensorPart[sizes.length];
+                    for (int i = 0; i < sizes.length; i++) {
+                        parts[i] = part(arena, sizes[i], i);
+                    }
+                    weight = CudaWeight.of(backend.load(WeightRole.LINEAR, parts));
+                    long at = weight.address();
+                    for (TensorPart part : parts) {
+                        assertEquals(-1, Fake.at(at, part.data().byteSize()).mismatch(part.data()), sizes.length + " parts");
+                        at += part.data().byteSize();
+                    }
+                }
+                assertEquals(4L * COLUMNS * weight.rows(), weight.bytes());
+            }
+        }
+        assertEquals(List.of(), driver.errors());
+        assertEquals(List.of(), driver.leaks());
+    }
+}
