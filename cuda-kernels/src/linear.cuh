@@ -8,11 +8,12 @@
 //
 // Launch, all kernels: grid = multiprocessors of the card, block = 32 * warps, 1 <= warps <= 12, dynamic shared memory =
 //   x (0 when it is not staged) ROWS * (I * sizeof(T) + 128), up to a multiple of 128  +  ring: at least warps * 5632.
-// x is staged when normalised, when there is one row, when it is not aligned, and when the rows take at most STAGED_X_LIMIT bytes. The more
-// ring, the more bytes of weights are fetched before the input is there: by default as much as leaves room for a small kernel, that is what
-// a block can have less 32 KB (199,680 bytes on an H100), but at least 8 warps' rings; never more than a block can have less the static
-// 15 KB (then fewer warps). Two such kernels side by side, half the room each, were slower (2B step 2,431 us against 2,257), when a stage
-// was a whole row and half the room held one.
+// x is staged when normalised, when there is one row, when it is not aligned, and when the rows take at most STAGED_X_LIMIT bytes. The
+// ring is fetched before the input is there. One row of x: 17/32 of what a block can have (123,488 bytes on an H100), a little more than
+// lets two kernels share a multiprocessor. More only lengthens the queue in front of the memory; two at once are worse. H100, shares of
+// read bandwidth of a step of 2B and 9B: 105 KB (two at once) 0.664, 0.688; 120 KB 0.775, 0.870; 150 KB 0.762, 0.865; 195 KB 0.747, 0.854.
+// More rows: what a block can have less 32 KB. At least 8 warps' rings; never more than a block can have less the static 15 KB (then
+// fewer warps).
 // Warps: the number of 8 to 12 that leaves the fewest idle in the last round, the larger if equal: by rows, units of a block; by tiles
 // (bf16, ROWS > 1, I a multiple of 32) the I / 32 steps of a row.
 #pragma once

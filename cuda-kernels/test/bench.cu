@@ -286,7 +286,7 @@ void bench_chain(const Row& row, const Model& m) {
         chain.reset();
         double t = seconds([&] { chain.record(s.dependent, s.room, s.warps); }, s.dependent, 9, 20);
         char text[120];
-        const char* kind = s.room == 0 ? "large ring" : s.room == PAIRED_ROOM ? "paired rings" : "ring";
+        const char* kind = s.room == 0 ? "default ring" : s.room == PAIRED_ROOM ? "paired rings" : "ring";
         std::snprintf(text, sizeof text, "%s, %d kernels, %s %d KB, warps %d%s", name.c_str(), chain.kernels, kind,
                       int(linear_launch(1, m.D, m.D, 2, true, m.D, s.room, s.warps).shared / 1024), s.warps, s.dependent ? ", PDL" : "");
         row.print(text, t, double(chain.bytes));

@@ -32,7 +32,7 @@ inline int shared_per_block() {
  * @param units     outputs of a row of x (F for the gated product)
  * @param elementBytes sizeof(T)
  * @param xStride   elements between rows of x; rows that are not 16-byte aligned are staged, however large
- * @param room      dynamic shared memory that the kernel should use; 0: as much as leaves room for a small kernel
+ * @param room      dynamic shared memory that the kernel should use; 0: what was measured to be best
  * @param warps     0: the number of 8 to 12 that leaves the fewest idle in the last round
  */
 inline LinearLaunch linear_launch(int rows, int units, int I, int elementBytes, bool normalised, int xStride, int room = 0, int warps = 0) {
@@ -44,7 +44,8 @@ inline LinearLaunch linear_launch(int rows, int units, int I, int elementBytes, 
     int x = rows * (rowBytes + 128);
     x = normalised || rows == 1 || x <= STAGED_LIMIT || rowBytes % 16 != 0 || xStride * elementBytes % 16 != 0 ? (x + 127) / 128 * 128 : 0;
     const int most = shared_per_block() - STATIC;
-    room = std::min(std::max(room > 0 ? room : shared_per_block() - SMALL_KERNEL, x + GOOD * RING_OF_WARP), most);
+    const int best = rows == 1 ? int(shared_per_block() * 17LL / 32) : shared_per_block() - SMALL_KERNEL;
+    room = std::min(std::max(room > 0 ? room : best, x + GOOD * RING_OF_WARP), most);
     int leastIdle = work + MOST;
     for (int w = MOST; w >= GOOD && warps == 0; w--) {
         const int idle = (work + w - 1) / w * w - work;

@@ -15,7 +15,7 @@ import java.util.stream.LongStream;
  */
 final class CudaUpload {
 
-    private static final int LARGEST = 16 << 20;
+    private static final int LARGEST = 4 << 20;
     private static final int SMALLEST = 1 << 20;
 
     /** The last bits of a float16, which a bfloat16 of 8 digits has no room for. */
@@ -49,17 +49,17 @@ final class CudaUpload {
 
     private CudaWeight product(WeightRole role, TensorPart... parts) {
         long elements = elements(parts);
-        long address = memory.allocate(elements * operands.bytes(), "a weight");
+        long address = memory.weight(elements * operands.bytes(), "a weight");
         stack(parts, operands, address);
         return new CudaWeight(role, operands, address, 0, rows(parts), parts[0].columns(), elements * operands.bytes());
     }
 
     private CudaWeight bias(TensorPart... parts) {
         long elements = elements(parts);
-        long address = memory.allocate(elements * 4, "a bias");
+        long address = memory.weight(elements * 4, "a bias");
         stack(parts, DType.F32, address);
         boolean exact = operands == DType.BF16 && Arrays.stream(parts).allMatch(CudaUpload::isBfloat16);
-        long rounded = exact ? memory.allocate(elements * 2, "a bias") : 0;
+        long rounded = exact ? memory.weight(elements * 2, "a bias") : 0;
         if (exact) {
             stack(parts, DType.BF16, rounded);
         }
@@ -98,7 +98,7 @@ final class CudaUpload {
         int g = parts[0].columns();
         int blockElements = g * g;
         long elements = elements(parts);
-        long address = memory.allocate(elements * operands.bytes(), "gates");
+        long address = memory.weight(elements * operands.bytes(), "gates");
         long at = address;
         for (TensorPart part : parts) {
             CudaKernels.Kernel transpose = kernels.get("transpose_gates_" + word(part.dtype()) + "_" + word(operands));
@@ -117,7 +117,7 @@ final class CudaUpload {
     /** One small tensor through a kernel that wants it whole. */
     private CudaWeight small(WeightRole role, TensorPart part, String kernel, Rest rest) {
         long n = (long) part.rows() * part.columns();
-        long address = memory.allocate(4 * n, role.name().toLowerCase(Locale.ROOT));
+        long address = memory.weight(4 * n, role.name().toLowerCase(Locale.ROOT));
         CudaKernels.Kernel convert = kernels.get(kernel + word(part.dtype()));
         chunks(part, Math.toIntExact(part.data().byteSize()), address, Math.toIntExact(4 * n),
                 (from, target, count) -> launch(convert, a -> {

@@ -13,16 +13,16 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * Pinned buffers between mapped files and the device. Reading the page cache is the slow half (a core manages about a fifth of what the bus
- * takes), so several threads read the next buffers while the device copies the last ones: of {@link #BUFFERS}, two are being
- * read and two copied.
+ * Pinned buffers between mapped files and the device. Reading the page cache is the slow half (a core manages about a tenth of what the bus
+ * takes), so many threads read the next buffers while the device copies the last ones: of {@link #BUFFERS}, six are being
+ * read and two copied. Buffers are small, because pinning memory costs more than a tenth of a second a gigabyte.
  */
 final class Staging implements AutoCloseable {
 
-    static final int BUFFERS = 4;
-    private static final int MOST_READERS = 8;
+    static final int BUFFERS = 8;
+    private static final int MOST_READERS = 16;
     private static final int PIECE = 1 << 20;
-    private static final int READ_AHEAD = 1;
+    private static final int READ_AHEAD = BUFFERS - 2;
 
     private record Filling(int buffer, List<Future<?>> reads, long bytes, long to, Runnable then) {}
 
