@@ -53,10 +53,15 @@ public final class ModelRunner {
             backend.sample(step, workspace.logits(), states.seen());
         });
         heads = new Program[(maxRows + headRows - 1) / headRows];
-        for (int i = 0; i < heads.length; i++) {
-            int from = i * headRows;
+    }
+
+    /** The program for logits from a row on, recorded when it is first wanted: most runners score nothing. */
+    private Program headFrom(int from) {
+        int i = from / headRows;
+        if (heads[i] == null) {
             heads[i] = backend.record(step, () -> head(from));
         }
+        return heads[i];
     }
 
     /** Rows of logits that a runner keeps at once. */
@@ -156,7 +161,7 @@ public final class ModelRunner {
         StepResult done = new StepResult(step.maxSequences());
         backend.await(backend.run(score), done);
         for (int from = 0; from < plan.outputs(); from += headRows) {
-            backend.await(backend.run(heads[from / headRows]), done);
+            backend.await(backend.run(headFrom(from)), done);
             consumer.accept(from, Math.min(headRows, plan.outputs() - from), workspace.logits());
         }
     }
