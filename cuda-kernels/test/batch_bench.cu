@@ -58,7 +58,7 @@ void bench_sampling(int sequences) {
     Device<unsigned> seen(size_t(sequences + 1) * V / 32, 0);
     const size_t blocks = (V + 2047) / 2048;
     Device<unsigned char> scratch(sequences * (48 + 8 * (5 * blocks + 2048 + 512) + 64 * blocks), 0);
-    const dim3 slices(unsigned(blocks), unsigned(sequences));
+    const dim3 slices = {unsigned(blocks), unsigned(sequences), 1};
     auto call = [&](auto kernel, dim3 grid, unsigned threads) {
         launch(kernel, grid, threads, 0, step.step, logits.data, V, seen.data, V / 32, V, scratch.data);
     };
