@@ -74,14 +74,10 @@ __device__ __forceinline__ void store_bounds(const Sampler& s, const SampleScrat
     }
 }
 
-/** Marks the tokens of the step that lie in this block's slice: their words belong to it alone, but for the scrap slot's. */
-__device__ __forceinline__ void mark_seen(const Step& step, int q, unsigned* words, int V) {
-    const int first = blockIdx.x * SLICE, last = min(V, first + SLICE), rowEnd = __ldcg(step.rowStarts + q + 1);
-    for (int m = __ldcg(step.rowStarts + q) + threadIdx.x; m < rowEnd; m += blockDim.x) {
-        const int token = __ldcg(step.tokens + m);
-        if (token >= first && token < last) {
-            atomicOr(words + (token >> 5), 1u << (token & 31));
-        }
+/** Marks tokens that lie in this block's slice: their words belong to it alone, but for the scrap slot's. */
+__device__ __forceinline__ void mark_seen(unsigned* words, int token) {
+    if (token >= 0 && token / SLICE == int(blockIdx.x)) {
+        atomicOr(words + (token >> 5), 1u << (token & 31));
     }
 }
 
@@ -92,19 +88,24 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS, SLICE_BLOCKS) sample
     pdl_launch_dependents();
     const int q = blockIdx.y, warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     const bool draws = samples(step, q);
+    const bool live = q < step.sequences();
+    int row = live ? __ldcg(step.rowStarts + q) + int(threadIdx.x) : 0;
+    const int rowEnd = live ? __ldcg(step.rowStarts + q + 1) : 0;
+    const int token = row < rowEnd ? __ldcg(step.tokens + row) : -1;
+    unsigned* words = seen + (live ? size_t(__ldcg(step.slots + q)) * seenWords : 0);
     Sampler s = {};
     if (draws) {
         s = sampler_of(step, q, logits, stride, seen, seenWords, V);
     }
     pdl_wait();
-    if (q >= step.sequences()) {
-        return;
-    }
     float raw[SLICE_ITEMS], z[SLICE_ITEMS];
     if (draws) {
         load_slice(s, raw);
     }
-    mark_seen(step, q, seen + size_t(__ldcg(step.slots + q)) * seenWords, V);
+    mark_seen(words, token);
+    for (row += SLICE_THREADS; row < rowEnd; row += SLICE_THREADS) {
+        mark_seen(words, __ldcg(step.tokens + row));
+    }
     if (!draws) {
         return;
     }
