@@ -356,15 +356,26 @@ __device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, in
     }
     wait_copies<0>(); // zeros
     if (part.owns_new_row() && team == Shared::TEAMS - 1) { // the new key, alone in a tile
-        __syncwarp();
-        KeyTile fresh;
-        fresh.set_first(s.query[FAST_HEADS]);
+        if constexpr (TEAM == 1) {
+            keys.set_first(s.query[FAST_HEADS]);
+            __syncwarp();
+        } else {
+            team_sync(team); // all zeros are there
+            if (member == 0) {
+                s.ring.key[team][0][SharedKeyTile::at(0, lane)] = *reinterpret_cast<const uint4*>(&s.query[FAST_HEADS][lane * 8]);
+            }
+        }
         for (int i = lane; i < COLUMNS / 8; i += WARP) {
             *reinterpret_cast<uint4*>(&value[0][i * 8]) = load_fresh16(input + (a.heads + 1) * FAST_HEAD + firstColumn + i * 8);
         }
-        __syncwarp();
         float c[2][4] = {};
-        fresh.scores(s.query, c);
+        if constexpr (TEAM == 1) {
+            __syncwarp();
+            keys.scores(s.query, c);
+        } else {
+            team_sync(team);
+            SharedKeyTile{s.ring.key[team]}.scores(s.query, c);
+        }
         weigh(c, [](int key) { return key == 0; });
         sums.absorb(c, value);
     }
