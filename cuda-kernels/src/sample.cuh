@@ -198,7 +198,8 @@ struct SampleScratch {
     /** Bytes a sequence: 48 + 8 (5 B + CANDIDATES + RAW_CANDIDATES) + 64 B, B = ceil(V / SLICE). */
     __device__ __forceinline__ SampleScratch(unsigned char* memory, int q, int V) {
         blocks = (V + SLICE - 1) / SLICE;
-        const size_t bytes = sizeof(SampleHeader) + size_t(8) * (5 * blocks + CANDIDATES + RAW_CANDIDATES) + size_t(8) * SLICE_WARPS * blocks;
+        const size_t keys = size_t(5) * blocks + CANDIDATES + RAW_CANDIDATES;
+        const size_t bytes = sizeof(SampleHeader) + 8 * keys + size_t(8) * SLICE_WARPS * blocks;
         unsigned char* at = memory + q * bytes;
         header = reinterpret_cast<SampleHeader*>(at);
         blockMax = reinterpret_cast<u64*>(at + sizeof(SampleHeader));

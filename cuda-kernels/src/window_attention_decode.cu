@@ -16,11 +16,14 @@
 // Launch: attention_decode_T_c32, or, for more than two sequences where the tiles serve, attention_decode_bf16_c256. Grid (splits, groups,
 // S) with groups = ceil(K / COLUMNS), block 256, dynamic shared memory the larger of 30,272 (c32) or 79,424 (c256), and, with
 // G = ceil(H / groups), 4 (K (G + 1) + ceil(W / splits) + 3 + G) + 8 (rotaryDims / 2 + G splits).
-// Good splits: W / 128 (c32: one round of eight warps; at most 128); for c256 at most that, and as many as make two blocks a multiprocessor.
+// Good splits: W / 128 (c32: one round of eight warps; at most 128); for c256 at most that, and as many as make two blocks a
+// multiprocessor.
 // Bytes: 2 W K sizeof(T) a sequence. Floor on an H100 at 3.09 TB/s, K = 256, W = 2048, bf16: 0.68 us a sequence; 8 sequences 5.4 us, 32
 // sequences 21.7 us. One sequence: three trips to L2 in a row (queries, arrival, partial results) are 3 us. Before (all keys of a block in
 // registers at once, two blocks reading the same keys): 12.6 us with dependent launch, 35.2 us, 106.4 us. Predicted now: 10, 11, 28 us.
 #include "window_attention_decode_tiles.cuh"
+
+static_assert(sizeof(TileShared<32, 1>) == 30272 && sizeof(TileShared<128, 2>) == 79424, "the host asks for these");
 
 /** Shared memory of a block of the plain engine. */
 struct PlainShared {
