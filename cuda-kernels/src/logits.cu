@@ -23,11 +23,18 @@ extern "C" __global__ void __launch_bounds__(256) soft_cap(const int* count, int
     int rows = cap > 0.0f ? live_rows(count, from, limit) : 0;
     for (int m = blockIdx.y; m < rows; m += gridDim.y) {
         float* row = z + size_t(m) * stride;
+        const int first = (int(blockIdx.x) * int(blockDim.x) + int(threadIdx.x)) * PER_THREAD;
+        if (aligned16(row) && first + PER_THREAD <= V) {
+            float v[PER_THREAD];
+            unpack16<float>(load_fresh16(row + first), v);
 #pragma unroll
-        for (int i = 0; i < PER_THREAD; i++) {
-            int v = (blockIdx.x * PER_THREAD + i) * int(blockDim.x) + int(threadIdx.x);
-            if (v < V) {
-                row[v] = cap * tanhf(__ldcg(row + v) / cap);
+            for (int i = 0; i < PER_THREAD; i++) {
+                v[i] = cap * tanhf(v[i] / cap);
+            }
+            *reinterpret_cast<uint4*>(row + first) = pack16<float>(v);
+        } else {
+            for (int i = first; i < min(V, first + PER_THREAD); i++) {
+                row[i] = cap * tanhf(__ldcg(row + i) / cap);
             }
         }
     }

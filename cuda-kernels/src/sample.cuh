@@ -9,13 +9,19 @@ constexpr int SLICE_THREADS = 256;
 constexpr int SLICE_ITEMS = 8;
 constexpr int SLICE = SLICE_THREADS * SLICE_ITEMS; // tokens of a block
 constexpr int SLICE_WARPS = SLICE_THREADS / WARP;
+/** Blocks of a multiprocessor: what a slice waits for is latency. */
+constexpr int SLICE_BLOCKS = 6;
 constexpr int CHOOSE_THREADS = 1024;
 /** Tokens that can be sorted; more take the slow path. */
 constexpr int CANDIDATES = 2048;
 constexpr int RAW_CANDIDATES = 512;
 /** Without top-k, top-p is first tried on about this many of the most likely tokens. */
 constexpr int TOP_P_GUESS = 512;
-/** Sub-maxima that a filter block can rank: 16 a thread. */
+/** Keys that a block of more threads sorts by counting. */
+constexpr int FEW_KEYS = 128;
+/** Sub-maxima beyond those asked for that a bound may let through. */
+constexpr int BOUND_SLACK = 16;
+/** Sub-maxima that a block can rank: 16 a thread. */
 constexpr int RANKED = 16 * SLICE_THREADS;
 
 // ---- the order: by falling logit, the lower id first among equals, zeros of both signs equal. Larger key: earlier. A NaN of either sign
@@ -76,8 +82,8 @@ struct Sampler {
 
     __device__ __forceinline__ float raw(int id) const { return __ldcg(z + id); }
     /** The logit after the repetition penalty. */
-    __device__ __forceinline__ float logit(int id) const {
-        float v = raw(id);
+    __device__ __forceinline__ float logit(int id) const { return penalized(raw(id), id); }
+    __device__ __forceinline__ float penalized(float v, int id) const {
         if (params.repetitionPenalty != 1.0f && (__ldcg(seen + (id >> 5)) >> (id & 31) & 1u) != 0) {
             v = v > 0.0f ? v / params.repetitionPenalty : v * params.repetitionPenalty;
         }
@@ -88,6 +94,8 @@ struct Sampler {
     __device__ __forceinline__ float score(float logit, float max, int id) const {
         return (logit - max) / params.temperature + gumbel(params.seed, position, id);
     }
+    /** Whether the most likely tokens are to be listed. */
+    __device__ __forceinline__ bool lists() const { return !params.greedy() && !draws_from_all(); }
     /** Most tokens that top-k leaves. */
     __device__ __forceinline__ int kept() const { return params.topK == 0 ? V : min(params.topK, V); }
     __device__ __forceinline__ bool draws_from_all() const { return params.topK == 0 && params.topP == 1.0f; }
@@ -107,6 +115,61 @@ __device__ __forceinline__ Sampler sampler_of(const Step& step, int q, const flo
     return s;
 }
 
+// ---- slices: tokens of a block, four neighbours a thread and 16 bytes
+
+/** Token i of this thread's SLICE_ITEMS; they rise with i. */
+__device__ __forceinline__ int slice_id(int i) {
+    return int(blockIdx.x) * SLICE + (i / 4 * SLICE_THREADS + int(threadIdx.x)) * 4 + i % 4;
+}
+
+/** Raw logits of this thread's tokens; zero from V on. */
+__device__ __forceinline__ void load_slice(const Sampler& s, float (&raw)[SLICE_ITEMS]) {
+    const bool whole = aligned16(s.z) && (int(blockIdx.x) + 1) * SLICE <= s.V;
+#pragma unroll
+    for (int i = 0; i < SLICE_ITEMS; i += 4) {
+        if (whole) {
+            const float4 v = __ldcg(reinterpret_cast<const float4*>(s.z + slice_id(i)));
+            raw[i] = v.x, raw[i + 1] = v.y, raw[i + 2] = v.z, raw[i + 3] = v.w;
+        } else {
+#pragma unroll
+            for (int j = i; j < i + 4; j++) {
+                raw[j] = slice_id(j) < s.V ? s.raw(slice_id(j)) : 0.0f;
+            }
+        }
+    }
+}
+
+/** The largest key among this warp's tokens, in every lane; without tokens, less than any key. */
+__device__ __forceinline__ u64 warp_best(const Sampler& s, const float (&z)[SLICE_ITEMS]) {
+    unsigned order = 0;
+    int at = 0x7fffffff;
+#pragma unroll
+    for (int i = 0; i < SLICE_ITEMS; i++) {
+        const unsigned mine = order_of(z[i]);
+        if (slice_id(i) < s.V && mine > order) {
+            order = mine;
+            at = slice_id(i);
+        }
+    }
+    const unsigned top = __reduce_max_sync(ALL_LANES, order);
+    const int id = __reduce_min_sync(ALL_LANES, order == top ? at : 0x7fffffff);
+    return u64(top) << 32 | unsigned(~id);
+}
+
+/** Lists the tokens of this warp that are wanted; the counter goes on where the list ends. All lanes call it. */
+__device__ __forceinline__ void append(bool wanted, u64 key, u64* list, int room, int* counter) {
+    const unsigned who = __ballot_sync(ALL_LANES, wanted);
+    if (who == 0) {
+        return;
+    }
+    const int lane = threadIdx.x % WARP, first = __ffs(who) - 1;
+    int at = lane == first ? atomicAdd(counter, __popc(who)) : 0;
+    at = __shfl_sync(ALL_LANES, at, first) + __popc(who & ((1u << lane) - 1));
+    if (wanted && at < room) {
+        list[at] = key;
+    }
+}
+
 // ---- scratch of one sequence, zero before the first launch; the counters are zero again after each sample
 
 struct SampleHeader {
@@ -114,8 +177,10 @@ struct SampleHeader {
     double logSum;     // log of the sum of exp of the raw logits
     int candidates, rawCandidates; // how many filter found; may exceed what the lists hold
     int arrivals, needDraw;        // ... when needDraw
+    u64 top;                       // the largest key
+    unsigned bound, rawBound;      // orders that the tokens to be listed reach
 };
-static_assert(sizeof(SampleHeader) == 32, "the host sizes the scratch");
+static_assert(sizeof(SampleHeader) == 48, "the host sizes the scratch");
 
 struct SampleScratch {
     SampleHeader* header;
@@ -130,13 +195,14 @@ struct SampleScratch {
     unsigned* rawWarpMax; // [8 B]
     int blocks;
 
-    /** Bytes a sequence: 32 + 8 (5 B + CANDIDATES + RAW_CANDIDATES) + 64 B, B = ceil(V / SLICE). */
+    /** Bytes a sequence: 48 + 8 (5 B + CANDIDATES + RAW_CANDIDATES) + 64 B, B = ceil(V / SLICE). */
     __device__ __forceinline__ SampleScratch(unsigned char* memory, int q, int V) {
         blocks = (V + SLICE - 1) / SLICE;
-        const size_t bytes = 32 + size_t(8) * (5 * blocks + CANDIDATES + RAW_CANDIDATES) + size_t(8) * SLICE_WARPS * blocks;
+        const size_t keys = size_t(5) * blocks + CANDIDATES + RAW_CANDIDATES;
+        const size_t bytes = sizeof(SampleHeader) + 8 * keys + size_t(8) * SLICE_WARPS * blocks;
         unsigned char* at = memory + q * bytes;
         header = reinterpret_cast<SampleHeader*>(at);
-        blockMax = reinterpret_cast<u64*>(at + 32);
+        blockMax = reinterpret_cast<u64*>(at + sizeof(SampleHeader));
         rawMax = blockMax + blocks;
         rawSum = reinterpret_cast<double*>(rawMax + blocks);
         weight = rawSum + blocks;
@@ -158,8 +224,21 @@ __device__ __forceinline__ u64 block_max_of(const u64* values, int count, u64* s
     return block_max(largest, scratch);
 }
 
-/** Sorts keys[0, count) in shared memory, falling; room up to the next power of two. */
+/** Sorts different keys[0, count) in shared memory, falling; room up to the next power of two. */
 __device__ __forceinline__ void sort_falling(u64* keys, int count) {
+    if (count <= FEW_KEYS) { // each counts the keys before it: two barriers
+        const u64 mine = int(threadIdx.x) < count ? keys[threadIdx.x] : 0;
+        int before = 0;
+        for (int i = 0; i < count && mine != 0; i++) {
+            before += keys[i] > mine;
+        }
+        __syncthreads();
+        if (mine != 0) {
+            keys[before] = mine;
+        }
+        __syncthreads();
+        return;
+    }
     int size = 1;
     while (size < count) {
         size *= 2;

@@ -5,21 +5,25 @@
 //
 // A block takes one of `splits` equal parts of the ring; the part that holds row t mod W takes the new key, too. Two engines:
 // - by tiles (window_attention_decode_tiles.cuh): bf16, K = 256, H <= 16, rotaryDims a multiple of 16, aligned: all heads, COLUMNS columns
-//   of the values. The groups of a split read the same keys, from L2: few sequences occupy the card without many splits to merge.
+//   of the values. With 32 columns, the groups of a split read the same keys, from L2: few sequences occupy the card without many splits
+//   to merge. With 256, a block reads keys and values once.
 // - plain: any shape; the groups of a split share the heads evenly.
 // Partial maxima, sums and vectors go to scratch; the last block of a group to arrive merges them in order of the splits. The last block of
 // the split that takes the new key writes the ring row.
 //   scratch float [S, H, splits, K + K mod 2 + 2 groups], 16-byte aligned
 //   arrivals int [S, groups + 1], zero before the first launch and after every launch
 //
-// Launch: attention_decode_T_c32 (one or two sequences) or _c128 (more), grid (splits, groups, S) with groups = ceil(K / COLUMNS), block
-// 256, dynamic shared memory the larger of 11,840 + 512 (COLUMNS + 4), and with G = ceil(H / groups)
-// 4 (K (G + 1) + ceil(W / splits) + 3 + G) + 8 (rotaryDims / 2 + G splits).
-// Good splits: W / 128, which is one round of eight warps; at most 128.
-// Bytes: 2 W K sizeof(T) a sequence. Floor on an H100 at 3.09 TB/s: 0.68 us at K = 256, W = 2048, bf16. Before (two heads a block, FMA,
-// scalar loads of the queries one after the other, 32 splits merged head by head): 16.6 us. Predicted now: 4 to 5 us, of which three
-// trips to L2 in a row (queries, arrival, partial results) are 3.
+// Launch: attention_decode_T_c32, or, for more than two sequences where the tiles serve, attention_decode_bf16_c256. Grid (splits, groups,
+// S) with groups = ceil(K / COLUMNS), block 256, dynamic shared memory the larger of 30,272 (c32) or 79,424 (c256), and, with
+// G = ceil(H / groups), 4 (K (G + 1) + ceil(W / splits) + 3 + G) + 8 (rotaryDims / 2 + G splits).
+// Good splits: W / 128 (c32: one round of eight warps; at most 128); for c256 at most that, and as many as make two blocks a
+// multiprocessor.
+// Bytes: 2 W K sizeof(T) a sequence. Floor on an H100 at 3.09 TB/s, K = 256, W = 2048, bf16: 0.68 us a sequence; 8 sequences 5.4 us, 32
+// sequences 21.7 us. One sequence: three trips to L2 in a row (queries, arrival, partial results) are 3 us. Before (all keys of a block in
+// registers at once, two blocks reading the same keys): 12.6 us with dependent launch, 35.2 us, 106.4 us. Predicted now: 10, 11, 28 us.
 #include "window_attention_decode_tiles.cuh"
+
+static_assert(sizeof(TileShared<32, 1>) == 30272 && sizeof(TileShared<128, 2>) == 79424, "the host asks for these");
 
 /** Shared memory of a block of the plain engine. */
 struct PlainShared {
@@ -121,12 +125,8 @@ __device__ __forceinline__ void merge_plain(const Attention<T>& a, int q, int fi
     }
 }
 
-/** The last block of the split that took the new key writes it and its value: all have read the rows they replace. key(d) is element d. */
+/** Writes the new key, element d of which is key(d), and its value. */
 template <class T, class Key> __device__ __forceinline__ void write_ring(const Attention<T>& a, int q, int slot, int position, Key key) {
-    const RingPart part(blockIdx.x, a.splits, position, a.W);
-    if (!part.owns_new_row() || !arrive_last(a.arrivals + size_t(q) * (gridDim.y + 1), gridDim.y)) {
-        return;
-    }
     const size_t at = (size_t(slot) * a.W + position % a.W) * a.K;
     const T* value = a.qkv + size_t(q) * a.qkvStride + size_t(a.heads + 1) * a.K;
     for (int d = threadIdx.x; d < a.K; d += blockDim.x) {
@@ -135,7 +135,7 @@ template <class T, class Key> __device__ __forceinline__ void write_ring(const A
     }
 }
 
-template <class T, int COLUMNS> __device__ __forceinline__ void attention_decode(const Attention<T>& a) {
+template <class T, int COLUMNS, int TEAM> __device__ __forceinline__ void attention_decode(const Attention<T>& a) {
     extern __shared__ __align__(128) unsigned char dynamic[];
     pdl_launch_dependents();
     const int q = blockIdx.z, group = blockIdx.y, groups = gridDim.y;
@@ -144,36 +144,45 @@ template <class T, int COLUMNS> __device__ __forceinline__ void attention_decode
         return;
     }
     const int slot = __ldcg(a.step.slots + q), position = __ldcg(a.step.positions + q);
-    int* counter = a.arrivals + size_t(q) * (groups + 1) + 1 + group;
+    // All blocks of the split that takes the new key read the row it replaces: the last of them writes it.
+    const bool owner = RingPart(blockIdx.x, a.splits, position, a.W).owns_new_row();
+    int* counters = a.arrivals + size_t(q) * (groups + 1);
+    auto arrived = [&] { return arrive(counters + 1 + group, a.splits, owner ? counters : nullptr, groups); };
     if constexpr (sizeof(T) == 2) {
-        if (a.K == FAST_HEAD && a.heads <= FAST_HEADS && a.rotaryDims % 16 == 0 && groups * COLUMNS == FAST_HEAD && aligned16(a.keys) &&
-            aligned16(a.values) && vectorizable(a.qkv, a.qkvStride, a.K) && vectorizable(a.out, a.outStride, a.K)) {
-            auto& s = *reinterpret_cast<TileShared<COLUMNS>*>(dynamic);
-            attend_tiles<COLUMNS>(a, q, slot, position, s);
-            if (arrive_last(counter, a.splits)) {
-                float* scale = &s.out[0][0][0];
-                merge_tiles<COLUMNS>(a, q, reinterpret_cast<float2*>(scale + FAST_HEADS), scale);
+        if (a.K == FAST_HEAD && a.heads <= FAST_HEADS && a.rotaryDims % 16 == 0 && groups * COLUMNS * TEAM == FAST_HEAD &&
+            aligned16(a.keys) && aligned16(a.values) && vectorizable(a.qkv, a.qkvStride, a.K) && vectorizable(a.out, a.outStride, a.K)) {
+            auto& s = *reinterpret_cast<TileShared<COLUMNS, TEAM>*>(dynamic);
+            attend_tiles<COLUMNS, TEAM>(a, q, slot, position, s);
+            const Arrival last = arrived();
+            if (last.ring) {
+                write_ring(a, q, slot, position, [&](int d) { return s.query[FAST_HEADS][d]; });
             }
-            write_ring(a, q, slot, position, [&](int d) { return s.query[FAST_HEADS][d]; });
+            if (last.group) {
+                float* scale = &s.out[0][0][0];
+                merge_tiles<COLUMNS * TEAM>(a, q, reinterpret_cast<float2*>(scale + FAST_HEADS), scale);
+            }
             return;
         }
     }
     const int firstHead = a.heads * group / groups, heads = a.heads * (group + 1) / groups - firstHead;
     const PlainShared s(a, reinterpret_cast<float2*>(dynamic), (a.heads + groups - 1) / groups);
     attend_plain(a, q, slot, position, firstHead, heads, s);
-    if (arrive_last(counter, a.splits)) {
+    const Arrival last = arrived();
+    if (last.ring) {
+        write_ring(a, q, slot, position, [&](int d) { return from_float<T>(s.key[d]); });
+    }
+    if (last.group) {
         merge_plain(a, q, firstHead, heads, s);
     }
-    write_ring(a, q, slot, position, [&](int d) { return from_float<T>(s.key[d]); });
 }
 
-#define ATTENTION(suffix, T, COLUMNS)                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, COLUMNS < 128 ? 2 : 1)                                             \
-    attention_decode_##suffix##_c##COLUMNS(Step step, const T* qkv, int qkvStride, T* keys, T* values, T* out, int outStride,          \
-                                           float* scratch, int* arrivals, int heads, int K, int W, int rotaryDims, float theta,        \
-                                           int splits) {                                                                               \
-        attention_decode<T, COLUMNS>(                                                                                                  \
+#define ATTENTION(name, T, COLUMNS, TEAM)                                                                                              \
+    extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS, 2)                                                                 \
+    attention_decode_##name(Step step, const T* qkv, int qkvStride, T* keys, T* values, T* out, int outStride, float* scratch,         \
+                            int* arrivals, int heads, int K, int W, int rotaryDims, float theta, int splits) {                         \
+        attention_decode<T, COLUMNS, TEAM>(                                                                                            \
             {step, qkv, qkvStride, keys, values, out, outStride, scratch, arrivals, heads, K, W, rotaryDims, theta, splits});          \
     }
-#define ATTENTION_COLUMNS(suffix, T) ATTENTION(suffix, T, 32) ATTENTION(suffix, T, 128)
-FOR_BOTH_TYPES(ATTENTION_COLUMNS)
+ATTENTION(bf16_c32, bf16, 32, 1)
+ATTENTION(bf16_c256, bf16, 128, 2)
+ATTENTION(f32_c32, float, 32, 1)

@@ -67,44 +67,53 @@ struct RingPart {
     __device__ __forceinline__ bool owns_new_row() const { return position % window >= first && position % window < last; }
 };
 
-/** Counts this block in and tells all its threads whether it is the last; what the others wrote is then visible. */
-__device__ __forceinline__ bool arrive_last(int* counter, int blocks) {
-    __shared__ bool last;
-    __threadfence();
+/** Which of the counters this block was the last to arrive at. */
+struct Arrival {
+    bool group, ring;
+};
+
+/** Counts this block in, at `ring` unless it is null, too; where it is the last, what the others wrote is visible to all its threads. */
+__device__ __forceinline__ Arrival arrive(int* group, int splits, int* ring, int groups) {
+    __shared__ bool last[2];
     __syncthreads();
-    if (threadIdx.x == 0) {
-        last = atomicAdd(counter, 1) == blocks - 1;
-        if (last) {
+    if (threadIdx.x == 0 || (threadIdx.x == WARP && ring != nullptr)) {
+        int* counter = threadIdx.x == 0 ? group : ring;
+        __threadfence(); // of what the whole block wrote before the barrier
+        const bool mine = atomicAdd(counter, 1) == (threadIdx.x == 0 ? splits : groups) - 1;
+        if (mine) {
             *counter = 0;
         }
+        __threadfence();
+        last[threadIdx.x / WARP] = mine;
     }
     __syncthreads();
-    const bool mine = last;
-    __threadfence();
-    __syncthreads(); // `last` may be written again
-    return mine;
+    return {last[0], ring != nullptr && last[1]};
 }
 
-/** Of `heads` heads: weights exp(the split's maximum - the largest) in stats[h, split].x, and scale[h] = 1 / the sum; both shared. */
+/**
+ * Of `heads` heads: weights exp(the split's maximum - the largest) in stats[h, split].x, and scale[h] = 1 / the sum; both shared. A warp a
+ * head, so the sum has a fixed order.
+ */
 template <class T>
 __device__ __forceinline__ void merge_weights(const Attention<T>& a, int q, int group, int firstHead, int heads, float2* stats,
                                               float* scale) {
-    const float2* from = a.stats(q, group, firstHead); // the heads of a group lie side by side
-    for (int i = threadIdx.x; i < heads * a.splits; i += blockDim.x) {
-        stats[i] = __ldcg(from + i);
-    }
-    __syncthreads();
-    for (int h = threadIdx.x; h < heads; h += blockDim.x) {
+    for (int h = threadIdx.x / WARP; h < heads; h += ATTENTION_WARPS) {
+        const float2* from = a.stats(q, group, firstHead + h);
+        float2* to = stats + h * a.splits;
         float max = -INFINITY, sum = 0;
-        for (int s = 0; s < a.splits; s++) {
-            max = fmaxf(max, stats[h * a.splits + s].x);
+        for (int s = threadIdx.x % WARP; s < a.splits; s += WARP) {
+            to[s] = __ldcg(from + s);
+            max = fmaxf(max, to[s].x);
         }
-        for (int s = 0; s < a.splits; s++) {
-            float2& stat = stats[h * a.splits + s];
-            stat.x = decay_to(stat.x, max);
-            sum = fmaf(stat.x, stat.y, sum);
+        max = warp_max(max);
+        for (int s = threadIdx.x % WARP; s < a.splits; s += WARP) { // each lane what it wrote itself
+            to[s].x = decay_to(to[s].x, max);
+            sum = fmaf(to[s].x, to[s].y, sum);
         }
-        scale[h] = 1.0f / sum;
+        sum = warp_sum(sum);
+        if (threadIdx.x % WARP == 0) {
+            scale[h] = 1.0f / sum;
+        }
     }
     __syncthreads();
 }

@@ -1,75 +1,36 @@
-// The engine of window_attention_decode.cu for bf16, K = 256, at most 16 heads: all heads at once on tensor cores, COLUMNS of the values
-// a block.
+// The engine of window_attention_decode.cu for bf16, K = 256, at most 16 heads: all heads at once on tensor cores.
 //
-// The heads are the rows of mma m16n8k16. A warp takes sixteen ring rows at a time: its keys go from global memory into registers as the
-// columns of the scores' product (k permuted alike within 32 elements, 16 bytes a lane), its values into shared memory. Both are under way
-// before the input is there. Weights of the values are split in two bf16, so that no more is rounded than in the product by FMA.
+// The heads are the rows of mma m16n8k16. A team of warps takes sixteen ring rows at a time, each warp COLUMNS of their values:
+// - one warp: the keys go from global memory into registers as the columns of the scores' product (k permuted alike within 32 elements,
+//   16 bytes a lane). The other columns are other blocks'.
+// - two warps: both halves of the values, so that a block reads everything once. Each warp copies half of the keys to shared memory; both
+//   compute all scores, which is cheaper than exchanging them. While a team adds up values, the keys of its next tile are under way.
+// The first tiles are under way before the input is there. Weights of the values are split in two bf16, so that no more is rounded than in
+// the product by FMA.
 #pragma once
 
-#include "window_attention_decode.cuh"
+#include "window_attention_decode_keys.cuh"
 
-constexpr int FAST_HEAD = 256;
-constexpr int FAST_HEADS = 16;
-constexpr int TILE_KEYS = 16;
-constexpr int KEY_STEPS = FAST_HEAD / 32;
-constexpr int ROUND_KEYS = TILE_KEYS * ATTENTION_WARPS;
-/** Elements between rows of queries: 64 bytes apart modulo 128. */
-constexpr int QUERY_PITCH = FAST_HEAD + 32;
 /** 16-byte pieces of queries and key that a thread rotates. */
 constexpr int HEAD_PIECES = ((FAST_HEADS + 1) * FAST_HEAD / 8 + ATTENTION_THREADS - 1) / ATTENTION_THREADS;
 constexpr int MERGE_SPLITS = 16;
 
-template <int COLUMNS> struct TileShared {
+/** COLUMNS of the values for each of the TEAM (1 or 2) warps that share sixteen keys. */
+template <int COLUMNS, int TEAM> struct TileShared {
     static constexpr int VALUE_PITCH = COLUMNS + 8, OUT_PITCH = COLUMNS + 4;
+    static constexpr int TEAMS = ATTENTION_WARPS / TEAM, KEY_TILES = TEAM > 1 ? TEAMS : 0;
+    static constexpr int BLOCK_COLUMNS = COLUMNS * TEAM, ROUND_KEYS = TILE_KEYS * TEAMS;
+    struct Ring {
+        bf16 value[ATTENTION_WARPS][TILE_KEYS][VALUE_PITCH];
+        uint4 key[KEY_TILES > 0 ? KEY_TILES : 1][TILE_KEYS][KEY_TILES > 0 ? KEY_PIECES : 1];
+    };
     bf16 query[FAST_HEADS + 1][QUERY_PITCH]; // the last is the key
     float2 table[FAST_HEAD / 2];
     float2 softmax[ATTENTION_WARPS][FAST_HEADS]; // maximum, sum
     union {
-        bf16 value[ATTENTION_WARPS][TILE_KEYS][VALUE_PITCH];
+        Ring ring;
         float out[ATTENTION_WARPS][FAST_HEADS][OUT_PITCH];
     };
-};
-
-__device__ __forceinline__ void mma_bf16(float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
-
-__device__ __forceinline__ unsigned shared_pointer(const void* p) { return unsigned(__cvta_generic_to_shared(p)); }
-
-/** Sixteen keys of a warp: lane (g, q) holds elements 8 q .. of every 32 of keys g and g + 8. */
-struct KeyTile {
-    uint4 v[2][KEY_STEPS];
-
-    __device__ __forceinline__ void load(const bf16* keys, size_t slotRow, const RingPart& part, int row) {
-        const int lane = threadIdx.x % WARP, g = lane / 4, q = lane % 4;
-#pragma unroll
-        for (int j = 0; j < 2; j++) {
-            const bool holds = part.holds(row + j * 8 + g);
-            const bf16* from = keys + (slotRow + row + j * 8 + g) * FAST_HEAD + q * 8;
-#pragma unroll
-            for (int i = 0; i < KEY_STEPS; i++) {
-                v[j][i] = holds ? load_fresh16(from + i * 32) : make_uint4(0, 0, 0, 0);
-            }
-        }
-    }
-
-    /** c[j] = queries times keys j * 8 .. j * 8 + 7. */
-    __device__ __forceinline__ void scores(const bf16 (&query)[FAST_HEADS + 1][QUERY_PITCH], float (&c)[2][4]) const {
-        const int lane = threadIdx.x % WARP, g = lane / 4, q = lane % 4;
-#pragma unroll
-        for (int i = 0; i < KEY_STEPS; i++) {
-            const uint4 a = *reinterpret_cast<const uint4*>(&query[g][i * 32 + q * 8]);
-            const uint4 b = *reinterpret_cast<const uint4*>(&query[g + 8][i * 32 + q * 8]);
-#pragma unroll
-            for (int j = 0; j < 2; j++) {
-                mma_bf16(c[j], a.x, b.x, a.y, b.y, v[j][i].x, v[j][i].y);
-                mma_bf16(c[j], a.z, b.z, a.w, b.w, v[j][i].z, v[j][i].w);
-            }
-        }
-    }
 };
 
 /** Starts copying sixteen rows of values, zeros where the ring holds none. */
@@ -82,11 +43,9 @@ __device__ __forceinline__ void fetch_values(bf16 (&to)[TILE_KEYS][COLUMNS + 8],
         const int key = i / PIECES, piece = i % PIECES;
         const bool holds = part.holds(row + key);
         const bf16* from = values + (holds ? (slotRow + row + key) * FAST_HEAD + piece * 8 : 0);
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_pointer(&to[key][piece * 8])), "l"(from),
-                     "r"(holds ? 16 : 0)
-                     : "memory");
+        copy16(&to[key][piece * 8], from, holds);
     }
-    asm volatile("cp.async.commit_group;" ::: "memory");
+    commit_copies();
 }
 
 /** A warp's softmax so far: lane (g, q) holds heads g and g + 8, columns 2 q and 2 q + 1 of every eight. */
@@ -177,11 +136,12 @@ __device__ __forceinline__ void stage_heads(const Attention<bf16>& a, const bf16
     }
 }
 
-/** The sums of a block's warps, as one partial result. */
-template <int COLUMNS>
-__device__ __forceinline__ void store_partial(const Attention<bf16>& a, int q, HeadSums<COLUMNS>& mine, TileShared<COLUMNS>& s) {
+/** The sums of a block's teams, as one partial result. */
+template <int COLUMNS, int TEAM>
+__device__ __forceinline__ void store_partial(const Attention<bf16>& a, int q, HeadSums<COLUMNS>& mine, TileShared<COLUMNS, TEAM>& s) {
+    using Shared = TileShared<COLUMNS, TEAM>;
     const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, g = lane / 4, quad = lane % 4;
-    __syncthreads(); // the values have been read
+    __syncthreads(); // keys and values have been read
 #pragma unroll
     for (int r = 0; r < 2; r++) {
         mine.sum[r] += __shfl_xor_sync(ALL_LANES, mine.sum[r], 1);
@@ -195,24 +155,25 @@ __device__ __forceinline__ void store_partial(const Attention<bf16>& a, int q, H
         }
     }
     __syncthreads();
-    constexpr int VECTORS = COLUMNS / 4;
+    constexpr int VECTORS = Shared::BLOCK_COLUMNS / 4;
     for (int item = threadIdx.x; item < a.heads * VECTORS; item += ATTENTION_THREADS) {
-        const int head = item / VECTORS, column = item % VECTORS * 4;
+        const int head = item / VECTORS, column = item % VECTORS * 4, member = column / COLUMNS;
         float max = -INFINITY, sum = 0;
 #pragma unroll
-        for (int k = 0; k < ATTENTION_WARPS; k++) {
-            max = fmaxf(max, s.softmax[k][head].x);
+        for (int k = 0; k < Shared::TEAMS; k++) {
+            max = fmaxf(max, s.softmax[k * TEAM + member][head].x);
         }
         float4 v = {};
 #pragma unroll
-        for (int k = 0; k < ATTENTION_WARPS; k++) {
-            const float weight = decay_to(s.softmax[k][head].x, max);
-            const float4 part = *reinterpret_cast<const float4*>(&s.out[k][head][column]);
-            sum = fmaf(weight, s.softmax[k][head].y, sum);
+        for (int k = 0; k < Shared::TEAMS; k++) {
+            const float2 softmax = s.softmax[k * TEAM + member][head];
+            const float weight = decay_to(softmax.x, max);
+            const float4 part = *reinterpret_cast<const float4*>(&s.out[k * TEAM + member][head][column % COLUMNS]);
+            sum = fmaf(weight, softmax.y, sum);
             v.x = fmaf(weight, part.x, v.x), v.y = fmaf(weight, part.y, v.y);
             v.z = fmaf(weight, part.z, v.z), v.w = fmaf(weight, part.w, v.w);
         }
-        float* to = a.vectors(q, head) + size_t(blockIdx.x) * FAST_HEAD + blockIdx.y * COLUMNS + column;
+        float* to = a.vectors(q, head) + size_t(blockIdx.x) * FAST_HEAD + blockIdx.y * Shared::BLOCK_COLUMNS + column;
         *reinterpret_cast<float4*>(to) = v;
         if (column == 0) {
             a.stats(q, blockIdx.y, head)[blockIdx.x] = {max, sum};
@@ -221,16 +182,26 @@ __device__ __forceinline__ void store_partial(const Attention<bf16>& a, int q, H
 }
 
 /** This block's share: all heads, the ring rows of its split, its columns. */
-template <int COLUMNS>
-__device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, int slot, int position, TileShared<COLUMNS>& s) {
-    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, quad = lane % 4;
+template <int COLUMNS, int TEAM>
+__device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, int slot, int position, TileShared<COLUMNS, TEAM>& s) {
+    using Shared = TileShared<COLUMNS, TEAM>;
+    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, quad = lane % 4, team = warp / TEAM, member = warp % TEAM;
     const RingPart part(blockIdx.x, a.splits, position, a.W);
     const size_t slotRow = size_t(slot) * a.W;
-    const bf16* values = a.values + blockIdx.y * COLUMNS;
-    int row = part.first + warp * TILE_KEYS;
+    const int firstColumn = blockIdx.y * Shared::BLOCK_COLUMNS + member * COLUMNS;
+    const bf16* values = a.values + firstColumn;
+    bf16(&value)[TILE_KEYS][Shared::VALUE_PITCH] = s.ring.value[warp];
     KeyTile keys;
-    keys.load(a.keys, slotRow, part, row);
-    fetch_values<COLUMNS>(s.value[warp], values, slotRow, part, row);
+    auto fetch_keys = [&](int row) {
+        if constexpr (TEAM == 1) {
+            keys.load(a.keys, slotRow, part, row);
+        } else {
+            SharedKeyTile{s.ring.key[team]}.fetch(a.keys, slotRow, part, row, member);
+        }
+    };
+    int row = part.first + team * TILE_KEYS;
+    fetch_keys(row);
+    fetch_values<COLUMNS>(value, values, slotRow, part, row);
     rotary_table(a, position, s.table);
     __syncthreads();
     pdl_wait();
@@ -240,40 +211,60 @@ __device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, in
 
     const float scale = 1.0f / sqrtf(float(FAST_HEAD));
     HeadSums<COLUMNS> sums;
-    auto absorb = [&](auto there) {
-        float c[2][4] = {};
-        keys.scores(s.query, c);
+    auto weigh = [&](float(&c)[2][4], auto there) {
 #pragma unroll
         for (int i = 0; i < 8; i++) {
             c[i / 4][i % 4] = there(i / 4 * 8 + quad * 2 + i % 2) ? c[i / 4][i % 4] * scale : -INFINITY;
         }
-        asm volatile("cp.async.wait_group 0;" ::: "memory");
-        __syncwarp();
-        sums.absorb(c, s.value[warp]);
-        __syncwarp();
     };
-    for (; row < part.last; row += ROUND_KEYS) {
-        absorb([&](int key) { return part.holds(row + key); });
-        keys.load(a.keys, slotRow, part, row + ROUND_KEYS);
-        fetch_values<COLUMNS>(s.value[warp], values, slotRow, part, row + ROUND_KEYS);
-    }
-    if (part.owns_new_row() && warp == ATTENTION_WARPS - 1) { // the new key, alone in a tile
-        asm volatile("cp.async.wait_group 0;" ::: "memory"); // zeros
-        __syncwarp();
-#pragma unroll
-        for (int i = 0; i < KEY_STEPS; i++) {
-            const uint4 key = *reinterpret_cast<const uint4*>(&s.query[FAST_HEADS][i * 32 + quad * 8]);
-            keys.v[0][i] = lane / 4 == 0 ? key : make_uint4(0, 0, 0, 0);
+    for (; row < part.last; row += Shared::ROUND_KEYS) { // the same for all warps of a team
+        float c[2][4] = {};
+        if constexpr (TEAM == 1) {
+            keys.scores(s.query, c);
+            wait_copies<0>();
+        } else {
+            wait_copies<1>();
+            team_sync(team); // the other warp's keys, too
+            SharedKeyTile{s.ring.key[team]}.scores(s.query, c);
+            team_sync(team); // the other warp has read the keys
+            fetch_keys(row + Shared::ROUND_KEYS);
+            wait_copies<1>();
         }
-        const bf16* value = input + (a.heads + 1) * FAST_HEAD + blockIdx.y * COLUMNS;
+        __syncwarp();
+        weigh(c, [&](int key) { return part.holds(row + key); });
+        sums.absorb(c, value);
+        __syncwarp();
+        if constexpr (TEAM == 1) {
+            fetch_keys(row + Shared::ROUND_KEYS);
+        }
+        fetch_values<COLUMNS>(value, values, slotRow, part, row + Shared::ROUND_KEYS);
+    }
+    wait_copies<0>(); // zeros
+    if (part.owns_new_row() && team == Shared::TEAMS - 1) { // the new key, alone in a tile
+        if constexpr (TEAM == 1) {
+            keys.set_first(s.query[FAST_HEADS]);
+            __syncwarp();
+        } else {
+            team_sync(team); // all zeros are there
+            if (member == 0) {
+                s.ring.key[team][0][SharedKeyTile::at(0, lane)] = *reinterpret_cast<const uint4*>(&s.query[FAST_HEADS][lane * 8]);
+            }
+        }
         for (int i = lane; i < COLUMNS / 8; i += WARP) {
-            *reinterpret_cast<uint4*>(&s.value[warp][0][i * 8]) = load_fresh16(value + i * 8);
+            *reinterpret_cast<uint4*>(&value[0][i * 8]) = load_fresh16(input + (a.heads + 1) * FAST_HEAD + firstColumn + i * 8);
         }
-        __syncwarp();
-        absorb([](int key) { return key == 0; });
+        float c[2][4] = {};
+        if constexpr (TEAM == 1) {
+            __syncwarp();
+            keys.scores(s.query, c);
+        } else {
+            team_sync(team);
+            SharedKeyTile{s.ring.key[team]}.scores(s.query, c);
+        }
+        weigh(c, [](int key) { return key == 0; });
+        sums.absorb(c, value);
     }
-    asm volatile("cp.async.wait_group 0;" ::: "memory");
-    store_partial<COLUMNS>(a, q, sums, s);
+    store_partial<COLUMNS, TEAM>(a, q, sums, s);
 }
 
 /** The last block of a column group merges it, in order of the splits. The first vectors are under way while the weights are made. */

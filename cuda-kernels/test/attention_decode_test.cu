@@ -89,6 +89,9 @@ template <class T> struct AttentionCase {
 };
 
 template <class T> void check(Shape s, const std::vector<int>& positions, int splits, int columns, int pad) {
+    if (sizeof(T) == 4 && columns != 32) {
+        return; // only bf16 has tiles
+    }
     AttentionCase<T> c(s, positions, pad);
     DeviceStep step(c.step);
     const int S = c.sequences + 1, stride = s.heads * s.K + pad;
@@ -101,9 +104,9 @@ template <class T> void check(Shape s, const std::vector<int>& positions, int sp
                values.data, out.data, stride, scratch.data, arrivals.data, s.heads, s.K, s.W, s.rotaryDims, 10000.0f, splits);
     };
     if constexpr (sizeof(T) == 2) {
-        run(columns == 32 ? attention_decode_bf16_c32 : attention_decode_bf16_c128);
+        run(columns == 32 ? attention_decode_bf16_c32 : attention_decode_bf16_c256);
     } else {
-        run(columns == 32 ? attention_decode_f32_c32 : attention_decode_f32_c128);
+        run(attention_decode_f32_c32);
     }
     synchronize();
     std::vector<double> want(size_t(S) * stride), newKeys, newValues;
@@ -123,26 +126,38 @@ template <class T> void check_type() {
     for (const std::vector<int>& positions : turns) {
         for (int splits : {1, 2, 5}) {
             check<T>({3, 6, 5, 4}, positions, splits, 32, 0);
-            check<T>({1, 31, 5, 16}, positions, splits, 128, 3);
+            check<T>({1, 31, 5, 16}, positions, splits, 32, 3);
+            check<T>({3, 70, 5, 16}, positions, splits, 256, 3);
             check<T>({5, 70, 5, 16}, positions, splits, 32, 0);
             check<T>({10, 256, 64, 128}, positions, splits, 32, 0);
-            check<T>({7, 256, 5, 128}, positions, splits, 128, 0);
-            check<T>({16, 256, 40, 256}, positions, splits, 32, 8);
+            check<T>({10, 256, 150, 128}, positions, splits, 256, 0);
+            check<T>({7, 256, 5, 128}, positions, splits, 32, 0);
+            check<T>({7, 256, 5, 128}, positions, splits, 256, 0);
+            for (int columns : {32, 256}) {
+                check<T>({16, 256, 40, 256}, positions, splits, columns, 8);
+            }
         }
     }
     check<T>({17, 256, 40, 128}, {12, 50}, 3, 32, 0);  // too many heads for the tiles
-    check<T>({4, 256, 40, 128}, {12, 50}, 3, 128, 3);  // not aligned
+    check<T>({4, 256, 40, 128}, {12, 50}, 3, 32, 3);   // not aligned
+    check<T>({4, 256, 40, 128}, {12, 50}, 3, 256, 3);
     check<T>({4, 256, 300, 12}, {700, 50}, 2, 32, 0);  // rotated pairs that no 16 bytes hold
-    check<T>({4, 256, 300, 0}, {700, 299}, 1, 128, 0); // several rounds of a block
+    for (int columns : {32, 256}) {
+        check<T>({4, 256, 300, 0}, {700, 299}, 1, columns, 0); // several rounds of a block
+    }
     if (brief()) {
         return;
     }
     for (int position : {0, 1, 63, 64, 127, 128, 700, 2047, 2048, 2049, 5000}) {
-        check<T>({10, 256, 2048, 128}, {position}, 16, 32, 0);
+        for (int columns : {32, 256}) {
+            check<T>({10, 256, 2048, 128}, {position}, 16, columns, 0);
+        }
     }
-    check<T>({10, 256, 2048, 128}, {3000, 5, 2048}, 16, 128, 0);
+    for (int splits : {1, 3, 8, 16}) {
+        check<T>({10, 256, 2048, 128}, {3000, 5, 2048}, splits, 256, 0);
+    }
     check<T>({16, 256, 2048, 128}, {4100}, 16, 32, 0);
-    check<T>({16, 256, 2048, 128}, {4100, 1}, 7, 128, 0);
+    check<T>({16, 256, 2048, 128}, {4100, 1}, 7, 256, 0);
     check<T>({16, 256, 2048, 128}, {4100, 1}, 32, 32, 0);
 }
 

@@ -166,7 +166,7 @@ struct Chain {
         arrivals = Device<int>(H, 0), attentionArrivals = Device<int>(H + 1, 0);
         seen = Device<unsigned>(2 * V / 32, 0);
         const size_t blocks = (V + 2047) / 2048;
-        sampleScratch = Device<unsigned char>(32 + 8 * (5 * blocks + 2048 + 512) + 64 * blocks, 0);
+        sampleScratch = Device<unsigned char>(48 + 8 * (5 * blocks + 2048 + 512) + 64 * blocks, 0);
         synchronize();
     }
 

@@ -15,6 +15,7 @@ int main(int count, char** arguments) {
     CHECK_CUDA(cudaStreamCreate(&harness::stream));
     int prefillFailures = 0;
     if (what == "--bench") {
+        bench_batches();
         bench_decode();
     } else if (what == "--bench-prefill") {
         bench_prefill();

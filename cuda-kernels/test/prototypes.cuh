@@ -21,6 +21,8 @@ extern "C" __global__ void recurrence_decode_bf16(Step, const bf16*, int, const 
                                                   const float*, float*, bf16*, int, int*, int, int, int);
 extern "C" __global__ void attention_decode_bf16_c32(Step, const bf16*, int, bf16*, bf16*, bf16*, int, float*, int*, int, int, int, int,
                                                     float, int);
+extern "C" __global__ void attention_decode_bf16_c256(Step, const bf16*, int, bf16*, bf16*, bf16*, int, float*, int*, int, int, int, int,
+                                                     float, int);
 extern "C" __global__ void sample_scan(Step, const float*, int, unsigned*, int, int, unsigned char*);
 extern "C" __global__ void sample_filter(Step, const float*, int, unsigned*, int, int, unsigned char*);
 extern "C" __global__ void sample_choose(Step, const float*, int, unsigned*, int, int, unsigned char*);

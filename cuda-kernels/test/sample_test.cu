@@ -133,7 +133,7 @@ void break_row(float* z, int V, int row, Random& random) {
 
 size_t scratch_bytes(int V) {
     const size_t blocks = (size_t(V) + SLICE - 1) / SLICE;
-    return 32 + 8 * (5 * blocks + CANDIDATES + RAW_CANDIDATES) + 64 * blocks;
+    return sizeof(SampleHeader) + 8 * (5 * blocks + CANDIDATES + RAW_CANDIDATES) + 64 * blocks;
 }
 
 void check(int V, Kind kind, const std::vector<SamplingRow>& params, uint64_t seed) {

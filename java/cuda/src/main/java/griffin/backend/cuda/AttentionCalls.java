@@ -13,10 +13,12 @@ final class AttentionCalls {
     private static final int MOST_SPLITS = 128;
     /** Keys of a split: one round of a block's warps. */
     private static final int SPLIT_KEYS = 128;
-    /** Columns of the values that a block takes; with more than a few sequences, more. */
+    /** Columns of the values that a block takes; with more than a few sequences, all where the tiles serve. */
     private static final int COLUMNS = 32;
-    private static final int MANY_COLUMNS = 128;
     private static final int FEW_SEQUENCES = 2;
+    private static final int FAST_HEADS = 16;
+    private static final int FEW_SHARED = 30272;
+    private static final int MANY_SHARED = 79424;
 
     private AttentionCalls() {}
 
@@ -77,9 +79,13 @@ final class AttentionCalls {
 
     private static Launch decode(Lowering l, Operation.Attention o, int sequences) {
         AttentionShape s = o.shape();
-        int columns = sequences <= FEW_SEQUENCES ? COLUMNS : MANY_COLUMNS;
+        boolean tiles = l.operands == DType.BF16 && s.headDim() == WIDE_HEAD && s.heads() <= FAST_HEADS && s.rotaryDims() % 16 == 0
+                && l.context.device.sharedPerBlock() >= MANY_SHARED;
+        boolean many = sequences > FEW_SEQUENCES && tiles;
+        int columns = many ? WIDE_HEAD : COLUMNS;
         int groups = Launch.blocks(s.headDim(), columns);
-        int splits = Math.clamp(Launch.blocks(s.window(), SPLIT_KEYS), 1, MOST_SPLITS);
+        int most = Math.clamp(Launch.blocks(s.window(), SPLIT_KEYS), 1, MOST_SPLITS);
+        int splits = many ? Math.clamp(2 * l.context.device.processors() / sequences, 1, most) : most; // one wave of two blocks each
         long capacity = Math.min(sequences, o.step().maxSequences());
         long partial = s.headDim() + s.headDim() % 2 + 2L * groups;
         long scratch = l.memory.scratch("partial attention", 4L * capacity * s.heads() * splits * partial);
@@ -90,7 +96,7 @@ final class AttentionCalls {
         int heads = Launch.blocks(s.heads(), groups);
         int plain = 4 * (s.headDim() * (heads + 1) + Launch.blocks(s.window(), splits) + 3 + heads)
                 + 8 * (s.rotaryDims() / 2 + heads * splits);
-        int shared = Math.max(plain, 11840 + 512 * (columns + 4));
+        int shared = Math.max(plain, many ? MANY_SHARED : FEW_SHARED);
         return l.launch(l.kernels.get("attention_decode_" + CudaUpload.word(l.operands) + "_c" + columns), arguments, 256, shared,
                 (extent, launch) -> launch.grid(splits, groups, extent.sequences));
     }

@@ -11,7 +11,7 @@ final class SamplingCalls {
     static Call sample(Lowering l, Operation.Sample o) {
         int vocabulary = o.logits().columns();
         int blocks = Launch.blocks(vocabulary, SLICE);
-        long perSequence = 32 + 8L * (5L * blocks + CANDIDATES) + 64L * blocks; // struct SampleScratch of sample.cuh
+        long perSequence = 48 + 8L * (5L * blocks + CANDIDATES) + 64L * blocks; // struct SampleScratch of sample.cuh
         long scratch = l.memory.scratch("sampling from " + vocabulary, perSequence * o.step().maxSequences());
         Launch.Geometry bySlices = (extent, launch) -> launch.grid(blocks, extent.sequences, 1);
         return Lowering.all(

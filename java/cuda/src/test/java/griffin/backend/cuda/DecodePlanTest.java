@@ -1,0 +1,81 @@
+package griffin.backend.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import griffin.backend.DType;
+import griffin.backend.StateBuffers;
+import griffin.backend.StepPlan;
+import griffin.backend.StepResult;
+import griffin.bindings.NativeLibraries;
+import griffin.bindings.fake.FakeCublasLt;
+import griffin.bindings.fake.FakeDriver;
+import griffin.bindings.fake.FakeDriver.Launch;
+import griffin.model.GriffinConfig;
+import griffin.model.GriffinModel;
+import griffin.model.ModelRunner;
+import griffin.sampling.SamplingParams;
+import griffin.weights.ModelFiles;
+import griffin.weights.WeightFiles;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** How decode steps of several sequences launch the attention: the geometry of window_attention_decode.cu. */
+class DecodePlanTest {
+
+    private static final int SEQUENCES = 17;
+
+    @TempDir
+    Path folder;
+
+    @AfterEach
+    void forget() {
+        NativeLibraries.forget();
+    }
+
+    /** "kernel grid shared" of the attention in a step of each number of sequences. */
+    private List<Set<String>> attention(DType operands, int... sequences) {
+        ModelFiles files = SparseModel.narrow2b(folder, "BF16");
+        new FakeCublasLt().install();
+        FakeDriver driver = Fake.publishing();
+        try (Arena arena = Arena.ofShared(); CudaBackend backend = Fake.withCublas(driver, folder, operands, notice -> {})) {
+            GriffinConfig config = GriffinConfig.read(files);
+            GriffinModel model = new GriffinModel(backend, config, WeightFiles.open(files, arena));
+            StateBuffers states = backend.allocateStates(GriffinModel.stateLayout(config), SEQUENCES);
+            ModelRunner runner = new ModelRunner(backend, model, states, SEQUENCES, SEQUENCES);
+            return Arrays.stream(sequences).mapToObj(count -> attention(driver, runner, count)).toList();
+        }
+    }
+
+    private static Set<String> attention(FakeDriver driver, ModelRunner runner, int sequences) {
+        int before = driver.launches().size();
+        runner.plan().clear();
+        for (int q = 0; q < sequences; q++) {
+            runner.plan().add(q, 0, new int[1], 0, 1, StepPlan.Outputs.LAST, SamplingParams.GREEDY, 9, new int[0]);
+        }
+        runner.await(runner.generate(), new StepResult(SEQUENCES));
+        List<Launch> step = driver.launches().subList(before, driver.launches().size());
+        return step.stream().filter(launch -> launch.kernel().startsWith("attention_decode"))
+                .map(l -> l.kernel() + " " + l.gridX() + "x" + l.gridY() + "x" + l.gridZ() + " " + l.sharedBytes())
+                .collect(Collectors.toSet());
+    }
+
+    @Test
+    void moreThanTwoSequencesTakeWholeKeysAndValuesInOneWave() {
+        assertEquals(List.of(Set.of("attention_decode_bf16_c32 16x8x1 30272"), Set.of("attention_decode_bf16_c32 16x8x2 30272"),
+                Set.of("attention_decode_bf16_c256 16x1x4 79424"), Set.of("attention_decode_bf16_c256 8x1x17 79424")),
+                attention(DType.BF16, 1, 2, 3, 17));
+    }
+
+    @Test
+    void float32HasNoTiles() {
+        assertEquals(List.of(Set.of("attention_decode_f32_c32 16x8x1 30272"), Set.of("attention_decode_f32_c32 16x8x4 30272")),
+                attention(DType.F32, 1, 4));
+    }
+}
