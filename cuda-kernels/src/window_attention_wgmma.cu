@@ -12,7 +12,9 @@
 // memory once per 64 items instead of once per 16.
 //
 // FLOPs and floor: as there. A step of 128 items is 2048 cycles of products; its softmax, about 800, runs beside the second product.
-// Prediction, H100: 0.55 to 0.65 of the matrix rate.
+// Prediction, H100: 0.55 to 0.65 of 790 TFLOP/s. Outcome, T = 8192: 461 TFLOP/s (0.584) with 10 heads, 483 (0.612) with 16; it was 272 and 283
+// when the copies were asked for before the products and the ring's modulo was taken for each of them. T = 2048: 0.296 and 0.397, since
+// 161 blocks on 132 multiprocessors take two rounds.
 
 #include "wgmma.cuh"
 #include "window_attention.cuh"
@@ -30,6 +32,18 @@ static_assert((ITEMS + 4 * KEYS) * K * sizeof(bf16) + PANEL_ALIGNMENT == 197632,
 
 /** Copies rows j0 .. j0 + KEYS - 1 of keys or values; rows after the tile's last become zeros. */
 __device__ void load_keys(const Attention<bf16>& a, const Tile& t, int j0, int part, bf16* tile) {
+    static_assert(THREADS == 8 * WARP && K / 8 == WARP, "a warp copies a row, every eighth: its chunk is shuffled alike in all of them");
+    if (j0 >= t.start && j0 + KEYS - 1 <= t.lastRow) {   // all rows are the step's: addresses go up evenly
+        int row = threadIdx.x / WARP, column = threadIdx.x % WARP * 8;
+        const bf16* from = a.qkv + (size_t) (j0 + row) * a.stride + (a.heads + part) * K + column;
+        bf16* to = panel<KEYS>(tile, row, column);
+#pragma unroll
+        for (int i = 0; i < KEYS / 8; i++) {
+            copy_async(to + i * 8 * PANEL, from, true);
+            from += (size_t) 8 * a.stride;
+        }
+        return;
+    }
 #pragma unroll 4
     for (int c = threadIdx.x; c < KEYS * (K / 8); c += THREADS) {
         int row = c / (K / 8), column = c % (K / 8) * 8;
@@ -130,16 +144,17 @@ __device__ void attend(const Step& step, const Attention<bf16>& a, const Tile& t
     for (int n = 0; n < tiles - 1; n++) {
         soften(j0);
         int other = STAGE - now;
-        if (n + 2 < tiles) {
-            load_keys(a, t, j0 + 2 * KEYS, 0, keys + now);
-        }
-        load_keys(a, t, j0 + KEYS, 1, values + other);
-        commit_copies();
         begin_products();
         start_scores(s, mine, keys + other);
         commit_products();
         start_values(sum, p, values + now);
         commit_products();
+        // The tensor cores have work while the copies are asked for.
+        if (n + 2 < tiles) {
+            load_keys(a, t, j0 + 2 * KEYS, 0, keys + now);
+        }
+        load_keys(a, t, j0 + KEYS, 1, values + other);
+        commit_copies();
         await_products<1>(s);
         now = other;
         j0 += KEYS;

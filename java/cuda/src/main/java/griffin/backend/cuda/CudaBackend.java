@@ -195,6 +195,7 @@ final class CudaBackend implements Backend {
             recording.add(operation);
         } else {
             context.enter();
+            upload.finish();
             lowering.lower(operation).issue(step.extent(new Extent()));
         }
     }
@@ -329,6 +330,7 @@ final class CudaBackend implements Backend {
     @Override
     public long run(Program program) {
         context.enter();
+        upload.finish();
         CudaProgram p = CudaProgram.of(program);
         int at = (int) (tickets % RESULT_DEPTH);
         runNumbers[at] = p.run();

@@ -142,7 +142,13 @@ final class CudaUpload {
             boolean plain = conversion == null;
             staging.copy(data.asSlice(at * unit, count * unit), plain ? to : raw, plain ? () -> {} : () -> conversion.of(raw, to, count));
         }
-        staging.drain();
+    }
+
+    /** Issues what is still being read: before anything that uses weights. Sources must live until then. */
+    void finish() {
+        if (staging != null) {
+            staging.drain();
+        }
     }
 
     private interface Packing {
@@ -173,6 +179,7 @@ final class CudaUpload {
     /** Waits for what is under way and gives the staging memory back; the next load takes it again. */
     void release() {
         if (staging != null) {
+            staging.drain();
             staging.close();
             staging = null;
             memory.free(raw);

@@ -105,7 +105,7 @@ final class Staging implements AutoCloseable {
         }
     }
 
-    /** Issues what has begun; from then on the sources are not read any more. */
+    /** Issues what has begun; from then on the sources are not read any more. Not done between tensors: readers would stand idle. */
     void drain() {
         while (!filling.isEmpty()) {
             issue(filling.remove());

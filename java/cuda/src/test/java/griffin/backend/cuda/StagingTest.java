@@ -49,6 +49,7 @@ class StagingTest {
                         parts[i] = part(arena, sizes[i], i);
                     }
                     weight = CudaWeight.of(backend.load(WeightRole.LINEAR, parts));
+                    backend.allocateStep(1, 1, 0);
                     long at = weight.address();
                     for (TensorPart part : parts) {
                         assertEquals(-1, Fake.at(at, part.data().byteSize()).mismatch(part.data()), sizes.length + " parts");
