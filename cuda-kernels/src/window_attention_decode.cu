@@ -10,7 +10,7 @@
 // - plain: any shape; the groups of a split share the heads evenly.
 // Partial maxima, sums and vectors go to scratch; the last block of a group to arrive merges them in order of the splits. The last block of
 // the split that takes the new key writes the ring row.
-//   scratch float [S, H, splits, K + K mod 2 + 2 groups], 16-byte aligned
+//   scratch float [S, H splits (K + K mod 2 + 2 groups) up to a multiple of 4], 16-byte aligned
 //   arrivals int [S, groups + 1], zero before the first launch and after every launch
 //
 // Launch: attention_decode_T_c32, or, for more than two sequences where the tiles serve, attention_decode_bf16_c256. Grid (splits, groups,

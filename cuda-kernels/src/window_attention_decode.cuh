@@ -28,8 +28,10 @@ template <class T> struct Attention {
     }
     /** K, or one more: pairs stay aligned. */
     __device__ __forceinline__ int even() const { return K + K % 2; }
-    /** Where sequence q begins. */
-    __device__ __forceinline__ size_t sequence(int q) const { return size_t(q) * heads * splits * (even() + 2 * gridDim.y); }
+    /** Where sequence q begins: aligned to 16 bytes. */
+    __device__ __forceinline__ size_t sequence(int q) const {
+        return size_t(q) * ((size_t(heads) * splits * (even() + 2 * gridDim.y) + 3) / 4 * 4);
+    }
 };
 
 /** exp(a - b) for a <= b, 0 where a is minus infinity, even if b is, too. */

@@ -19,8 +19,8 @@ inline AttentionLaunch attention_launch(int columns, int sequences, int heads, i
     const int groups = (K + columns - 1) / columns, most = (heads + groups - 1) / groups;
     const size_t plain = 4 * size_t(K * (most + 1) + (W + splits - 1) / splits + 3 + most) + 8 * size_t(rotaryDims / 2 + most * splits);
     const size_t tiles = columns == 256 ? 79424 : 30272;
-    const size_t partials = size_t(sequences) * heads * splits, partial = size_t(K + K % 2 + 2 * groups);
-    return {groups, std::max(plain, tiles), partials * partial, size_t(sequences) * (groups + 1)};
+    const size_t partial = (size_t(heads) * splits * (K + K % 2 + 2 * groups) + 3) / 4 * 4;
+    return {groups, std::max(plain, tiles), sequences * partial, size_t(sequences) * (groups + 1)};
 }
 
 }  // namespace harness

@@ -21,14 +21,13 @@ public final class GpuProbes implements AutoCloseable {
     /** Rows and columns of the square matrices. */
     public static final int MATRIX = 8192;
 
-    private static final int RUNS = 10;
     private static final int THREADS = 512;
     private static final int BLOCKS_PER_PROCESSOR = 4;
     private static final int TABLE = 1 << 14;
     private static final long BLOCK_BYTES = 2L * MATRIX * MATRIX;
 
-    private final CudaContext context;
-    private final CudaSettings settings = CudaSettings.ofSystem();
+    final CudaContext context;
+    final CudaSettings settings = CudaSettings.ofSystem();
 
     /**
      * Opens a device for measuring.
@@ -139,13 +138,13 @@ public final class GpuProbes implements AutoCloseable {
     }
 
     /** Device memory full of random normal bfloat16: one block from the host, copied over and over. */
-    private long random(CudaMemory memory, long bytes) {
+    long random(CudaMemory memory, long bytes) {
         long address = memory.allocate(bytes, "a probe");
         MemorySegment block = memory.pin(BLOCK_BYTES);
         fill(block);
-        CudaErrors.check(Cuda.cuMemcpyHtoDAsync_v2(address, block, BLOCK_BYTES, context.stream), "cuMemcpyHtoDAsync");
+        CudaErrors.check(Cuda.cuMemcpyHtoDAsync_v2(address, block, Math.min(bytes, BLOCK_BYTES), context.stream), "cuMemcpyHtoDAsync");
         for (long at = BLOCK_BYTES; at < bytes; at += BLOCK_BYTES) {
-            memory.copy(address, address + at, BLOCK_BYTES);
+            memory.copy(address, address + at, Math.min(bytes - at, BLOCK_BYTES));
         }
         context.synchronize("filling a probe");
         memory.unpin(block);
@@ -168,33 +167,8 @@ public final class GpuProbes implements AutoCloseable {
         });
     }
 
-    /** Seconds of the fastest of several runs after two to warm up, by the device's events. */
     private double fastest(Runnable work) {
-        double best = Double.MAX_VALUE;
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment start = event(arena);
-            MemorySegment end = event(arena);
-            MemorySegment milliseconds = arena.allocate(ValueLayout.JAVA_FLOAT);
-            for (int run = 0; run < RUNS + 2; run++) {
-                CudaErrors.check(Cuda.cuEventRecord(start, context.stream), "cuEventRecord");
-                work.run();
-                CudaErrors.check(Cuda.cuEventRecord(end, context.stream), "cuEventRecord");
-                CudaErrors.check(Cuda.cuEventSynchronize(end), "a probe");
-                CudaErrors.check(Cuda.cuEventElapsedTime(milliseconds, start, end), "cuEventElapsedTime");
-                if (run >= 2) {
-                    best = Math.min(best, milliseconds.get(ValueLayout.JAVA_FLOAT, 0) / 1e3);
-                }
-            }
-            Cuda.cuEventDestroy_v2(start);
-            Cuda.cuEventDestroy_v2(end);
-        }
-        return best;
-    }
-
-    private static MemorySegment event(Arena arena) {
-        MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
-        CudaErrors.check(Cuda.cuEventCreate(out, Cuda.CU_EVENT_DEFAULT()), "cuEventCreate");
-        return out.get(ValueLayout.ADDRESS, 0);
+        return GpuClock.fastest(context, work);
     }
 
     @Override

@@ -19,6 +19,12 @@ final class Bars {
     static final String PEER_COMPILED = "decode against transformers, compiled";
     static final String PEER_PREFILL = "prefill of 2048 against transformers";
     static final String PEER_GEMMA = "prefill of 2048 against Gemma 2B in PyTorch";
+    static final String OTHER_SHORT = "prefill, 2048 tokens, all that is not a product";
+    static final String OTHER_LONG = "prefill, tokens 8192 to 16384, all that is not a product";
+    static final String SCAN = "RG-LRU scan alone, 8192 tokens";
+    static final String ATTENTION = "local attention alone, 8192 tokens";
+    static final String PEER_SDPA = "local attention against PyTorch's scaled_dot_product_attention";
+    static final String PEER_FLEX = "local attention against PyTorch's FlexAttention";
 
     private static final Map<String, Bar> BARS = Map.ofEntries(
             Map.entry("H100 2b " + DECODE_SHORT, Bar.atLeast(0.70, 0.75)),
@@ -35,6 +41,12 @@ final class Bars {
             Map.entry(PREFILL_LONG, Bar.atLeast(0.65, 0.75)),
             Map.entry("2b " + FIRST_TOKEN, Bar.atMost(15, 8)),
             Map.entry("2b " + LOAD, Bar.atLeast(0.7, Double.NaN)),
+            Map.entry(OTHER_SHORT, Bar.atMost(0.20, 0.10)),
+            Map.entry(OTHER_LONG, Bar.atMost(0.20, 0.10)),
+            Map.entry(SCAN, Bar.atLeast(0.70, 0.85)),
+            Map.entry(ATTENTION, Bar.atLeast(0.35, 0.50)),
+            Map.entry("2b " + PEER_SDPA, Bar.atLeast(1, Double.NaN)),
+            Map.entry("2b " + PEER_FLEX, Bar.atLeast(1, Double.NaN)),
             Map.entry(SOAK, Bar.atMost(0, Double.NaN)),
             Map.entry("2b " + PEER_EAGER, Bar.atLeast(10, Double.NaN)),
             Map.entry("2b " + PEER_COMPILED, Bar.atLeast(6, Double.NaN)),

@@ -6,6 +6,7 @@ import griffin.backend.DType;
 import griffin.backend.StateBuffers;
 import griffin.backend.StepPlan;
 import griffin.backend.StepResult;
+import griffin.backend.cuda.OperationProbes;
 import griffin.error.BackendUnavailableException;
 import griffin.model.GriffinConfig;
 import griffin.model.GriffinModel;
@@ -86,6 +87,19 @@ final class BatchRuns implements AutoCloseable {
             }
             return seconds / SingleRuns.STEPS;
         });
+    }
+
+    /** Share of the time of reading a chunk of {@code tokens} tokens, behind {@code earlier} others, that is not spent on products. */
+    double otherThanProducts(int earlier, int tokens) {
+        int most = Math.min(tokens, runner.maxRows());
+        int[] ids = SingleRuns.ids(earlier + most, config.vocabulary());
+        backend.clearSlot(states, 0);
+        for (int at = 0; at < earlier; at += most) {
+            runner.plan().clear().add(0, at, ids, at, Math.min(earlier, at + most), StepPlan.Outputs.NONE);
+            runner.await(runner.generate(), result);
+        }
+        runner.plan().clear().add(0, earlier, ids, earlier, earlier + most, StepPlan.Outputs.NONE);
+        return OperationProbes.otherThanProducts(backend, runner.plan());
     }
 
     private void read(int slot, int[] ids, int from) {

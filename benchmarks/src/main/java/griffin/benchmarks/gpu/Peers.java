@@ -14,7 +14,7 @@ import java.util.concurrent.TimeUnit;
 final class Peers {
 
     /** In the order of what is asked for first, should time run out. */
-    private static final String SECTIONS = "ceilings,hf_2b,gemma_2b,hf_2b_compiled";
+    private static final String SECTIONS = "ceilings,attention,hf_2b,gemma_2b,hf_2b_compiled";
     private static final int LIMIT_SECONDS = 420;
     private static final int LAST_START_SECONDS = 280;
 

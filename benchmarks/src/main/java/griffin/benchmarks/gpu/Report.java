@@ -1,6 +1,8 @@
 package griffin.benchmarks.gpu;
 
+import griffin.backend.AttentionShape;
 import griffin.backend.cuda.GpuProbes;
+import griffin.backend.cuda.OperationProbes;
 import griffin.error.GriffinException;
 import griffin.model.GriffinConfig;
 import griffin.weights.ModelFiles;
@@ -30,6 +32,7 @@ public final class Report {
     private final long start = System.nanoTime();
     private Peers peers;
     private double read;
+    private double copy;
     private double matrix;
     private double pinned;
     /** One size is enough. */
@@ -104,7 +107,7 @@ public final class Report {
     /** The higher of our own probe and the peers', so that nobody's slow probe makes a share look good. */
     private void ceilings() {
         read = higher(probes.read(), peers == null ? OptionalDouble.empty() : peers.readBytesPerSecond());
-        double copy = higher(probes.copy(), peers == null ? OptionalDouble.empty() : peers.copyBytesPerSecond());
+        copy = higher(probes.copy(), peers == null ? OptionalDouble.empty() : peers.copyBytesPerSecond());
         matrix = higher(probes.matrix(), peers == null ? OptionalDouble.empty() : peers.matrixOperationsPerSecond());
         pinned = probes.pinnedCopy();
         file.ceiling(READ, read);
@@ -146,10 +149,36 @@ public final class Report {
                 soak(size, Bars.SOAK, single, false);
             }
         }
-        if (options.decode) {
+        if (options.decode || options.prefill) {
             batches(size, model);
         }
+        if (options.prefill) {
+            operations(size, model);
+        }
         file.write();
+    }
+
+    private void other(String size, String name, double share) {
+        file.add(Row.of(size + " " + name, share, "of time", bar(size, name)));
+    }
+
+    /** The scan and the attention alone, at the model's widths. */
+    private void operations(String size, Path model) {
+        GriffinConfig config = GriffinConfig.read(ModelFiles.of(model));
+        OperationProbes alone = new OperationProbes(probes);
+        int rows = 8192;
+        double scan = alone.scan(rows, config.lruWidth());
+        double bytes = 10.0 * rows * config.lruWidth(); // four bfloat16 read, one written
+        file.add(Row.ofBytes(size + " " + Bars.SCAN, 1e6 * scan, "us", bytes, bytes / scan / copy, COPY, bar(size, Bars.SCAN)));
+        double attention = alone.windowAttention(rows, new AttentionShape(config.heads(), config.headWidth(), config.window(),
+                config.rotaryWidth(), config.ropeTheta()));
+        double flops = new Costs(config).attentionOperations(rows) / config.attentionLayers();
+        file.add(Row.ofFlops(size + " " + Bars.ATTENTION, 1e6 * attention, "us", flops, flops / attention / matrix, MATRIX,
+                bar(size, Bars.ATTENTION)));
+        if (peers != null && size.equals("2b")) {
+            ratio(size, Bars.PEER_SDPA, 1e3 * attention, peers.number("attention", "sdpa_8192_ms"), true);
+            ratio(size, Bars.PEER_FLEX, 1e3 * attention, peers.number("attention", "flex_8192_ms"), true);
+        }
     }
 
     private Bar bar(String size, String row) {
@@ -177,7 +206,11 @@ public final class Report {
             double bytes = runs.costs.weightBytes();
             file.add(Row.ofBytes(size + " " + Bars.LOAD, runs.loadSeconds, "s", bytes, bytes / runs.loadSeconds / pinned, PINNED,
                     bar(size, Bars.LOAD)));
-            for (int batch : new int[] {8, BatchRuns.LARGEST}) {
+            if (options.prefill) {
+                other(size, Bars.OTHER_SHORT, runs.otherThanProducts(0, 2048));
+                other(size, Bars.OTHER_LONG, runs.otherThanProducts(8192, 8192));
+            }
+            for (int batch : options.decode ? new int[] {8, BatchRuns.LARGEST} : new int[0]) {
                 String name = batch == 8 ? Bars.DECODE_8 : Bars.DECODE_32;
                 double step = runs.decodeStep(batch);
                 double moved = runs.costs.decodeBytes(batch, BatchRuns.CONTEXT, SingleRuns.STEPS);

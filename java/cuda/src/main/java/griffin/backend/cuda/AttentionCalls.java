@@ -87,8 +87,8 @@ final class AttentionCalls {
         int most = Math.clamp(Launch.blocks(s.window(), SPLIT_KEYS), 1, MOST_SPLITS);
         int splits = many ? Math.clamp(2 * l.context.device.processors() / sequences, 1, most) : most; // one wave of two blocks each
         long capacity = Math.min(sequences, o.step().maxSequences());
-        long partial = s.headDim() + s.headDim() % 2 + 2L * groups;
-        long scratch = l.memory.scratch("partial attention", 4L * capacity * s.heads() * splits * partial);
+        long partial = Math.ceilDiv((long) s.heads() * splits * (s.headDim() + s.headDim() % 2 + 2 * groups), 4) * 4L;
+        long scratch = l.memory.scratch("partial attention", 4 * capacity * partial);
         long arrivals = l.memory.scratch("arrivals of the attention " + columns, 4L * o.step().maxSequences() * (groups + 1));
         Arguments arguments = l.arguments().step(o.step()).matrix(o.qkv()).pointer(o.keys().address()).pointer(o.values().address())
                 .matrix(o.out()).pointer(scratch).pointer(arrivals).integer(s.heads()).integer(s.headDim()).integer(s.window())

@@ -44,7 +44,7 @@ final class CudaBackend implements Backend {
     private final CudaUpload upload;
     private final CudaStates states;
     private final CublasLtProducts products;
-    private final Lowering lowering;
+    final Lowering lowering;
     private final CudaSettings settings;
     private final DType operands;
     private final Statistics statistics = new Statistics();

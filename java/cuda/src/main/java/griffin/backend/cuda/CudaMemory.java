@@ -78,13 +78,18 @@ final class CudaMemory implements AutoCloseable {
 
     /** Pinned host memory, zero-filled. */
     MemorySegment pin(long bytes) {
+        return pinUnfilled(bytes).fill((byte) 0);
+    }
+
+    /** Pinned host memory with anything in it. */
+    MemorySegment pinUnfilled(long bytes) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
             int flags = Cuda.CU_MEMHOSTALLOC_PORTABLE() | Cuda.CU_MEMHOSTALLOC_DEVICEMAP();
             CudaErrors.check(Cuda.cuMemHostAlloc(out, bytes, flags), "cuMemHostAlloc of " + bytes + " bytes");
             MemorySegment memory = out.get(ValueLayout.ADDRESS, 0).reinterpret(bytes);
             pinned.add(memory);
-            return memory.fill((byte) 0);
+            return memory;
         }
     }
 

@@ -22,6 +22,8 @@ final class CudaProgram implements Program {
     private final List<Operation> operations;
     private final CudaSettings settings;
     private final boolean advances;
+    /** What steps of many rows run, before it was lowered. */
+    final List<Operation> planned;
     private final Call[] plain;
     /** By the power of two of rows; null where the plain list serves. */
     private final Call[][] fused;
@@ -36,7 +38,8 @@ final class CudaProgram implements Program {
         context = lowering.context;
         operations = List.copyOf(recorded);
         advances = recorded.stream().anyMatch(Operation.Advance.class::isInstance);
-        plain = lowering.lower(published(settings.fusions() ? DecodePlanner.sums(recorded) : recorded));
+        planned = published(settings.fusions() ? DecodePlanner.sums(recorded) : recorded);
+        plain = lowering.lower(planned);
         fused = new Call[Integer.numberOfTrailingZeros(MatVec.MOST_ROWS) + 1][];
         for (int i = 0; settings.fusions() && i < fused.length && 1 << i <= 2 * step.maxSequences() - 1; i++) {
             List<Operation> planned = new DecodePlanner(lowering.matVec, 1 << i).plan(recorded);

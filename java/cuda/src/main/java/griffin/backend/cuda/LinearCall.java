@@ -108,7 +108,7 @@ final class LinearCall implements Call {
         return l.products == null || !l.products.serves(in, w, bias, out) ? own : extent -> {
             int m = extent.padded(rows.count(extent), Math.min(in.rows(), out.rows()));
             if (l.products.multiply(in, w, bias, out, m, add)) {
-                extent.dependent = false;
+                extent.dependent = true; // a product starts when all before it has ended
             } else {
                 own.issue(extent);
             }

@@ -39,20 +39,31 @@ final class RecurrenceCalls {
     /** Both gates' products, then the scan. @param gelu the branch to multiply with, or null */
     private static Call scan(Lowering l, CudaStep step, CudaBuffer x, RgLruWeights weights, CudaBuffer state, CudaBuffer gelu,
             CudaBuffer out) {
-        CudaWeight w = CudaWeight.of(weights.gates());
-        int width = x.columns();
-        long plane = (long) step.maxRows() * width;
+        long plane = (long) step.maxRows() * x.columns();
         long gates = l.memory.scratch("gates", 2 * plane * l.operands.bytes());
+        return Lowering.all(gates(l, step, x, CudaWeight.of(weights.gates()), gates, plane),
+                scanAlone(l, step, x, weights, state, gelu, out, gates, plane));
+    }
+
+    /** Both gates' products of a recurrence, to be timed apart. */
+    static Call gatesAlone(Lowering l, Operation.Recurrence o) {
+        long plane = (long) o.step().maxRows() * o.conv().columns();
+        return gates(l, o.step(), o.conv(), CudaWeight.of(o.weights().rgLru().gates()),
+                l.memory.scratch("gates", 2 * plane * l.operands.bytes()), plane);
+    }
+
+    /** The scan behind the gates' products. */
+    static Call scanAlone(Lowering l, CudaStep step, CudaBuffer x, RgLruWeights weights, CudaBuffer state, CudaBuffer gelu, CudaBuffer out,
+            long gates, long plane) {
+        int width = x.columns();
         long tiles = step.maxRows() / 128 + step.maxSequences();
         long scratch = l.memory.scratch("the scan", 64 + 24L * width * tiles);
-        Call multiply = gates(l, step, x, w, gates, plane);
         Arguments arguments = l.arguments().step(step).matrix(x).pointer(gates).integer(width).wide(plane)
                 .pointer(CudaWeight.addressOf(weights.gateBias())).pointer(CudaWeight.addressOf(weights.decay())).pointer(state.address())
                 .pointer(gelu == null ? 0 : gelu.address()).integer(gelu == null ? 0 : gelu.stride()).matrix(out).pointer(scratch)
                 .integer(width);
-        Launch scan = l.launch(l.kernel("rg_lru_scan"), arguments, 256, 0,
+        return l.launch(l.kernel("rg_lru_scan"), arguments, 256, 0,
                 (extent, launch) -> launch.grid(Launch.blocks(width, 64) * (extent.rows / 128L + extent.sequences), 1, 1));
-        return Lowering.all(multiply, scan);
     }
 
     /**
@@ -81,7 +92,7 @@ final class RecurrenceCalls {
                     extent.padded(extent.rows, Math.min(x.rows(), step.maxRows())))) {
                 own.issue(extent);
             } else {
-                extent.dependent = false;
+                extent.dependent = true; // a product starts when all before it has ended
             }
         };
     }
@@ -96,7 +107,7 @@ final class RecurrenceCalls {
                 .pointer(CudaWeight.addressOf(o.weights().convBias())).pointer(o.convState().address()).pointer(gates.address())
                 .pointer(CudaWeight.addressOf(o.weights().rgLru().gateBias())).pointer(CudaWeight.addressOf(o.weights().rgLru().decay()))
                 .pointer(o.state().address()).matrix(o.out()).pointer(arrivals).integer(width).integer(taps.columns()).integer(block);
-        return l.launch(l.kernel("recurrence_decode"), arguments, 256, 16 * block, (extent, launch) -> launch
+        return l.launch(l.kernel("recurrence_decode"), arguments, 256, 4 * block, (extent, launch) -> launch
                 .grid((long) width / block * Launch.blocks(block, 16), Launch.blocks(extent.sequences, 4), 1));
     }
 }

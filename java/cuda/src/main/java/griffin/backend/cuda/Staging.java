@@ -41,7 +41,7 @@ final class Staging implements AutoCloseable {
         this.memory = memory;
         size = bytes;
         for (int i = 0; i < BUFFERS; i++) {
-            pinned[i] = memory.pin(bytes);
+            pinned[i] = memory.pinUnfilled(bytes);
             MemorySegment event = context.arena.allocate(ValueLayout.ADDRESS);
             CudaErrors.check(Cuda.cuEventCreate(event, Cuda.CU_EVENT_DISABLE_TIMING()), "cuEventCreate");
             copied[i] = event.get(ValueLayout.ADDRESS, 0);

@@ -1,0 +1,101 @@
+package griffin.backend.cuda;
+
+import griffin.backend.AttentionShape;
+import griffin.backend.Backend;
+import griffin.backend.DType;
+import griffin.backend.RgLruWeights;
+import griffin.backend.StepPlan;
+import griffin.backend.WeightRole;
+import java.util.List;
+
+/** Operations of a prefill step alone, on random normal bfloat16, launched as the backend launches them. */
+public final class OperationProbes {
+
+    private final GpuProbes probes;
+
+    /** @param probes of the device that is measured */
+    public OperationProbes(GpuProbes probes) {
+        this.probes = probes;
+    }
+
+    private interface Probe {
+        Call of(Lowering lowering, CudaStep step, CudaMemory memory);
+    }
+
+    /**
+     * Seconds of the RG-LRU scan of {@code rows} rows of one sequence, {@code width} channels, gelu branch included, gates' products not.
+     * It reads four bfloat16 an element and writes one.
+     */
+    public double scan(int rows, int width) {
+        return time(rows, (lowering, step, memory) -> {
+            long plane = (long) rows * width;
+            CudaBuffer x = bf16(memory, rows, width);
+            CudaWeight small =
+                    new CudaWeight(WeightRole.BIAS, DType.F32, memory.allocate(8L * width, "a probe"), 0, 1, 2 * width, 8L * width);
+            CudaBuffer state = new CudaBuffer(DType.F32, memory.allocate(8L * width, "a probe"), width, 2, width);
+            return RecurrenceCalls.scanAlone(lowering, step, x, new RgLruWeights(small, small, small), state, bf16(memory, rows, width),
+                    bf16(memory, rows, width), probes.random(memory, 4 * plane), plane);
+        });
+    }
+
+    /** Seconds of local attention for {@code rows} rows of a sequence that begins with them. */
+    public double windowAttention(int rows, AttentionShape shape) {
+        return time(rows, (lowering, step, memory) -> {
+            CudaBuffer keys = bf16(memory, 2 * shape.window(), shape.headDim());
+            CudaBuffer values = bf16(memory, 2 * shape.window(), shape.headDim());
+            return AttentionCalls.windowAttention(lowering, new Operation.WindowAttention(step, shape,
+                    bf16(memory, rows, shape.qkvWidth()), keys, values, bf16(memory, rows, shape.heads() * shape.headDim())));
+        });
+    }
+
+    private CudaBuffer bf16(CudaMemory memory, int rows, int columns) {
+        return new CudaBuffer(DType.BF16, probes.random(memory, 2L * rows * columns), columns, rows, columns);
+    }
+
+    private double time(int rows, Probe probe) {
+        probes.context.enter();
+        try (CudaMemory memory = new CudaMemory(probes.context); CudaKernels kernels = new CudaKernels(probes.settings.kernels())) {
+            Lowering lowering = new Lowering(probes.context, kernels, memory, DType.BF16, null, 0);
+            CudaStep step = new CudaStep(probes.context, memory, rows, 1, 1);
+            StepPlan plan = new StepPlan(rows, 1);
+            plan.add(0, 0, new int[rows], 0, rows, StepPlan.Outputs.NONE);
+            step.submit(plan);
+            Call call = probe.of(lowering, step, memory);
+            Extent extent = step.extent(new Extent());
+            return GpuClock.fastest(probes.context, () -> call.issue(extent));
+        }
+    }
+
+    /**
+     * Share of the time of reading the planned rows that is not spent on matrix products: the step's operations in their order, against its
+     * products alone. Nothing is sampled.
+     *
+     * @param backend whose first recorded program is the model's
+     */
+    public static double otherThanProducts(Backend backend, StepPlan plan) {
+        CudaBackend cuda = (CudaBackend) backend;
+        CudaProgram program = cuda.programs.getFirst();
+        program.step().submit(plan);
+        Extent extent = program.step().extent(new Extent());
+        extent.spare = true;
+        List<Operation> operations = program.planned.stream().filter(o -> !(o instanceof Operation.Sample || o instanceof Operation.Advance
+                || o instanceof Operation.Publish)).toList();
+        Call[] all = cuda.lowering.lower(operations);
+        Call[] products = operations.stream().map(o -> product(cuda.lowering, o)).filter(c -> c != null).toArray(Call[]::new);
+        return 1 - seconds(cuda, extent, products) / seconds(cuda, extent, all);
+    }
+
+    private static double seconds(CudaBackend cuda, Extent extent, Call[] calls) {
+        return GpuClock.fastest(cuda.lowering.context, () -> Lowering.all(calls).issue(extent));
+    }
+
+    private static Call product(Lowering lowering, Operation operation) {
+        return switch (operation) {
+            case Operation.Linear o -> lowering.lower(o);
+            case Operation.LinearAdd o -> lowering.lower(o);
+            case Operation.Logits o -> lowering.lower(o);
+            case Operation.Recurrence o -> RecurrenceCalls.gatesAlone(lowering, o);
+            default -> null;
+        };
+    }
+}
