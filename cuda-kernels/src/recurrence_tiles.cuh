@@ -67,6 +67,13 @@ __device__ __forceinline__ unsigned load_pair(const bf16* p, bool pairs) {
     return __ldcg(half) | unsigned(__ldcg(half + 1)) << 16;
 }
 
+/** Counts one more; what was before. Reads before it are over, writes after it not begun. */
+__device__ __forceinline__ int arrive(int* counter) {
+    int before;
+    asm volatile("atom.acq_rel.gpu.global.add.s32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
+    return before;
+}
+
 /** The sums of this warp's gate and inputs, for all live sequences. */
 template <int N>
 __device__ __forceinline__ void multiply_gates(const uint4 (&low)[Batch<N>::STEPS], const uint4 (&high)[Batch<N>::STEPS], const bf16* inputs,
@@ -129,7 +136,7 @@ template <int N> __device__ __forceinline__ void recurrence_tiles(const Recurren
 #pragma unroll
     for (int i = 0; i < STEPS; i++) {
         low[i] = stream16(weights + i * STEP_INPUTS);
-        high[i] = stream16(weights + TILE_COLUMNS * FAST_WIDTH + i * STEP_INPUTS);
+        high[i] = stream16(weights + CHANNELS / 2 * FAST_WIDTH + i * STEP_INPUTS);
     }
     const int from = blockIdx.y * N, live = min(N, a.step.sequences() - from);
     if (live <= 0) {
@@ -181,14 +188,9 @@ template <int N> __device__ __forceinline__ void recurrence_tiles(const Recurren
         *reinterpret_cast<unsigned*>(inputs + (first + i * STRIDE) * INPUT_PITCH + int(threadIdx.x) % PAIRS * 2) = pack_pair(c0, c1);
     }
     __syncthreads();
-    if (threadIdx.x == 0) { // all of the block have read the state; whether all of the head have shows behind the products
-        int* counter = a.arrivals + size_t(blockIdx.y) * heads + head;
-        __threadfence();
-        last = atomicAdd(counter, 1) == HEAD_BLOCKS - 1;
-        if (last) {
-            *counter = 0;
-        }
-    }
+    // All of the block have read the state: the count is under way during the products, and after them says whether all of the head have.
+    int* counter = a.arrivals + size_t(blockIdx.y) * heads + head;
+    const int arrived = threadIdx.x == 0 ? arrive(counter) : 0;
     multiply_gates<N>(low, high, inputs, sums, live);
     __syncthreads();
     if (sequence < live) {
@@ -196,6 +198,13 @@ template <int N> __device__ __forceinline__ void recurrence_tiles(const Recurren
         recur(a, from + sequence, slot / FAST_TAPS, slot % FAST_TAPS == 0, e, c, gate_sum<N>(sums, sequence, 0, mine % CHANNELS),
               gate_sum<N>(sums, sequence, 1, mine % CHANNELS), before, y);
     }
+    if (threadIdx.x == 0) {
+        last = arrived == HEAD_BLOCKS - 1;
+        if (last) {
+            *counter = 0;
+        }
+    }
+    __syncthreads();
     if (last) {
 #pragma unroll
         for (int i = 0; i < ROUNDS; i++) {

@@ -247,3 +247,4 @@ void test_sample();
 void test_advance();
 void test_convert();
 void bench_decode();
+void bench_recurrence();

@@ -16,6 +16,7 @@ int main(int count, char** arguments) {
     int prefillFailures = 0;
     if (what == "--bench") {
         bench_decode();
+        bench_recurrence();
     } else if (what == "--bench-prefill") {
         bench_prefill();
         return 0;
