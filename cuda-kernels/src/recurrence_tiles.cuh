@@ -76,8 +76,8 @@ __device__ __forceinline__ int arrive(int* counter) {
 
 /** The sums of this warp's gate and inputs, for all live sequences. */
 template <int N>
-__device__ __forceinline__ void multiply_gates(const uint4 (&low)[Batch<N>::STEPS], const uint4 (&high)[Batch<N>::STEPS], const bf16* inputs,
-                                               float* sums, int live) {
+__device__ __forceinline__ void multiply_gates(const uint4 (&low)[Batch<N>::STEPS], const uint4 (&high)[Batch<N>::STEPS],
+                                               const bf16* inputs, float* sums, int live) {
     constexpr int STEPS = Batch<N>::STEPS;
     const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, g = lane / 4, q = lane % 4;
     const int gate = warp % GATES, slice = warp / GATES;
@@ -143,7 +143,8 @@ template <int N> __device__ __forceinline__ void recurrence_tiles(const Recurren
         pdl_wait();
         return;
     }
-    // The state is what the program before left: it may be read before the wait. Lane i knows the slot of round i, and how much of it is past.
+    // The state is what the program before left: it may be read before the wait. Lane i knows the slot of round i, and how many of its
+    // rows count.
     const int own = min(from + first + lane % ROUNDS * STRIDE, a.step.maxSequences - 1);
     const int toFinish = min(from + sequence, a.step.maxSequences - 1);
     const unsigned slots = __ldcg(a.step.slots + own) * FAST_TAPS + min(__ldcg(a.step.positions + own), HISTORY);

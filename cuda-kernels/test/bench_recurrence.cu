@@ -17,8 +17,8 @@ void bench_batch(double bandwidth, const char* model, int E, int sequences, cons
     }
     DeviceStep step(host);
     const size_t convSize = size_t(sequences + 1) * (C - 1) * E, hSize = size_t(sequences + 1) * E;
-    Device<float> taps = filled<float>(C * E, 0.5f, 0, 1), bias = filled<float>(2 * E, 0.1f, 0, 2), decay = filled<float>(E, 0.4f, -0.5f, 3),
-                  h = filled<float>(COPIES * hSize, 1, 0, 4);
+    Device<float> taps = filled<float>(C * E, 0.5f, 0, 1), bias = filled<float>(2 * E, 0.1f, 0, 2),
+                  decay = filled<float>(E, 0.4f, -0.5f, 3), h = filled<float>(COPIES * hSize, 1, 0, 4);
     Device<bf16> xy = filled<bf16>(size_t(sequences) * 2 * E, 1, 0, 5), state = filled<bf16>(COPIES * convSize, 1, 0, 6),
                  out(size_t(sequences) * E, 0);
     Device<int> arrivals(size_t(sequences) * (E / G), 0);

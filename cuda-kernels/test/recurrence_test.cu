@@ -72,8 +72,8 @@ template <class T> struct RecurrenceCase {
     }
 };
 
-template <class T> using Kernel = void (*)(Step, const T*, int, const float*, const float*, T*, const T*, const float*, const float*, float*, T*,
-                                        int, int*, int, int, int);
+template <class T> using Kernel = void (*)(Step, const T*, int, const float*, const float*, T*, const T*, const float*, const float*, float*,
+                                           T*, int, int*, int, int, int);
 
 template <class T> Kernel<T> kernel_of(int most) {
     if constexpr (sizeof(T) == 2) {
@@ -101,8 +101,8 @@ template <class T> Left<T> run(const RecurrenceCase<T>& c, int most, int extent)
     Device<float> taps(c.taps), convBias(c.convBias), gateBias(c.gateBias), decay(c.decay), h(c.h);
     Device<int> arrivals(size_t(extent + 1) * c.heads, 0);
     const RecurrenceLaunch l = recurrence_launch(most, extent, c.E, c.G);
-    launch(kernel_of<T>(most), l.grid, l.block, l.shared, step.step, xy.data, c.E + stride, taps.data, convBias.data, state.data, gates.data,
-           gateBias.data, decay.data, h.data, out.data, stride, arrivals.data, c.E, c.C, c.G);
+    launch(kernel_of<T>(most), l.grid, l.block, l.shared, step.step, xy.data, c.E + stride, taps.data, convBias.data, state.data,
+           gates.data, gateBias.data, decay.data, h.data, out.data, stride, arrivals.data, c.E, c.C, c.G);
     synchronize();
     return {out.read(), state.read(), h.read(), arrivals.read()};
 }
