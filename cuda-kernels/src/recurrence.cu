@@ -17,9 +17,10 @@
 // Launch: grid (E / 16, ceil(S / N)), block 16 N, dynamic shared memory N (576 + 32 N) bytes. Same bits for every N.
 //
 // Bytes: 2 E G sizeof(T) once, per sequence E ((C+2) sizeof(T) + 8). H100, 2B: floor at 3.09 TB/s 0.85 us; prediction 3 us, a launch and
-// two trips to L2; outcome 3.2 us with dependent launch, 4.6 without; 9B (floor 1.4) 3.6 and 5.1. One sequence after the other, batches of
-// 8 and 32 take 16.5 and 40.6 us. By tiles: each of 16 blocks of a head reads x and the state of all its sequences, 10.5 MB out of L2
-// for 32 sequences of 2B, 2 us; two trips to memory (slot, state), one to L2 (x), the products' chain 1 us; prediction 5 us for 8, 7 us for 32.
+// two trips to L2; outcome 3.2 us with dependent launch, 4.6 without; 9B (floor 1.4) 3.6 and 5.1. One sequence after the other, batches
+// of 8 and 32 take 16.5 and 40.6 us. By tiles: each of 16 blocks of a head reads x and the state of all its sequences, 10.5 MB out of L2
+// for 32 sequences of 2B, 2 us; two trips to memory (slot, state), one to L2 (x), the chain of the products 1 us; prediction 5 us for 8,
+// 7 us for 32.
 #include "recurrence.cuh"
 #include "recurrence_tiles.cuh"
 

@@ -72,8 +72,8 @@ template <class T> struct RecurrenceCase {
     }
 };
 
-template <class T> using Kernel = void (*)(Step, const T*, int, const float*, const float*, T*, const T*, const float*, const float*, float*,
-                                           T*, int, int*, int, int, int);
+template <class T> using Kernel = void (*)(Step, const T*, int, const float*, const float*, T*, const T*, const float*, const float*,
+                                           float*, T*, int, int*, int, int, int);
 
 template <class T> Kernel<T> kernel_of(int most) {
     if constexpr (sizeof(T) == 2) {
