@@ -248,3 +248,4 @@ void test_advance();
 void test_convert();
 void bench_decode();
 void bench_batches();
+void bench_recurrence();
