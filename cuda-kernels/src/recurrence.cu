@@ -12,19 +12,43 @@
 // launch, is zero again after every launch; layers may share it.
 //
 // Launch: grid (E / G * ceil(G / 16), ceil(S / 4)), block 256, dynamic shared memory 4 G bytes. y blocks take every gridDim.y-th sequence.
-//
-// recurrence_decode_bf16_s8, _s16, _s32: the same for several sequences, N = 8, 16 or 32 a block, on tensor cores; G = 256 and C = 4 only.
-// Launch: grid (E / 16, ceil(S / N)), block 16 N, dynamic shared memory N (576 + 32 N) bytes. Same bits for every N.
-//
 // Bytes: 2 E G sizeof(T) once, per sequence E ((C+2) sizeof(T) + 8). H100, 2B: floor at 3.09 TB/s 0.85 us; prediction 3 us, a launch and
-// two trips to L2; outcome 3.2 us with dependent launch, 4.6 without; 9B (floor 1.4) 3.6 and 5.1. One sequence after the other, batches
-// of 8 and 32 take 16.5 and 40.6 us. By tiles: each of 16 blocks of a head reads x and the state of all its sequences, 10.5 MB out of L2
-// for 32 sequences of 2B, 2 us; two trips to memory (slot, state), one to L2 (x), the chain of the products 1 us; prediction 5 us for 8,
-// 7 us for 32.
-#include "recurrence.cuh"
-#include "recurrence_tiles.cuh"
+// two trips to L2; outcome 3.2 us with dependent launch, 4.6 without; 9B (floor 1.4) 3.6 and 5.1.
+#include "common.cuh"
 
+constexpr int CHANNELS = 16; // of a block: two a warp
 constexpr int RECURRENCE_THREADS = 256;
+constexpr int FAST_WIDTH = 256; // gate block width of the released models
+constexpr int FAST_TAPS = 4;
+
+template <class T> struct Recurrence {
+    Step step;
+    const T* xy;
+    int xyStride;
+    const float *taps, *convBias;
+    T* convState;
+    const T* gates;
+    const float *gateBias, *decay;
+    float* h;
+    T* out;
+    int outStride;
+    int* arrivals;
+    int E, C, G;
+};
+
+/** The new h of channel e, from the sums of its gates; writes h and out. */
+template <class T>
+__device__ __forceinline__ void recur(const Recurrence<T>& a, int q, int slot, bool reset, int e, float c, float inputSum, float decaySum,
+                                      float before, float y) {
+    float input = sigmoid(inputSum + __ldg(a.gateBias + e));
+    float r = sigmoid(decaySum + __ldg(a.gateBias + a.E + e));
+    float logA = __ldg(a.decay + e) * r;
+    float keep = reset ? 0.0f : expf(logA);
+    float gain = reset ? 1.0f : sqrtf(-expm1f(2.0f * logA));
+    float after = reset ? input * c : keep * before + gain * input * c;
+    a.h[size_t(slot) * a.E + e] = after;
+    a.out[size_t(q) * a.outStride + e] = from_float<T>(after * gelu_tanh(y));
+}
 
 /** Counts this block in; whether it is the last of its head. Called by all threads after all have read the head's state. */
 __device__ __forceinline__ bool last_to_arrive(int* counter, int blocks) {
@@ -203,16 +227,3 @@ template <class T> __device__ __forceinline__ void recurrence_any(const Recurren
         }                                                                                                                                  \
     }
 FOR_BOTH_TYPES(RECURRENCE)
-
-#define RECURRENCE_BATCH(N, RESIDENT)                                                                                                      \
-    extern "C" __global__ void __launch_bounds__(Batch<N>::THREADS, RESIDENT)                                                              \
-    recurrence_decode_bf16_s##N(Step step, const bf16* xy, int xyStride, const float* taps, const float* convBias, bf16* convState,        \
-                                const bf16* gates, const float* gateBias, const float* decay, float* h, bf16* out, int outStride,          \
-                                int* arrivals, int E, int C, int G) {                                                                      \
-        pdl_launch_dependents();                                                                                                           \
-        recurrence_tiles<N>(                                                                                                               \
-            {step, xy, xyStride, taps, convBias, convState, gates, gateBias, decay, h, out, outStride, arrivals, E, C, G});                \
-    }
-RECURRENCE_BATCH(8, 4)
-RECURRENCE_BATCH(16, 3)
-RECURRENCE_BATCH(32, 2)

@@ -248,4 +248,3 @@ void test_advance();
 void test_convert();
 void bench_decode();
 void bench_batches();
-void bench_recurrence();

@@ -17,7 +17,6 @@ int main(int count, char** arguments) {
     if (what == "--bench") {
         bench_batches();
         bench_decode();
-        bench_recurrence();
     } else if (what == "--bench-prefill") {
         bench_prefill();
         return 0;

@@ -17,13 +17,8 @@ extern "C" __global__ void embed_bf16(Step, const bf16*, float, float*, int, int
 extern "C" __global__ void add_rms_norm_bf16(const int*, int, int, float*, int, const float*, int, const float*, float, bf16*, int, int);
 extern "C" __global__ void select_rows_bf16(Step, const bf16*, int, bf16*, int, int);
 extern "C" __global__ void select_rows_f32(Step, const float*, int, float*, int, int);
-#define RECURRENCE_PROTOTYPE(name)                                                                                                     \
-    extern "C" __global__ void name(Step, const bf16*, int, const float*, const float*, bf16*, const bf16*, const float*,              \
-                                    const float*, float*, bf16*, int, int*, int, int, int);
-RECURRENCE_PROTOTYPE(recurrence_decode_bf16)
-RECURRENCE_PROTOTYPE(recurrence_decode_bf16_s8)
-RECURRENCE_PROTOTYPE(recurrence_decode_bf16_s16)
-RECURRENCE_PROTOTYPE(recurrence_decode_bf16_s32)
+extern "C" __global__ void recurrence_decode_bf16(Step, const bf16*, int, const float*, const float*, bf16*, const bf16*, const float*,
+                                                  const float*, float*, bf16*, int, int*, int, int, int);
 extern "C" __global__ void attention_decode_bf16_c32(Step, const bf16*, int, bf16*, bf16*, bf16*, int, float*, int*, int, int, int, int,
                                                     float, int);
 extern "C" __global__ void attention_decode_bf16_c256(Step, const bf16*, int, bf16*, bf16*, bf16*, int, float*, int*, int, int, int, int,

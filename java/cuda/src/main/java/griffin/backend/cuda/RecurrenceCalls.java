@@ -1,6 +1,5 @@
 package griffin.backend.cuda;
 
-import griffin.backend.DType;
 import griffin.backend.RgLruWeights;
 
 /** Convolution and RG-LRU: launch by launch for prompts (causal_conv.cu, rg_lru.cu), in one launch for decode steps (recurrence.cu). */
@@ -13,15 +12,6 @@ final class RecurrenceCalls {
     private static final int WGMMA_BLOCK = 256;
     private static final int WGMMA_THREADS = 256;
     private static final int WGMMA_SHARED = 197632;
-
-    /** What the decode kernels for several sequences want: see recurrence_tiles.cuh. */
-    private static final int BATCH_BLOCK = 256;
-    private static final int BATCH_TAPS = 4;
-    /** Channels of a block of the decode kernels. */
-    private static final int CHANNELS = 16;
-    /** Most sequences of a block, where a step has few and where it has many. */
-    private static final int FEW_SEQUENCES = 8;
-    private static final int MANY_SEQUENCES = 16;
 
     private RecurrenceCalls() {}
 
@@ -107,10 +97,6 @@ final class RecurrenceCalls {
         };
     }
 
-    /**
-     * One launch for a step in which every sequence has one row. A sequence alone has a kernel of its own; several go to the tensor cores
-     * where the shape allows.
-     */
     private static Call decode(Lowering l, Operation.Recurrence o) {
         CudaWeight taps = CudaWeight.of(o.weights().taps());
         CudaWeight gates = CudaWeight.of(o.weights().rgLru().gates());
@@ -121,18 +107,7 @@ final class RecurrenceCalls {
                 .pointer(CudaWeight.addressOf(o.weights().convBias())).pointer(o.convState().address()).pointer(gates.address())
                 .pointer(CudaWeight.addressOf(o.weights().rgLru().gateBias())).pointer(CudaWeight.addressOf(o.weights().rgLru().decay()))
                 .pointer(o.state().address()).matrix(o.out()).pointer(arrivals).integer(width).integer(taps.columns()).integer(block);
-        Launch any = l.launch(l.kernel("recurrence_decode"), arguments, 256, 4 * block, (extent, launch) -> launch
-                .grid((long) width / block * Launch.blocks(block, CHANNELS), Launch.blocks(extent.sequences, 4), 1));
-        if (l.operands != DType.BF16 || block != BATCH_BLOCK || taps.columns() != BATCH_TAPS || gates.address() % 16 != 0) {
-            return any;
-        }
-        Launch few = batch(l, arguments, width, FEW_SEQUENCES);
-        Launch many = batch(l, arguments, width, MANY_SEQUENCES);
-        return extent -> (extent.sequences <= 1 ? any : extent.sequences <= FEW_SEQUENCES ? few : many).issue(extent);
-    }
-
-    private static Launch batch(Lowering l, Arguments arguments, int width, int most) {
-        return l.launch(l.kernels.get("recurrence_decode_bf16_s" + most), arguments, CHANNELS * most, most * (576 + 32 * most),
-                (extent, launch) -> launch.grid(width / CHANNELS, Launch.blocks(extent.sequences, most), 1));
+        return l.launch(l.kernel("recurrence_decode"), arguments, 256, 4 * block, (extent, launch) -> launch
+                .grid((long) width / block * Launch.blocks(block, 16), Launch.blocks(extent.sequences, 4), 1));
     }
 }

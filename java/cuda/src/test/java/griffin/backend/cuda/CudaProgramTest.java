@@ -28,8 +28,6 @@ import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 /** A whole model recorded on the fake driver: which kernels run, how often a graph is captured, and what failures become. */
 class CudaProgramTest {
@@ -61,12 +59,9 @@ class CudaProgramTest {
         final StepResult result;
 
         Tiny(FakeDriver driver, Path folder, int sequences, boolean graphs, boolean fusions) {
-            this(driver, folder, sequences, graphs, fusions, DType.BF16, ModelFiles.of(MODEL));
-        }
-
-        Tiny(FakeDriver driver, Path folder, int sequences, boolean graphs, boolean fusions, DType operands, ModelFiles files) {
             this.driver = driver;
-            backend = Fake.open(driver, folder, operands, graphs, fusions);
+            backend = Fake.open(driver, folder, DType.BF16, graphs, fusions);
+            ModelFiles files = ModelFiles.of(MODEL);
             GriffinConfig config = GriffinConfig.read(files);
             GriffinModel model = new GriffinModel(backend, config, WeightFiles.open(files, arena));
             StateBuffers states = backend.allocateStates(GriffinModel.stateLayout(config), sequences);
@@ -148,29 +143,6 @@ class CudaProgramTest {
             }
             assertEquals(4, tiny.driver.calls("cuStreamBeginCapture_v2"), "buckets 1, 2, 4 and 8");
             assertEquals(8, tiny.driver.calls("cuGraphLaunch"));
-        }
-    }
-
-    @ParameterizedTest
-    @EnumSource(names = {"BF16", "F32"})
-    void recurrencesOfSeveralSequencesGoToTheTensorCores(DType operands) {
-        ModelFiles files = SparseModel.narrow2b(folder, "BF16");
-        for (boolean graphs : new boolean[] {true, false}) {
-            try (Tiny narrow = new Tiny(Fake.publishing(), folder, 9, graphs, true, operands, files)) {
-                for (int sequences : new int[] {1, 2, 5, 8, 9}) {
-                    Launch launch = narrow.run(sequences, 1).stream().filter(l -> l.kernel().startsWith("recurrence_decode")).findFirst()
-                            .orElseThrow();
-                    int most = operands == DType.F32 || sequences == 1 ? 0 : sequences <= 8 ? 8 : 16;
-                    assertEquals("recurrence_decode_" + (operands == DType.F32 ? "f32" : "bf16") + (most == 0 ? "" : "_s" + most),
-                            launch.kernel(), sequences + " sequences");
-                    assertEquals(16, launch.gridX(), "a block for 16 channels");
-                    if (most > 0) {
-                        assertEquals(1, launch.gridY());
-                        assertEquals(16 * most, launch.blockX());
-                        assertEquals(most * (576 + 32 * most), launch.sharedBytes());
-                    }
-                }
-            }
         }
     }
 
