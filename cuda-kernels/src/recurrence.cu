@@ -11,7 +11,8 @@
 // The blocks of one head all read the head's convolution state; the last to arrive shifts it. arrivals int [S, H], zero before the first
 // launch, is zero again after every launch; layers may share it.
 //
-// Launch: grid (E / G * ceil(G / 16), ceil(S / 4)), block 256, dynamic shared memory 4 G bytes. y blocks take every gridDim.y-th sequence.
+// Launch: grid (E / G * ceil(G / 16), ceil(S / 4)), block 256, dynamic shared memory 16 G bytes. A block takes four sequences at a
+// time (G = 256, C = 4), elsewhere every gridDim.y-th.
 // Bytes: 2 E G sizeof(T) once, per sequence E ((C+2) sizeof(T) + 8). H100, 2B: floor at 3.09 TB/s 0.85 us; prediction 3 us, a launch and
 // two trips to L2; outcome 3.2 us with dependent launch, 4.6 without; 9B (floor 1.4) 3.6 and 5.1.
 #include "common.cuh"
@@ -20,6 +21,7 @@ constexpr int CHANNELS = 16; // of a block: two a warp
 constexpr int RECURRENCE_THREADS = 256;
 constexpr int FAST_WIDTH = 256; // gate block width of the released models
 constexpr int FAST_TAPS = 4;
+constexpr int GROUP = 4; // sequences side by side
 
 template <class T> struct Recurrence {
     Step step;
@@ -50,28 +52,42 @@ __device__ __forceinline__ void recur(const Recurrence<T>& a, int q, int slot, b
     a.out[size_t(q) * a.outStride + e] = from_float<T>(after * gelu_tanh(y));
 }
 
-/** Counts this block in; whether it is the last of its head. Called by all threads after all have read the head's state. */
-__device__ __forceinline__ bool last_to_arrive(int* counter, int blocks) {
-    __shared__ bool last;
-    if (threadIdx.x == 0) {
-        __threadfence();
-        last = atomicAdd(counter, 1) == blocks - 1;
-        if (last) {
-            *counter = 0;
+/**
+ * Counts this block in for SEQUENCES counters, `stride` apart, of which `live` exist; bit s: whether it is the last of its head for the
+ * s-th. Called by all threads after all have read the head's state.
+ */
+template <int SEQUENCES = 1> __device__ __forceinline__ unsigned last_to_arrive(int* counter, int stride, int blocks, int live = 1) {
+    __shared__ unsigned last;
+    if (threadIdx.x < WARP) {
+        bool mine = false;
+        if (int(threadIdx.x) < live) {
+            int* c = counter + threadIdx.x * stride;
+            __threadfence();
+            mine = atomicAdd(c, 1) == blocks - 1;
+            if (mine) {
+                *c = 0;
+            }
+        }
+        const unsigned all = __ballot_sync(~0u, mine);
+        if (threadIdx.x == 0) {
+            last = all;
         }
     }
     __syncthreads();
     return last;
 }
 
-/** G = 256 and C = 4: a thread has one channel of the head, gate weights wait in registers before the input is there. */
-template <class T> __device__ __forceinline__ void recurrence_fast(const Recurrence<T>& a) {
+/**
+ * G = 256 and C = 4: a thread has one channel of the head, gate weights wait in registers before the input is there. SEQUENCES are taken
+ * side by side, so that their trips to L2 overlap.
+ */
+template <class T, int SEQUENCES> __device__ __forceinline__ void recurrence_fast(const Recurrence<T>& a) {
     constexpr int N = PER16<T>, V = FAST_WIDTH * int(sizeof(T)) / (WARP * 16), HISTORY = FAST_TAPS - 1, SLICES = FAST_WIDTH / CHANNELS;
-    extern __shared__ __align__(16) float conv[]; // [256]
+    extern __shared__ __align__(16) float conv[]; // [SEQUENCES, 256]
     const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     const int head = blockIdx.x / SLICES, slice = blockIdx.x % SLICES, heads = a.E / FAST_WIDTH;
     const int channel = head * FAST_WIDTH + threadIdx.x;
-    const int mine = slice * CHANNELS + warp * 2 + lane % 2; // lanes 0 and 1 finish a channel each
+    const int mine = slice * CHANNELS + warp * 2 + lane % 2; // lanes 2 s and 2 s + 1 finish a channel each of the s-th sequence
 
     uint4 w[4][V]; // input gate of both channels, recurrence gate of both
 #pragma unroll
@@ -88,73 +104,99 @@ template <class T> __device__ __forceinline__ void recurrence_fast(const Recurre
         tap[k] = __ldg(a.taps + k * a.E + channel);
     }
     const float bias = __ldg(a.convBias + channel);
-    const int sequences = a.step.sequences();
+    const int sequences = a.step.sequences(), own = lane / 2; // which sequence this lane finishes
     // The state is what the program before left: it may be read before the wait.
-    int slot = 0, position = 0;
-    float past[HISTORY] = {}, before = 0;
-    auto load_state = [&](int q) {
-        slot = __ldcg(a.step.slots + q);
-        position = __ldcg(a.step.positions + q);
+    int slot[SEQUENCES], position = 0;
+    float past[SEQUENCES][HISTORY], before = 0;
+    auto load_state = [&](int first) {
 #pragma unroll
-        for (int k = 0; k < HISTORY; k++) {
-            float v = load_fresh(a.convState + (size_t(slot) * HISTORY + k) * a.E + channel);
-            past[k] = HISTORY - k > position ? 0.0f : v;
+        for (int s = 0; s < SEQUENCES; s++) {
+            const bool lives = first + s < sequences;
+            slot[s] = lives ? __ldcg(a.step.slots + first + s) : 0;
+            const int at = lives ? __ldcg(a.step.positions + first + s) : 0;
+#pragma unroll
+            for (int k = 0; k < HISTORY; k++) {
+                past[s][k] = HISTORY - k > at ? 0.0f : load_fresh(a.convState + (size_t(slot[s]) * HISTORY + k) * a.E + channel);
+            }
+            if (s == own) {
+                position = at;
+                before = lives ? __ldcg(a.h + size_t(slot[s]) * a.E + head * FAST_WIDTH + mine) : 0.0f;
+            }
         }
-        before = __ldcg(a.h + size_t(slot) * a.E + head * FAST_WIDTH + mine);
     };
-    if (int(blockIdx.y) < sequences) {
-        load_state(blockIdx.y);
+    const int start = int(blockIdx.y) * SEQUENCES, stride = int(gridDim.y) * SEQUENCES;
+    if (start < sequences) {
+        load_state(start);
     }
     pdl_wait();
 
-    for (int q = blockIdx.y; q < sequences; q += gridDim.y) {
-        if (q != int(blockIdx.y)) {
-            load_state(q);
+    for (int first = start; first < sequences; first += stride) {
+        if (first != start) {
+            load_state(first);
         }
-        const T* row = a.xy + size_t(q) * a.xyStride;
-        const T newest = from_float<T>(load_fresh(row + channel));
-        const float y = lane < 2 ? load_fresh(row + a.E + head * FAST_WIDTH + mine) : 0.0f;
-        float c = bias;
+        const int live = min(SEQUENCES, sequences - first);
+        T newest[SEQUENCES];
 #pragma unroll
-        for (int k = 0; k < HISTORY; k++) {
-            c = fmaf(tap[k], past[k], c);
+        for (int s = 0; s < SEQUENCES; s++) {
+            newest[s] = from_float<T>(s < live ? load_fresh(a.xy + size_t(first + s) * a.xyStride + channel) : 0.0f);
         }
-        conv[threadIdx.x] = rounded<T>(fmaf(tap[HISTORY], to_float(newest), c));
+        const float y = own < live ? load_fresh(a.xy + size_t(first + own) * a.xyStride + a.E + head * FAST_WIDTH + mine) : 0.0f;
+#pragma unroll
+        for (int s = 0; s < SEQUENCES; s++) {
+            float c = bias;
+#pragma unroll
+            for (int k = 0; k < HISTORY; k++) {
+                c = fmaf(tap[k], past[s][k], c);
+            }
+            conv[s * FAST_WIDTH + threadIdx.x] = rounded<T>(fmaf(tap[HISTORY], to_float(newest[s]), c));
+        }
         __syncthreads();
-        const bool last = last_to_arrive(a.arrivals + size_t(q) * heads + head, SLICES);
+        const unsigned last = last_to_arrive<SEQUENCES>(a.arrivals + size_t(first) * heads + head, heads, SLICES, live);
 
-        float sum[4] = {};
+        float inputSum = 0, decaySum = 0; // of this lane's channel and sequence
 #pragma unroll
-        for (int v = 0; v < V; v++) {
-            float cv[N];
+        for (int s = 0; s < SEQUENCES; s++) {
+            float sum[4] = {};
 #pragma unroll
-            for (int j = 0; j < N; j += 4) {
-                float4 four = *reinterpret_cast<const float4*>(conv + (v * WARP + lane) * N + j);
-                cv[j] = four.x, cv[j + 1] = four.y, cv[j + 2] = four.z, cv[j + 3] = four.w;
+            for (int v = 0; v < V; v++) {
+                float cv[N];
+#pragma unroll
+                for (int j = 0; j < N; j += 4) {
+                    float4 four = *reinterpret_cast<const float4*>(conv + s * FAST_WIDTH + (v * WARP + lane) * N + j);
+                    cv[j] = four.x, cv[j + 1] = four.y, cv[j + 2] = four.z, cv[j + 3] = four.w;
+                }
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    float wv[N];
+                    unpack16<T>(w[i][v], wv);
+#pragma unroll
+                    for (int j = 0; j < N; j++) {
+                        sum[i] = fmaf(wv[j], cv[j], sum[i]);
+                    }
+                }
             }
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                float wv[N];
-                unpack16<T>(w[i][v], wv);
-#pragma unroll
-                for (int j = 0; j < N; j++) {
-                    sum[i] = fmaf(wv[j], cv[j], sum[i]);
-                }
+                sum[i] = warp_sum(sum[i]);
+            }
+            if (own == s) {
+                inputSum = lane % 2 == 0 ? sum[0] : sum[1];
+                decaySum = lane % 2 == 0 ? sum[2] : sum[3];
             }
         }
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            sum[i] = warp_sum(sum[i]);
-        }
-        if (lane < 2) {
-            recur(a, q, slot, position == 0, head * FAST_WIDTH + mine, conv[mine], lane == 0 ? sum[0] : sum[1], lane == 0 ? sum[2] : sum[3],
+        if (own < live) {
+            const int ownSlot = __ldcg(a.step.slots + first + own);
+            recur(a, first + own, ownSlot, position == 0, head * FAST_WIDTH + mine, conv[own * FAST_WIDTH + mine], inputSum, decaySum,
                   before, y);
         }
-        if (last) {
-            T* state = a.convState + size_t(slot) * HISTORY * a.E + channel;
 #pragma unroll
-            for (int k = 0; k < HISTORY; k++) {
-                state[size_t(k) * a.E] = k + 1 < HISTORY ? from_float<T>(past[k + 1]) : newest;
+        for (int s = 0; s < SEQUENCES; s++) {
+            if (last >> s & 1) {
+                T* state = a.convState + size_t(slot[s]) * HISTORY * a.E + channel;
+#pragma unroll
+                for (int k = 0; k < HISTORY; k++) {
+                    state[size_t(k) * a.E] = k + 1 < HISTORY ? from_float<T>(past[s][k + 1]) : newest[s];
+                }
             }
         }
         __syncthreads(); // conv is written again
@@ -182,7 +224,7 @@ template <class T> __device__ __forceinline__ void recurrence_any(const Recurren
             conv[i] = rounded<T>(fmaf(__ldg(a.taps + size_t(history) * a.E + e), load_fresh(row + e), c));
         }
         __syncthreads();
-        const bool last = last_to_arrive(a.arrivals + size_t(q) * heads + head, slices);
+        const bool last = last_to_arrive(a.arrivals + size_t(q) * heads + head, heads, slices) != 0;
         for (int j = slice * CHANNELS + warp; j < min(a.G, (slice + 1) * CHANNELS); j += RECURRENCE_THREADS / WARP) {
             float sum[2];
             for (int gate = 0; gate < 2; gate++) {
@@ -213,17 +255,22 @@ template <class T> __device__ __forceinline__ void recurrence_any(const Recurren
     }
 }
 
+template <class T> __device__ __forceinline__ void recurrence(const Recurrence<T>& a) {
+    if (a.G != FAST_WIDTH || a.C != FAST_TAPS || !aligned16(a.gates)) {
+        recurrence_any(a);
+    } else if (a.step.sequences() > 1) {
+        recurrence_fast<T, GROUP>(a);
+    } else {
+        recurrence_fast<T, 1>(a);
+    }
+}
+
 #define RECURRENCE(suffix, T)                                                                                                              \
-    extern "C" __global__ void __launch_bounds__(RECURRENCE_THREADS, 4)                                                                    \
+    extern "C" __global__ void __launch_bounds__(RECURRENCE_THREADS, 3)                                                                    \
     recurrence_decode_##suffix(Step step, const T* xy, int xyStride, const float* taps, const float* convBias, T* convState,               \
                                const T* gates, const float* gateBias, const float* decay, float* h, T* out, int outStride, int* arrivals,  \
                                int E, int C, int G) {                                                                                      \
         pdl_launch_dependents();                                                                                                           \
-        const Recurrence<T> a{step, xy, xyStride, taps, convBias, convState, gates, gateBias, decay, h, out, outStride, arrivals, E, C, G}; \
-        if (G == FAST_WIDTH && C == FAST_TAPS && aligned16(gates)) {                                                                       \
-            recurrence_fast(a);                                                                                                            \
-        } else {                                                                                                                           \
-            recurrence_any(a);                                                                                                             \
-        }                                                                                                                                  \
+        recurrence<T>({step, xy, xyStride, taps, convBias, convState, gates, gateBias, decay, h, out, outStride, arrivals, E, C, G});      \
     }
 FOR_BOTH_TYPES(RECURRENCE)

@@ -91,7 +91,7 @@ void bench_mixers(const Row& row, const Model& m, const Device<bf16>& pool) {
     Device<int> arrivals(H * 2 + 1, 0);
     const std::string prefix = std::string(m.name) + " r1 ";
     bench_linear(row, prefix + "recurrence", pool, size_t(2) * D * K, [&](const bf16* w) {
-        launch(recurrence_decode_bf16, dim3(unsigned(H * 16)), 256, 4 * K, step.step, x.data, 2 * D, taps.data, small.data, state.data, w,
+        launch(recurrence_decode_bf16, dim3(unsigned(H * 16)), 256, 16 * K, step.step, x.data, 2 * D, taps.data, small.data, state.data, w,
                small.data, decay.data, h.data, out.data, D, arrivals.data, D, 4, K);
     });
     const AttentionLaunch l = attention_of(m);
@@ -220,7 +220,7 @@ struct Chain {
                 run(attention_decode_bf16_c32, dim3(SPLITS, unsigned(a.groups), 1), 256, a.shared, step.step, xy.data, O,
                     l.keys.data, l.values.data, mixed.data, D, scratch.data, attentionArrivals.data, H, K, W, 128, 10000.0f, SPLITS);
             } else {
-                run(recurrence_decode_bf16, dim3(unsigned(H * 16)), 256, 4 * K, step.step, xy.data, O, taps.data, bias.data, l.conv.data,
+                run(recurrence_decode_bf16, dim3(unsigned(H * 16)), 256, 16 * K, step.step, xy.data, O, taps.data, bias.data, l.conv.data,
                     l.gates.data, bias.data, decay.data, l.h.data, mixed.data, D, arrivals.data, D, 4, K);
             }
             const bool lastLayer = i == m.layers - 1;

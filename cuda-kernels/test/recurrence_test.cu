@@ -74,7 +74,7 @@ template <class T> void check(int sequences, int heads, int C, int G, int pad) {
     Device<float> taps(c.taps), convBias(c.convBias), gateBias(c.gateBias), decay(c.decay), h(c.h);
     Device<int> arrivals(size_t(sequences + 1) * heads, 0);
     auto run = [&](auto kernel) {
-        launch(kernel, dim3(unsigned(heads * ((G + 15) / 16)), unsigned(sequences / 4 + 1)), 256, sizeof(float) * G, step.step, xy.data,
+        launch(kernel, dim3(unsigned(heads * ((G + 15) / 16)), unsigned(sequences / 4 + 1)), 256, 4 * sizeof(float) * G, step.step, xy.data,
                2 * c.E + pad, taps.data, convBias.data, state.data, gates.data, gateBias.data, decay.data, h.data, out.data, c.E + pad,
                arrivals.data, c.E, C, G);
     };

@@ -107,7 +107,7 @@ final class RecurrenceCalls {
                 .pointer(CudaWeight.addressOf(o.weights().convBias())).pointer(o.convState().address()).pointer(gates.address())
                 .pointer(CudaWeight.addressOf(o.weights().rgLru().gateBias())).pointer(CudaWeight.addressOf(o.weights().rgLru().decay()))
                 .pointer(o.state().address()).matrix(o.out()).pointer(arrivals).integer(width).integer(taps.columns()).integer(block);
-        return l.launch(l.kernel("recurrence_decode"), arguments, 256, 4 * block, (extent, launch) -> launch
+        return l.launch(l.kernel("recurrence_decode"), arguments, 256, 16 * block, (extent, launch) -> launch
                 .grid((long) width / block * Launch.blocks(block, 16), Launch.blocks(extent.sequences, 4), 1));
     }
 }
