@@ -87,11 +87,11 @@ final class CpuLinear implements Runnable {
         int to = y.at(0) + column;
         int m = rows.count();
         if (part.dtype() == DType.F32) {
-            kernels.matvecF32(part.data(), at, count, n, x.floats(), x.at(0), y.floats(), to, scratch.lanes);
+            kernels.matvecF32(part.data(), at, count, n, x.floats(), x.at(0), y.floats(), to, scratch.panel);
         } else if (m == 1) {
-            kernels.matvecBf16(part.data(), at, count, n, x.floats(), x.at(0), y.floats(), to, scratch.lanes);
+            kernels.matvecBf16(part.data(), at, count, n, x.floats(), x.at(0), y.floats(), to, scratch.panel);
         } else {
-            kernels.matmulBf16(part.data(), at, count, n, x.floats(), x.at(0), x.stride(), m, y.floats(), to, y.stride(), scratch.lanes);
+            kernels.matmulBf16(part.data(), at, count, n, x.floats(), x.at(0), x.stride(), m, y.floats(), to, y.stride(), scratch.panel);
         }
         finish(kernels, 0, m, column, count);
     }
@@ -159,9 +159,9 @@ final class CpuLinear implements Runnable {
         }
     }
 
-    /** Floats of a thread's panel for weights with so many columns. */
+    /** Floats of a thread's panel for weights with so many columns; streaming, it is the kernels' room. */
     static int panelFloats(int columns) {
-        return PANEL_ROWS * columns;
+        return Math.max(PANEL_ROWS * columns, 16 * Kernels.LANES + columns);
     }
 
     /** Floats of a thread's partial sums. */

@@ -25,7 +25,7 @@ interface Kernels {
     /**
      * sum_k a[aAt + k] b[bAt + k], k in [0, n).
      *
-     * @param lanes room for partial sums, overwritten: 16 LANES here and in every kernel that has it
+     * @param lanes room for partial sums, overwritten: 16 LANES here and in every kernel that has it; with bfloat16, n floats more
      */
     float dot(float[] a, int aAt, float[] b, int bAt, int n, float[] lanes);
 

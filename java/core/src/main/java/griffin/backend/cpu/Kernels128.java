@@ -54,7 +54,8 @@ final class Kernels128 extends VectorKernels {
         }
     }
 
-    private static void rowBf16(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+    private static void rowBf16(MemorySegment weights, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        MemorySegment w = direct(weights);
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s01 = FloatVector.zero(F);
         FloatVector s02 = FloatVector.zero(F);
@@ -86,7 +87,8 @@ final class Kernels128 extends VectorKernels {
         }
     }
 
-    private static void rowF32(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+    private static void rowF32(MemorySegment weights, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        MemorySegment w = direct(weights);
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s01 = FloatVector.zero(F);
         FloatVector s02 = FloatVector.zero(F);

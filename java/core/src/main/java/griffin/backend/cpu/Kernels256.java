@@ -4,28 +4,26 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Products on 256-bit vectors: two registers hold a dot product's 16 partial sums; there are only 16. Long rows are
- * read two at once, half a chunk apart (see {@link Kernels512}).
+ * Products on 256-bit vectors: two registers hold a dot product's 16 partial sums; there are only 16. Rows are
+ * read two at once, half a chunk apart (see {@link Kernels512}). Widening 8 bfloat16 costs a shuffle and a shift, so bfloat16 is read in
+ * pairs, which become floats by a shift and a mask: one register has the sums of the even elements, the other those of the odd ones.
  */
 final class Kernels256 extends VectorKernels {
 
     private static final VectorSpecies<Float> F = FloatVector.SPECIES_256;
     private static final VectorSpecies<Integer> I = IntVector.SPECIES_256;
-    private static final VectorSpecies<Short> S = ShortVector.SPECIES_128;
-    /** Rows up to this length are read one by one: x stays in the first-level cache, and a single stream suits the prefetcher best. */
+    private static final VectorShuffle<Float> EVEN_ODD = VectorShuffle.fromValues(F, 0, 2, 4, 6, 1, 3, 5, 7);
+    private static final VectorShuffle<Float> ODD_EVEN = VectorShuffle.fromValues(F, 1, 3, 5, 7, 0, 2, 4, 6);
+    /** Where the room for partial sums ends and x begins, even and odd elements apart. */
+    private static final int SPLIT_AT = 4 * LANES;
+    /** float32 rows up to this length are read one by one: x stays in the first-level cache, and a single stream suits the prefetcher best. */
     private static final int SHORT_ROW = 3072;
     private static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
-
-    private static FloatVector bf16(MemorySegment w, long byteAt) {
-        IntVector bits =
-                (IntVector) ShortVector.fromMemorySegment(S, w, byteAt, LITTLE).convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
-        return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-    }
 
     private static FloatVector f32(MemorySegment w, long byteAt) {
         return FloatVector.fromMemorySegment(F, w, byteAt, LITTLE);
@@ -47,7 +45,8 @@ final class Kernels256 extends VectorKernels {
 
     @Override
     public void matvecBf16(MemorySegment w, long wAt, int rows, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
-        int half = n > SHORT_ROW ? rows / 2 : 0;
+        split(x, xAt, n, lanes);
+        int half = rows / 2;
         for (int r = 0; r < half; r++) {
             rowsBf16(w, wAt + (long) r * n, half, n, x, xAt, out, outAt + r, lanes);
         }
@@ -56,49 +55,83 @@ final class Kernels256 extends VectorKernels {
         }
     }
 
-    private static void rowsBf16(MemorySegment w, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
-            float[] lanes) {
-        FloatVector s00 = FloatVector.zero(F);
-        FloatVector s01 = FloatVector.zero(F);
-        FloatVector s10 = FloatVector.zero(F);
-        FloatVector s11 = FloatVector.zero(F);
-        long at0 = wAt * 2;
-        long at1 = (wAt + 1L * apart * n) * 2;
-        int k = 0;
-        for (; k + LANES <= n; k += LANES) {
-            FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
-            FloatVector x1 = FloatVector.fromArray(F, x, xAt + k + 8);
-            s00 = bf16(w, at0 + 2L * k).fma(x0, s00);
-            s01 = bf16(w, at0 + 2L * k + 16).fma(x1, s01);
-            s10 = bf16(w, at1 + 2L * k).fma(x0, s10);
-            s11 = bf16(w, at1 + 2L * k + 16).fma(x1, s11);
+    /** Every 16 elements of x become the 8 even ones and the 8 odd ones, at SPLIT_AT; each store's upper half is overwritten by the next. */
+    private static void split(float[] x, int xAt, int n, float[] lanes) {
+        for (int k = 0; k + LANES <= n; k += LANES) {
+            FloatVector low = FloatVector.fromArray(F, x, xAt + k);
+            FloatVector high = FloatVector.fromArray(F, x, xAt + k + 8);
+            low.rearrange(EVEN_ODD).intoArray(lanes, SPLIT_AT + k);
+            high.rearrange(EVEN_ODD).intoArray(lanes, SPLIT_AT + k + 4);
+            low.rearrange(ODD_EVEN).intoArray(lanes, SPLIT_AT + k + 8);
+            high.rearrange(ODD_EVEN).intoArray(lanes, SPLIT_AT + k + 12);
         }
-        s00.intoArray(lanes, 0);
-        s01.intoArray(lanes, 8);
-        s10.intoArray(lanes, 16);
-        s11.intoArray(lanes, 24);
-        out[outAt] = finishBf16(w, wAt + k, x, xAt + k, n - k, lanes, 0);
-        out[outAt + apart] = finishBf16(w, wAt + 1L * apart * n + k, x, xAt + k, n - k, lanes, 16);
     }
 
-    private static void rowBf16(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
-        FloatVector s00 = FloatVector.zero(F);
-        FloatVector s01 = FloatVector.zero(F);
+    /** The partial sums of the even elements, 8 at {@code from}, and of the odd ones behind them, in the order of all 16 at {@code to}. */
+    private static void join(float[] lanes, int from, int to) {
+        for (int j = 0; j < 8; j++) {
+            lanes[to + 2 * j] = lanes[from + j];
+            lanes[to + 2 * j + 1] = lanes[from + 8 + j];
+        }
+    }
+
+    private static IntVector pairs(MemorySegment w, long byteAt) {
+        return IntVector.fromMemorySegment(I, w, byteAt, LITTLE);
+    }
+
+    /** The even elements of 8 pairs: each is the lower half of an int, and the upper half of a float32. */
+    private static FloatVector even(IntVector pairs) {
+        return pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+    }
+
+    private static FloatVector odd(IntVector pairs) {
+        return pairs.and(0xffff0000).reinterpretAsFloats();
+    }
+
+    private static void rowsBf16(MemorySegment weights, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
+            float[] lanes) {
+        MemorySegment w = direct(weights);
+        FloatVector even0 = FloatVector.zero(F);
+        FloatVector odd0 = FloatVector.zero(F);
+        FloatVector even1 = FloatVector.zero(F);
+        FloatVector odd1 = FloatVector.zero(F);
         long at0 = wAt * 2;
+        long at1 = (wAt + (long) apart * n) * 2;
         int k = 0;
-        for (; k + 2 * LANES <= n; k += 2 * LANES) {
-            s00 = bf16(w, at0 + 2L * k).fma(FloatVector.fromArray(F, x, xAt + k), s00);
-            s01 = bf16(w, at0 + 2L * k + 16).fma(FloatVector.fromArray(F, x, xAt + k + 8), s01);
-            s00 = bf16(w, at0 + 2L * k + 32).fma(FloatVector.fromArray(F, x, xAt + k + 16), s00);
-            s01 = bf16(w, at0 + 2L * k + 48).fma(FloatVector.fromArray(F, x, xAt + k + 24), s01);
-        }
         for (; k + LANES <= n; k += LANES) {
-            s00 = bf16(w, at0 + 2L * k).fma(FloatVector.fromArray(F, x, xAt + k), s00);
-            s01 = bf16(w, at0 + 2L * k + 16).fma(FloatVector.fromArray(F, x, xAt + k + 8), s01);
+            FloatVector evenX = FloatVector.fromArray(F, lanes, SPLIT_AT + k);
+            FloatVector oddX = FloatVector.fromArray(F, lanes, SPLIT_AT + k + 8);
+            IntVector w0 = pairs(w, at0 + 2L * k);
+            even0 = even(w0).fma(evenX, even0);
+            odd0 = odd(w0).fma(oddX, odd0);
+            IntVector w1 = pairs(w, at1 + 2L * k);
+            even1 = even(w1).fma(evenX, even1);
+            odd1 = odd(w1).fma(oddX, odd1);
         }
-        s00.intoArray(lanes, 0);
-        s01.intoArray(lanes, 8);
-        out[outAt] = finishBf16(w, wAt + k, x, xAt + k, n - k, lanes, 0);
+        even0.intoArray(lanes, 0);
+        odd0.intoArray(lanes, 8);
+        even1.intoArray(lanes, 16);
+        odd1.intoArray(lanes, 24);
+        join(lanes, 0, 32);
+        join(lanes, 16, 48);
+        out[outAt] = finishBf16(w, wAt + k, x, xAt + k, n - k, lanes, 32);
+        out[outAt + apart] = finishBf16(w, wAt + (long) apart * n + k, x, xAt + k, n - k, lanes, 48);
+    }
+
+    private static void rowBf16(MemorySegment weights, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        MemorySegment w = direct(weights);
+        FloatVector even = FloatVector.zero(F);
+        FloatVector odd = FloatVector.zero(F);
+        int k = 0;
+        for (; k + LANES <= n; k += LANES) {
+            IntVector both = pairs(w, (wAt + k) * 2);
+            even = even(both).fma(FloatVector.fromArray(F, lanes, SPLIT_AT + k), even);
+            odd = odd(both).fma(FloatVector.fromArray(F, lanes, SPLIT_AT + k + 8), odd);
+        }
+        even.intoArray(lanes, 0);
+        odd.intoArray(lanes, 8);
+        join(lanes, 0, 32);
+        out[outAt] = finishBf16(w, wAt + k, x, xAt + k, n - k, lanes, 32);
     }
 
     @Override
@@ -112,8 +145,9 @@ final class Kernels256 extends VectorKernels {
         }
     }
 
-    private static void rowsF32(MemorySegment w, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
+    private static void rowsF32(MemorySegment weights, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
             float[] lanes) {
+        MemorySegment w = direct(weights);
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s01 = FloatVector.zero(F);
         FloatVector s10 = FloatVector.zero(F);
@@ -137,7 +171,8 @@ final class Kernels256 extends VectorKernels {
         out[outAt + apart] = finishF32(w, wAt + 1L * apart * n + k, x, xAt + k, n - k, lanes, 16);
     }
 
-    private static void rowF32(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+    private static void rowF32(MemorySegment weights, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        MemorySegment w = direct(weights);
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s01 = FloatVector.zero(F);
         long at0 = wAt * 4;

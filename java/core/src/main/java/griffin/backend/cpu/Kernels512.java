@@ -59,8 +59,9 @@ final class Kernels512 extends VectorKernels {
         }
     }
 
-    private static void rowsBf16(MemorySegment w, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
+    private static void rowsBf16(MemorySegment weights, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
             float[] lanes) {
+        MemorySegment w = direct(weights);
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s10 = FloatVector.zero(F);
         FloatVector s20 = FloatVector.zero(F);
@@ -87,7 +88,8 @@ final class Kernels512 extends VectorKernels {
         out[outAt + 3 * apart] = finishBf16(w, wAt + 3L * apart * n + k, x, xAt + k, n - k, lanes, 48);
     }
 
-    private static void rowBf16(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+    private static void rowBf16(MemorySegment weights, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        MemorySegment w = direct(weights);
         FloatVector s00 = FloatVector.zero(F);
         long at0 = wAt * 2;
         int k = 0;
@@ -110,8 +112,9 @@ final class Kernels512 extends VectorKernels {
         }
     }
 
-    private static void rowsF32(MemorySegment w, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
+    private static void rowsF32(MemorySegment weights, long wAt, int apart, int n, float[] x, int xAt, float[] out, int outAt,
             float[] lanes) {
+        MemorySegment w = direct(weights);
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s10 = FloatVector.zero(F);
         FloatVector s20 = FloatVector.zero(F);
@@ -138,7 +141,8 @@ final class Kernels512 extends VectorKernels {
         out[outAt + 3 * apart] = finishF32(w, wAt + 3L * apart * n + k, x, xAt + k, n - k, lanes, 48);
     }
 
-    private static void rowF32(MemorySegment w, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+    private static void rowF32(MemorySegment weights, long wAt, int n, float[] x, int xAt, float[] out, int outAt, float[] lanes) {
+        MemorySegment w = direct(weights);
         FloatVector s00 = FloatVector.zero(F);
         long at0 = wAt * 4;
         int k = 0;
@@ -173,7 +177,8 @@ final class Kernels512 extends VectorKernels {
     }
 
     /** The partial sums of up to 4 rows of x by 4 rows of weights; where x has fewer rows the last is multiplied again. */
-    private static void tileBf16(MemorySegment w, long wAt, int apart, int n, float[] x, int xAt, int xStride, int m, float[] lanes) {
+    private static void tileBf16(MemorySegment weights, long wAt, int apart, int n, float[] x, int xAt, int xStride, int m, float[] lanes) {
+        MemorySegment w = direct(weights);
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s01 = FloatVector.zero(F);
         FloatVector s02 = FloatVector.zero(F);

@@ -30,7 +30,7 @@ class KernelsTest {
     private static final class Inputs {
         final Random random;
         final float[] out = new float[20 * (MAX + ROOM)];
-        final float[] lanes = new float[16 * Kernels.LANES];
+        final float[] lanes = new float[16 * Kernels.LANES + MAX];
 
         Inputs(long seed) {
             random = new Random(seed);

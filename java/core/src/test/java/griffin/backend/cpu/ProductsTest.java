@@ -29,7 +29,7 @@ class ProductsTest {
     void vectorKernelsMatchScalar(int bits) {
         Kernels scalar = new ScalarKernels();
         Kernels vector = KernelChoice.vectors(bits);
-        float[] lanes = new float[256];
+        float[] lanes = new float[16 * Kernels.LANES + 3200];
         for (int n : new int[] {16, 80, 317, 3200}) {
             for (int rows : new int[] {1, 4, 7, 18}) {
                 int m = 1 + random.nextInt(9);
