@@ -12,9 +12,9 @@
 // memory once per 64 items instead of once per 16.
 //
 // FLOPs and floor: as there. A step of 128 items is 2048 cycles of products; its softmax, about 800, runs beside the second product.
-// Prediction, H100: 0.55 to 0.65 of 790 TFLOP/s. Outcome, T = 8192: 461 TFLOP/s (0.584) with 10 heads, 483 (0.612) with 16; it was 272 and 283
-// when the copies were asked for before the products and the ring's modulo was taken for each of them. T = 2048: 0.296 and 0.397, since
-// 161 blocks on 132 multiprocessors take two rounds.
+// Prediction, H100: 0.55 to 0.65 of 790 TFLOP/s. Outcome, T = 8192: 456 to 461 TFLOP/s (0.58) with 10 heads, 480 to 483 (0.61) with 16; it
+// was 272 and 283 when the copies were asked for before the products and the ring's modulo was taken for each of them. T = 2048: 0.29 and
+// 0.39, since 161 blocks on 132 multiprocessors take two rounds.
 
 #include "wgmma.cuh"
 #include "window_attention.cuh"
