@@ -14,7 +14,8 @@
 // Launch: grid (E / G * ceil(G / 16), ceil(S / 4)), block 256, dynamic shared memory 16 G bytes. A block takes four sequences at a
 // time (G = 256, C = 4), elsewhere every gridDim.y-th.
 // Bytes: 2 E G sizeof(T) once, per sequence E ((C+2) sizeof(T) + 8). H100, 2B: floor at 3.09 TB/s 0.85 us; prediction 3 us, a launch and
-// two trips to L2; outcome 3.3 us with dependent launch, 4.6 without; 9B (floor 1.4) 3.6 and 5.2. 32 sequences: 36 us (40 one after the other,
+// two trips to L2; outcome 3.3 us with dependent launch, 4.6 without; 9B (floor 1.4) 3.6 and 5.2. 32 sequences: 36 us (40 one after the
+// other,
 // 42 eight side by side), floor 2 us.
 #include "common.cuh"
 
