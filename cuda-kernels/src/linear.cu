@@ -8,13 +8,12 @@
 // Names end in _r1, _r2, _r4, _r8: the most rows of x the kernel takes; the launcher picks by the batch bucket. More live rows than that
 // are not computed.
 // Launch: see linear.cuh.
-// Bytes: O I sizeof(T) + small. H100, 2B bf16, one row, after one another with dependent launch, half the room for the ring:
+// Bytes: O I sizeof(T) + small. H100, 2B bf16, one row, after one another with dependent launch, a ring of a little more than half:
 //   floor at 3.09 TB/s   x|y 8.5 us   qkv 5.1   out 4.2   gate|up 25.4   down 12.7
 //   prediction           0.85 of it
 //   outcome              9.6 (0.88)   7.1 (0.72)  6.8 (0.62)  27.8 (0.91)  14.8 (0.86);  9B: 0.90, 0.90, 0.77, 0.95, 0.87
-// Eight rows, before x stayed in registers: 14.3, 10.9, 10.3, 33.5, 33.9. Predicted since: at most 1.3 times one row; outcome 16.2, 12.2,
-// 7.7,
-// 34.7, 15.9.
+// Eight rows, before x stayed in registers: 14.3, 10.9, 10.3, 33.5, 33.9. Predicted since: at most 1.3 times one row; outcome 16.2,
+// 12.2, 7.7, 34.7, 15.9.
 #include "linear.cuh"
 
 #define ROWS_ARGUMENTS const int *count, int from, int limit
