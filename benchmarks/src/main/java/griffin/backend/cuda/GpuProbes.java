@@ -21,8 +21,6 @@ public final class GpuProbes implements AutoCloseable {
     /** Rows and columns of the square matrices. */
     public static final int MATRIX = 8192;
 
-    private static final int THREADS = 512;
-    private static final int BLOCKS_PER_PROCESSOR = 4;
     private static final int TABLE = 1 << 14;
     private static final long BLOCK_BYTES = 2L * MATRIX * MATRIX;
 
@@ -65,10 +63,9 @@ public final class GpuProbes implements AutoCloseable {
         try (CudaMemory memory = new CudaMemory(context); CudaKernels kernels = new CudaKernels(settings.kernels())) {
             long bytes = roomFor(READ_BYTES);
             long data = random(memory, bytes);
-            int blocks = BLOCKS_PER_PROCESSOR * context.device.processors();
+            int blocks = ReadProbe.blocks(context);
             long sums = memory.allocate(4L * blocks, "a probe");
-            Arguments arguments = new Arguments(context.arena).pointer(data).wide(bytes / 16).pointer(sums);
-            Launch launch = new Launch(context, kernels.get("probe_read"), arguments, THREADS, 0, (extent, l) -> l.grid(blocks, 1, 1));
+            Launch launch = ReadProbe.launch(context, kernels, data, bytes, sums);
             double seconds = fastest(() -> launch.issue(new Extent()));
             requireSums(sums, blocks);
             return bytes / seconds;

@@ -30,6 +30,7 @@ final class CudaKernels implements AutoCloseable {
     /** What loading gives when the files are not for this card, too new for this driver, or damaged. */
     private static final Set<Integer> UNFIT = Set.of(Cuda.CUDA_ERROR_NO_BINARY_FOR_GPU(), Cuda.CUDA_ERROR_INVALID_IMAGE(),
             Cuda.CUDA_ERROR_INVALID_PTX(), Cuda.CUDA_ERROR_UNSUPPORTED_PTX_VERSION(), Cuda.CUDA_ERROR_JIT_COMPILER_NOT_FOUND());
+    private static final String MAKE = "; make them with cuda-kernels/build (wants nvcc 13.0) and build again";
     /** What every launch may use without asking. */
     private static final int PLAIN_SHARED = 48 << 10;
 
@@ -75,41 +76,53 @@ final class CudaKernels implements AutoCloseable {
     CudaKernels(Path folder) {
         this.folder = folder;
         try {
-            List<String> files = files();
+            List<String> files = files(folder);
             if (files.isEmpty()) {
-                throw unavailable("are not in " + source(), null);
+                throw unavailable("are not in " + source(folder), null);
             }
             for (String file : files) {
                 load(file);
             }
             if (!has(LAST)) {
-                throw unavailable("in " + source() + " lack " + LAST + ": they belong to another version of Griffin", null);
+                throw unavailable("in " + source(folder) + " lack " + LAST + ": they belong to another version of Griffin", null);
             }
         } catch (IOException e) {
-            throw unavailable("cannot be read from " + source() + " (" + e.getMessage() + ")", e);
+            throw unavailable("cannot be read from " + source(folder) + " (" + e.getMessage() + ")", e);
         } catch (Throwable e) {
             close();
             throw e;
         }
     }
 
-    private static BackendUnavailableException unavailable(String what, Throwable cause) {
-        return new BackendUnavailableException("the compiled CUDA kernels " + what
-                + "; make them with cuda-kernels/build (wants nvcc 13.0) and build again, or use --device cpu", cause);
+    /**
+     * What is wrong with the files before any is loaded, or null.
+     *
+     * @param folder of fatbins, or null for those of the jar
+     */
+    static String missing(Path folder) {
+        try {
+            return files(folder).isEmpty() ? "the compiled CUDA kernels are not in " + source(folder) + MAKE : null;
+        } catch (IOException e) {
+            return "the compiled CUDA kernels cannot be read from " + source(folder) + " (" + e.getMessage() + ")" + MAKE;
+        }
     }
 
-    private String source() {
+    private static BackendUnavailableException unavailable(String what, Throwable cause) {
+        return new BackendUnavailableException("the compiled CUDA kernels " + what + MAKE + ", or use --device cpu", cause);
+    }
+
+    private static String source(Path folder) {
         return folder == null ? "the class path (" + FOLDER + ", in griffin-cuda-kernels)" : folder.toString();
     }
 
-    private List<String> files() throws IOException {
+    private static List<String> files(Path folder) throws IOException {
         if (folder != null) {
             try (Stream<Path> all = Files.list(folder)) {
                 return all.map(file -> file.getFileName().toString()).filter(name -> name.endsWith(".fatbin")).sorted().toList();
             }
         }
         List<String> names = new ArrayList<>();
-        try (InputStream manifest = open("manifest.json")) {
+        try (InputStream manifest = open(folder, "manifest.json")) {
             Matcher outputs = OUTPUT.matcher(new String(manifest.readAllBytes(), StandardCharsets.UTF_8));
             while (outputs.find()) {
                 names.add(outputs.group(1));
@@ -118,7 +131,7 @@ final class CudaKernels implements AutoCloseable {
         return names;
     }
 
-    private InputStream open(String file) throws IOException {
+    private static InputStream open(Path folder, String file) throws IOException {
         if (folder != null) {
             return Files.newInputStream(folder.resolve(file));
         }
@@ -135,7 +148,7 @@ final class CudaKernels implements AutoCloseable {
 
     private void load(String file) throws IOException {
         byte[] image;
-        try (InputStream in = open(file)) {
+        try (InputStream in = open(folder, file)) {
             image = in.readAllBytes();
         }
         try (Arena arena = Arena.ofConfined()) {
@@ -164,7 +177,7 @@ final class CudaKernels implements AutoCloseable {
     Kernel get(String name) {
         Kernel kernel = find(name);
         if (kernel == null) {
-            throw new DeviceException("the compiled CUDA kernels from " + source() + " lack " + name
+            throw new DeviceException("the compiled CUDA kernels from " + source(folder) + " lack " + name
                     + ": they belong to another version of Griffin; rebuild with cuda-kernels/build");
         }
         return kernel;

@@ -17,7 +17,10 @@ public final class CudaProvider implements BackendProvider {
 
     @Override
     public List<Found> probe() {
-        return CudaDriver.find();
+        String missing = CudaKernels.missing(CudaSettings.ofSystem().kernels());
+        List<Found> found = CudaDriver.find();
+        return missing == null ? found : found.stream().map(f -> f.usable() ? new Found(f.index(), false, f.detail() + "; " + missing) : f)
+                .toList();
     }
 
     @Override

@@ -1,6 +1,5 @@
 package griffin.backend.cuda;
 
-import griffin.backend.DType;
 import griffin.bindings.cuda.Cuda;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -15,9 +14,8 @@ import java.util.Set;
 final class Statistics {
 
     /** Far more than any cache. */
-    private static final long PROBE_BYTES = 2L << 30;
+    private static final long PROBE_BYTES = 4L << 30;
     private static final long LEAST_PROBE_BYTES = 256L << 20;
-    private static final int PROBE_COLUMNS = 4096;
     private static final int PROBE_RUNS = 5;
 
     private final Set<CudaWeight> embedded = new HashSet<>();
@@ -56,33 +54,20 @@ final class Statistics {
         return out;
     }
 
-    /** Bytes a second of one large mat-vec, which does nothing but read; 0 where there is no room to measure. Measured once. */
+    /** Bytes a second of a plain read; 0 where there is no room to measure. Measured once. */
     private double readBandwidth(CudaContext context, CudaMemory memory, Lowering lowering, long free) {
         if (bandwidth == 0 && free / 2 >= LEAST_PROBE_BYTES) {
-            int rows = (int) (Math.min(PROBE_BYTES, free / 2) / ((long) PROBE_COLUMNS * lowering.operands.bytes()));
-            long bytes = (long) rows * PROBE_COLUMNS * lowering.operands.bytes();
-            long weights = memory.allocate(bytes, "measuring the read bandwidth");
-            long buffers = memory.allocate(4L * (rows + PROBE_COLUMNS) + 64, "measuring the read bandwidth");
+            long bytes = Math.min(PROBE_BYTES, free / 2) / 16 * 16;
+            long data = memory.allocate(bytes, "measuring the read bandwidth");
+            long sums = memory.allocate(4L * ReadProbe.blocks(context), "measuring the read bandwidth");
             try {
-                bandwidth = bytes / seconds(context, call(lowering, rows, weights, buffers));
+                bandwidth = bytes / seconds(context, ReadProbe.launch(context, lowering.kernels, data, bytes, sums));
             } finally {
-                memory.free(weights);
-                memory.free(buffers);
+                memory.free(data);
+                memory.free(sums);
             }
         }
         return bandwidth;
-    }
-
-    private static Launch call(Lowering l, int rows, long weights, long buffers) {
-        MatVec.Shape shape = l.matVec.choose(1, PROBE_COLUMNS, rows, false, true);
-        long counts = buffers + 4L * (rows + PROBE_COLUMNS);
-        CudaErrors.check(Cuda.cuMemsetD32Async(counts / 16 * 16, 1, 1, l.context.stream), "cuMemsetD32Async");
-        Arguments arguments = l.arguments().pointer(counts / 16 * 16).integer(0).integer(1).pointer(buffers).integer(PROBE_COLUMNS)
-                .pointer(weights).pointer(0).pointer(buffers + 4L * PROBE_COLUMNS).integer(rows).integer(1).integer(rows)
-                .integer(PROBE_COLUMNS);
-        String type = l.operands == DType.BF16 ? "bf16" : "f32";
-        return l.launch(l.kernels.get("linear_decode_" + type + "_r1"), arguments, shape.threads(), shape.shared(),
-                (extent, launch) -> launch.grid(l.matVec.processors(), 1, 1));
     }
 
     /** The fastest of a few runs. */
