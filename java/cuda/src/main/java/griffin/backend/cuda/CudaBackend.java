@@ -30,7 +30,7 @@ final class CudaBackend implements Backend {
 
     private static final int CHUNK = 2048;
     /**
-     * Where memory abounds: 600 MB of buffers (2B), and the blocks of the attention of 10 heads fill five rounds of an H100's multiprocessors
+     * Where much memory is free: 600 MB of buffers (2B), and the blocks of the attention of 10 heads fill five rounds of an H100's multiprocessors
      * instead of leaving most of them idle in the second of two.
      */
     private static final int LARGE_CHUNK = 8192;
@@ -53,6 +53,7 @@ final class CudaBackend implements Backend {
     private final int[] runNumbers = new int[RESULT_DEPTH];
     private List<Operation> recording;
     private long tickets;
+    private final int chunk;
     private boolean closed;
 
     /**
@@ -78,6 +79,7 @@ final class CudaBackend implements Backend {
             library = settings.cublas() && missing == null ? new CublasLtProducts(context, memory, operands, notices) : null;
             kernels = loaded;
             products = library;
+            chunk = context.freeMemory() >= LARGE_MEMORY ? LARGE_CHUNK : CHUNK;
             upload = new CudaUpload(context, memory, kernels, operands);
             states = new CudaStates(context, memory, kernels, operands);
             lowering = new Lowering(context, kernels, memory, operands, products, settings.ring());
@@ -112,7 +114,7 @@ final class CudaBackend implements Backend {
 
     @Override
     public int defaultChunk() {
-        return context.device.memory() >= LARGE_MEMORY ? LARGE_CHUNK : CHUNK;
+        return chunk;
     }
 
     @Override

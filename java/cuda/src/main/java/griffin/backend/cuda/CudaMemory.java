@@ -13,7 +13,7 @@ import java.util.Map;
 /** Device and pinned memory: allocated once, given back together. */
 final class CudaMemory implements AutoCloseable {
 
-    /** Weights up to half of it share blocks: a model has hundreds of small ones, and each allocation costs 50 microseconds. */
+    /** Weights up to an eighth of it share blocks: a model has hundreds of small ones, and each allocation costs 50 microseconds. */
     private static final long BLOCK = 32L << 20;
     private static final long ALIGNMENT = 256;
 
@@ -49,7 +49,7 @@ final class CudaMemory implements AutoCloseable {
     /** Like {@link #allocate}, for what is given back only with all the rest. */
     long weight(long bytes, String use) {
         long size = Math.ceilDiv(Math.max(bytes, 1), ALIGNMENT) * ALIGNMENT;
-        if (size > BLOCK / 2) {
+        if (size > BLOCK / 8) {
             return allocate(size, use);
         }
         if (size > blockLeft) {

@@ -3,6 +3,8 @@ package griffin.backend.cuda;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import griffin.backend.DType;
+import griffin.backend.Program;
+import griffin.backend.Step;
 import griffin.backend.TensorPart;
 import griffin.backend.WeightRole;
 import griffin.bindings.NativeLibraries;
@@ -61,5 +63,20 @@ class StagingTest {
         }
         assertEquals(List.of(), driver.errors());
         assertEquals(List.of(), driver.leaks());
+    }
+
+    /** What is still being read when a step is asked for is on the device before anything of the step runs. */
+    @Test
+    void weightsLoadedAfterTheStepAreThereWhenAProgramRuns() {
+        FakeDriver driver = Fake.publishing();
+        try (CudaBackend backend = Fake.open(driver, folder, DType.F32, true, true); Arena arena = Arena.ofShared()) {
+            Step step = backend.allocateStep(1, 1, 0);
+            Program program = backend.record(step, () -> {});
+            TensorPart part = part(arena, 9001, 1);
+            CudaWeight weight = CudaWeight.of(backend.load(WeightRole.LINEAR, part));
+            backend.run(program);
+            assertEquals(-1, Fake.at(weight.address(), part.data().byteSize()).mismatch(part.data()));
+        }
+        assertEquals(List.of(), driver.errors());
     }
 }
