@@ -51,13 +51,18 @@ public final class Sequence implements AutoCloseable {
     private boolean closed;
 
     public Sequence(ModelRunner runner, StatePool pool) {
-        this(runner, pool, Mark.START);
+        this(runner, pool, Mark.START, pool.acquire());
     }
 
+    /** For who fills the whole slot next. */
     Sequence(ModelRunner runner, StatePool pool, Mark mark) {
+        this(runner, pool, mark, pool.acquireUncleared());
+    }
+
+    private Sequence(ModelRunner runner, StatePool pool, Mark mark, int slot) {
         this.runner = runner;
         this.pool = pool;
-        slot = pool.acquire();
+        this.slot = slot;
         consumed = mark.consumed;
         pending = mark.pending;
         held = mark.held;

@@ -7,10 +7,10 @@ import griffin.model.ModelRunner;
 import griffin.weights.WeightFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.function.Function;
 
 /** The sequences of one model, and their way to bytes and files and back. Not thread-safe, but for the files. */
 public final class States {
@@ -33,10 +33,15 @@ public final class States {
         return new Sequence(runner, pool);
     }
 
-    /** The sequence as bytes, in the format of {@link StateSnapshot}. */
+    /** The sequence as bytes, not packed. */
     public byte[] snapshot(Sequence sequence) {
+        return snapshot(sequence, Packing.NONE);
+    }
+
+    /** The sequence as bytes, in the format of {@link StateSnapshot}. */
+    public byte[] snapshot(Sequence sequence, Packing packing) {
         sequence.requireUsable();
-        return StateSnapshot.write(identity(), pool, sequence, runner.backend());
+        return StateSnapshot.write(identity(), pool, sequence, packing);
     }
 
     /**
@@ -46,6 +51,11 @@ public final class States {
      * @throws StateFormatException when they are damaged or another model's
      */
     public Sequence restore(byte[] bytes, String name) {
+        return restore(MemorySegment.ofArray(bytes), name);
+    }
+
+    /** The same from any memory. */
+    public Sequence restore(MemorySegment bytes, String name) {
         return StateSnapshot.read(bytes, name, identity(), runner, pool);
     }
 
@@ -59,25 +69,15 @@ public final class States {
         }
     }
 
-    /** Reads what {@link #write} wrote, to be restored. From any thread. */
-    public byte[] read(Path file) {
-        long most = StateSnapshot.HEADER_BYTES + pool.states().layout().bytes() + 4;
-        try {
-            long size = Files.size(file);
-            if (size > most) {
-                throw new StateFormatException(
-                        file + " is no state of this model: it has " + size + " bytes, and a state at most " + most
-                                + "; name another file");
-            }
-            return Files.readAllBytes(file);
-        } catch (NoSuchFileException e) {
-            throw new StateFormatException("there is no state file " + file, e);
-        } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be read: " + e, e);
+    /** What {@code reader} makes of a file that {@link #write} wrote. From any thread. */
+    public <T> T read(Path file, Function<MemorySegment, T> reader) {
+        try (SnapshotFile saved = new SnapshotFile(file, StateSnapshot.mostBytes(pool.states().layout()))) {
+            return saved.read(reader);
         }
     }
 
-    private byte[] identity() {
+    /** The fingerprint of the model: SHA-256, 32 bytes. */
+    public byte[] identity() {
         if (identity == null) {
             identity = ModelIdentity.of(config, files);
         }
