@@ -20,6 +20,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.Map;
@@ -214,13 +215,17 @@ public final class Griffin implements AutoCloseable {
 
     /** A session that goes on where {@link Session#save} left off. */
     public Session load(Path file) {
-        byte[] saved = states.read(file); // the model is free for others meanwhile
-        return exclusively(() -> new Session(this, states.restore(saved, file.toString())));
+        return states.read(file, bytes -> exclusively(() -> new Session(this, states.restore(bytes, file.toString()))));
     }
 
     /** A session that goes on where {@link Session#snapshot} left off. */
     public Session restore(byte[] snapshot) {
-        return exclusively(() -> new Session(this, states.restore(snapshot, "the snapshot")));
+        return exclusively(() -> new Session(this, states.restore(MemorySegment.ofArray(snapshot), "the snapshot")));
+    }
+
+    /** What tells this model's states from another's: SHA-256 over its settings and samples of every weight, 32 bytes. */
+    public byte[] modelIdentity() {
+        return exclusively(() -> states.identity().clone());
     }
 
     /**

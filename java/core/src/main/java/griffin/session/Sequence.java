@@ -41,7 +41,6 @@ public final class Sequence implements AutoCloseable {
     private final ModelRunner runner;
     private final StatePool pool;
     private final int slot;
-    private final boolean reserved;
     /** The generation that may go on. */
     private SequenceRun run;
     private int consumed;
@@ -52,15 +51,14 @@ public final class Sequence implements AutoCloseable {
     private boolean closed;
 
     public Sequence(ModelRunner runner, StatePool pool) {
-        this(runner, pool, Mark.START, false);
+        this(runner, pool, Mark.START, pool.acquire(false));
     }
 
-    /** @param reserved whether its slot is one of the pool's reserved ones */
-    Sequence(ModelRunner runner, StatePool pool, Mark mark, boolean reserved) {
+    /** @param slot borrowed from the pool, and as {@code mark} says; who makes a sequence of a state fills the whole slot next */
+    Sequence(ModelRunner runner, StatePool pool, Mark mark, int slot) {
         this.runner = runner;
         this.pool = pool;
-        this.reserved = reserved;
-        slot = pool.acquire(reserved);
+        this.slot = slot;
         consumed = mark.consumed;
         pending = mark.pending;
         held = mark.held;
@@ -93,7 +91,7 @@ public final class Sequence implements AutoCloseable {
     /** A second sequence that goes on from here. */
     public Sequence fork() {
         requireUsable();
-        Sequence copy = new Sequence(runner, pool, mark(), false);
+        Sequence copy = new Sequence(runner, pool, mark(), pool.acquireUncleared(false));
         try {
             runner.backend().copySlot(pool.states(), slot, copy.slot);
             return copy;
@@ -341,7 +339,7 @@ public final class Sequence implements AutoCloseable {
     public void close() {
         if (!closed) {
             closed = true;
-            pool.release(slot, reserved);
+            pool.release(slot);
         }
     }
 }

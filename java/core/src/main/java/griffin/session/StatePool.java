@@ -4,6 +4,8 @@ import griffin.backend.Backend;
 import griffin.backend.StateBuffers;
 import griffin.backend.StateLayout;
 import griffin.error.DeviceMemoryException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.BitSet;
 
 /**
@@ -15,9 +17,12 @@ public final class StatePool {
     private final Backend backend;
     private final StateBuffers states;
     private final BitSet used = new BitSet();
-    /** Free slots that only sequences made as reserved ones get. */
+    /** Of the used ones, those that were reserved. */
+    private final BitSet ofReserved = new BitSet();
+    /** Free slots that only {@link #acquire acquire(true)} gets. */
     private int reserved;
     private Object stepOf;
+    private MemorySegment exported;
 
     public StatePool(Backend backend, StateLayout layout, int slots) {
         this.backend = backend;
@@ -54,24 +59,53 @@ public final class StatePool {
     /**
      * Borrows an empty slot.
      *
-     * @param ofReserved whether it is one of the reserved ones
+     * @param asReserved whether it is to be one of the reserved ones
      * @throws DeviceMemoryException when all are borrowed
      */
-    int acquire(boolean ofReserved) {
-        if ((ofReserved ? reserved : free()) == 0) {
+    int acquire(boolean asReserved) {
+        int slot = acquireUncleared(asReserved);
+        try {
+            backend.clearSlot(states, slot);
+            return slot;
+        } catch (Throwable e) {
+            release(slot);
+            throw e;
+        }
+    }
+
+    /** The same of a slot that still holds what another sequence left, for who overwrites all of it. */
+    int acquireUncleared(boolean asReserved) {
+        if ((asReserved ? reserved : free()) == 0) {
             throw new DeviceMemoryException("all " + states.slots() + " state slots are in use (" + states.layout().bytes()
                     + " bytes each): close a session, or open the model with more sessions");
         }
         int slot = used.nextClearBit(0);
-        backend.clearSlot(states, slot);
         used.set(slot);
-        reserved -= ofReserved ? 1 : 0;
+        ofReserved.set(slot, asReserved);
+        reserved -= asReserved ? 1 : 0;
         return slot;
     }
 
-    void release(int slot, boolean ofReserved) {
+    /**
+     * Room for one exported slot. It is the same each time, with what the last use left in it: new memory of this size costs more than
+     * filling it.
+     */
+    MemorySegment exported() {
+        if (exported == null) {
+            exported = Arena.ofAuto().allocate(Math.max(1, states.layout().bytes()), 64);
+        }
+        return exported;
+    }
+
+    /** A slot in that room. */
+    MemorySegment exported(int slot) {
+        backend.exportSlot(states, slot, exported());
+        return exported;
+    }
+
+    void release(int slot) {
         used.clear(slot);
-        reserved += ofReserved ? 1 : 0;
+        reserved += ofReserved.get(slot) ? 1 : 0;
     }
 
     /** Whether the runner's step is as this run or batch left it, so that it can go on from there. */
