@@ -78,6 +78,11 @@ public final class Sequence implements AutoCloseable {
         return consumed + (pending == NONE ? 0 : 1);
     }
 
+    /** Tokens in the state: all but a pending one. */
+    public int consumed() {
+        return consumed;
+    }
+
     /** Whether nothing was given to it yet. */
     public boolean empty() {
         return length() == 0;
@@ -210,9 +215,6 @@ public final class Sequence implements AutoCloseable {
 
     // ---- what a run does with its sequence
 
-    int consumed() {
-        return consumed;
-    }
 
     int held() {
         return held;

@@ -59,11 +59,10 @@ public final class StateSnapshot {
     // ---- writing
 
     static byte[] write(byte[] identity, StatePool pool, Sequence sequence, Packing packing) {
-        return pack(header(identity, pool, sequence, packing), pool.exported(sequence.slot()));
+        return pack(header(identity, pool, sequence.mark(), packing), pool.exported(sequence.slot()));
     }
 
-    private static SnapshotHeader header(byte[] identity, StatePool pool, Sequence sequence, Packing packing) {
-        Sequence.Mark mark = sequence.mark();
+    private static SnapshotHeader header(byte[] identity, StatePool pool, Sequence.Mark mark, Packing packing) {
         return new SnapshotHeader(VERSION, packing, identity, pool.states().layout(), mark.consumed(), mark.pending(), mark.held(),
                 mark.tokenHash(), 0);
     }
@@ -85,10 +84,10 @@ public final class StateSnapshot {
         }
     }
 
-    static Copy copy(byte[] identity, StatePool pool, Sequence sequence, Backend backend) {
+    static Copy copy(byte[] identity, StatePool pool, Sequence sequence, Sequence.Mark mark, Backend backend) {
         MemorySegment slot = MemorySegment.ofArray(new int[Math.toIntExact(pool.states().layout().bytes() / Integer.BYTES)]);
         backend.exportSlot(pool.states(), sequence.slot(), slot);
-        return new Copy(header(identity, pool, sequence, Packing.NONE), slot);
+        return new Copy(header(identity, pool, mark, Packing.NONE), slot);
     }
 
     /** @param like everything but version and payload */

@@ -41,7 +41,14 @@ public final class States {
     /** The part of {@link #snapshot} that needs the device. */
     public StateSnapshot.Copy copy(Sequence sequence) {
         sequence.requireUsable();
-        return StateSnapshot.copy(identity(), pool, sequence, runner.backend());
+        return StateSnapshot.copy(identity(), pool, sequence, sequence.mark(), runner.backend());
+    }
+
+    /** The same without a token that is not in the state yet, or was only sampled. */
+    public StateSnapshot.Copy copyConsumed(Sequence sequence) {
+        sequence.requireUsable();
+        Sequence.Mark mark = new Sequence.Mark(sequence.consumed(), Sequence.NONE, Sequence.NONE, sequence.mark().tokenHash());
+        return StateSnapshot.copy(identity(), pool, sequence, mark, runner.backend());
     }
 
     /** A snapshot that is whole and this model's, unpacked. */
