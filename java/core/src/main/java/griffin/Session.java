@@ -176,12 +176,22 @@ public final class Session implements AutoCloseable {
 
     /** The session as bytes, for {@link Griffin#restore}. */
     public byte[] snapshot() {
-        return griffin.exclusively(() -> griffin.states().snapshot(sequence));
+        return snapshot(StateCompression.NONE);
+    }
+
+    /** The same, compressed. */
+    public byte[] snapshot(StateCompression compression) {
+        return griffin.exclusively(() -> griffin.states().snapshot(sequence, compression.packing()));
     }
 
     /** Writes the session to a file, for {@link Griffin#load}: whole or not at all. */
     public void save(Path file) {
-        States.write(snapshot(), file); // the model is free for others while the file is written
+        save(file, StateCompression.NONE);
+    }
+
+    /** The same, compressed. */
+    public void save(Path file, StateCompression compression) {
+        States.write(snapshot(compression), file); // the model is free for others while the file is written
     }
 
     /**

@@ -6,9 +6,13 @@ import griffin.error.StateFormatException;
 import griffin.model.ModelRunner;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import java.util.zip.CRC32C;
 
 /**
@@ -16,103 +20,144 @@ import java.util.zip.CRC32C;
  *
  * <pre>
  *   0  magic "GRIFSTAT"             8 bytes
- *   8  format version, now 1        i32
- *  12  element type, 0 = float32    i32
+ *   8  format version, 2            i32
+ *  12  packing: 0 none, 1 lossless, 2 q8    i32
  *  16  model identity               32 bytes, SHA-256
  *  48  layout: recurrent layers, attention layers, E, C-1, W, K, V    7 x i32
  *  76  tokens in the state          i32
  *  80  pending token or -1          i32: reported, not yet in the state
  *  84  held end id or -1            i32: sampled, never reported
  *  88  hash chain of the tokens in the state    i64
- *  96  payload bytes                i64
- * 104  payload: h, conv, keys and values (the rows in use: min(tokens, W)), seen; the order of {@link StateLayout}
- *  end CRC-32C of all before        i32
+ *  96  payload bytes                i64: all of the blocks
+ * 104  number of blocks             i32, see {@link StateBlock}
+ * 108  for each block: encoding (see {@link BlockCodec}), bytes, CRC-32C of those bytes    3 x i32
+ *      CRC-32C of all before        i32
+ *      the blocks: h, conv, keys and values (the rows in use: min(tokens, W)), seen; the order of {@link StateLayout}
  * </pre>
+ *
+ * Version 1, which is read as well, has element type 0 (float32) at 12, from 104 on the same parts in float32 without a table, and at
+ * the end a CRC-32C of everything before.
  */
-final class StateSnapshot {
+public final class StateSnapshot {
 
-    static final int HEADER_BYTES = 104;
-    private static final byte[] MAGIC = {'G', 'R', 'I', 'F', 'S', 'T', 'A', 'T'};
-    private static final int VERSION = 1;
-    private static final int FLOAT32 = 0;
+    static final int VERSION = 2;
+    private static final int TABLE = SnapshotHeader.BYTES + 4;
+    private static final int ENTRY = 12;
+
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    /** A block and where its encoded form is; in version 1 it has no checksum of its own. */
+    private record Stored(StateBlock block, int encoding, long at, int bytes, boolean checked, int crc) {}
 
     private StateSnapshot() {}
 
-    static byte[] write(byte[] identity, StatePool pool, Sequence sequence, Backend backend) {
-        StateLayout layout = pool.states().layout();
-        Sequence.Mark mark = sequence.mark();
-        long payload = payloadBytes(layout, mark.consumed());
-        byte[] bytes = new byte[Math.toIntExact(HEADER_BYTES + payload + 4)];
+    /** What no snapshot of this layout is longer than: no encoding is longer than float32. */
+    static long mostBytes(StateLayout layout) {
+        return TABLE + (long) ENTRY * StateBlock.of(layout, layout.window()).size() + 4 + layout.bytes();
+    }
+
+    // ---- writing
+
+    static byte[] write(byte[] identity, StatePool pool, Sequence sequence, Packing packing) {
+        return pack(header(identity, pool, sequence.mark(), packing), pool.exported(sequence.slot()));
+    }
+
+    private static SnapshotHeader header(byte[] identity, StatePool pool, Sequence.Mark mark, Packing packing) {
+        return new SnapshotHeader(VERSION, packing, identity, pool.states().layout(), mark.consumed(), mark.pending(), mark.held(),
+                mark.tokenHash(), 0);
+    }
+
+    /** A state that was copied out of its slot, quickly, between two steps; any thread may make a snapshot of it. */
+    public static final class Copy {
+
+        private final SnapshotHeader header;
+        private final MemorySegment slot;
+
+        private Copy(SnapshotHeader header, MemorySegment slot) {
+            this.header = header;
+            this.slot = slot;
+        }
+
+        /** The snapshot, not packed. */
+        public byte[] bytes() {
+            return pack(header, slot);
+        }
+    }
+
+    static Copy copy(byte[] identity, StatePool pool, Sequence sequence, Sequence.Mark mark, Backend backend) {
+        MemorySegment slot = MemorySegment.ofArray(new int[Math.toIntExact(pool.states().layout().bytes() / Integer.BYTES)]);
+        backend.exportSlot(pool.states(), sequence.slot(), slot);
+        return new Copy(header(identity, pool, mark, Packing.NONE), slot);
+    }
+
+    /** @param like everything but version and payload */
+    private static byte[] pack(SnapshotHeader like, MemorySegment slot) {
+        List<StateBlock> blocks = StateBlock.of(like.layout(), like.consumed());
+        BlockCodec.Encoded[] encoded = new BlockCodec.Encoded[blocks.size()];
+        IntStream.range(0, encoded.length).parallel()
+                .forEach(i -> encoded[i] = BlockCodec.choose(slot, blocks.get(i), like.packing()));
+        long[] at = new long[encoded.length + 1];
+        for (int i = 0; i < encoded.length; i++) {
+            at[i + 1] = at[i] + encoded[i].bytes();
+        }
+        long payload = at[encoded.length];
+        int start = TABLE + ENTRY * encoded.length + 4;
+        byte[] bytes = new byte[Math.toIntExact(start + payload)];
+        MemorySegment target = MemorySegment.ofArray(bytes);
+        int[] crcs = new int[encoded.length];
+        IntStream.range(0, encoded.length).parallel().forEach(i -> {
+            BlockCodec.write(slot, blocks.get(i), encoded[i], target, start + at[i]);
+            crcs[i] = crc(target.asSlice(start + at[i], encoded[i].bytes()));
+        });
         ByteBuffer out = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
-        out.put(MAGIC).putInt(VERSION).putInt(FLOAT32).put(identity);
-        for (int value : numbers(layout)) {
-            out.putInt(value);
+        new SnapshotHeader(VERSION, like.packing(), like.identity(), like.layout(), like.consumed(), like.pending(), like.held(),
+                like.tokenHash(), payload).write(out);
+        out.putInt(encoded.length);
+        for (int i = 0; i < encoded.length; i++) {
+            out.putInt(encoded[i].encoding()).putInt(encoded[i].bytes()).putInt(crcs[i]);
         }
-        out.putInt(mark.consumed()).putInt(mark.pending()).putInt(mark.held()).putLong(mark.tokenHash()).putLong(payload);
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment full = arena.allocate(layout.bytes(), 64);
-            backend.exportSlot(pool.states(), sequence.slot(), full);
-            MemorySegment target = MemorySegment.ofArray(bytes);
-            copyUsed(layout, mark.consumed(),
-                    (fullAt, usedAt, count) -> MemorySegment.copy(full, fullAt, target, HEADER_BYTES + usedAt, count));
-        }
-        out.position(bytes.length - 4);
-        out.putInt(checksum(bytes, bytes.length - 4));
+        out.putInt(crc(target.asSlice(0, start - 4)));
         return bytes;
     }
 
-    /** Checks everything before touching a slot; {@code name} is what messages call the snapshot. */
-    static Sequence read(byte[] bytes, String name, byte[] identity, ModelRunner runner, StatePool pool) {
-        StateLayout layout = pool.states().layout();
-        if (bytes.length < HEADER_BYTES + 4 || !Arrays.equals(bytes, 0, MAGIC.length, MAGIC, 0, MAGIC.length)) {
-            throw new StateFormatException(name + " is not a saved Griffin state: expected a file that begins with GRIFSTAT, found "
-                    + bytes.length + " bytes of something else");
+    /** The same sequence packed otherwise. What 8 bits have lost stays lost. */
+    public static byte[] repack(byte[] snapshot, Packing packing) {
+        MemorySegment bytes = MemorySegment.ofArray(snapshot);
+        SnapshotHeader header = SnapshotHeader.read(bytes, "the snapshot");
+        if (header.packing() == packing && header.version() == VERSION) {
+            return snapshot;
         }
-        ByteBuffer in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).position(MAGIC.length);
-        int version = in.getInt();
-        if (version != VERSION) {
-            throw new StateFormatException(name + " has state format version " + version + ", and this program reads version " + VERSION
-                    + ": save it again with a matching program");
+        try (Arena arena = Arena.ofShared()) {
+            MemorySegment slot = arena.allocate(Math.max(1, header.layout().bytes()), 64);
+            unpack(bytes, table(bytes, header, "the snapshot"), slot, "the snapshot");
+            return pack(new SnapshotHeader(VERSION, packing, header.identity(), header.layout(), header.consumed(), header.pending(),
+                    header.held(), header.tokenHash(), 0), slot);
         }
-        if (checksum(bytes, bytes.length - 4) != in.getInt(bytes.length - 4)) {
-            throw new StateFormatException(
-                    name + " is damaged: its checksum does not fit its " + bytes.length + " bytes; restore it from a copy");
-        }
-        int type = in.getInt();
-        byte[] model = new byte[identity.length];
-        in.get(model);
-        int[] numbers = new int[7];
-        for (int i = 0; i < numbers.length; i++) {
-            numbers[i] = in.getInt();
-        }
-        if (!Arrays.equals(model, identity) && Arrays.equals(numbers, numbers(layout))) {
-            throw new StateFormatException(name + " belongs to a model of the same shape (" + describe(numbers)
-                    + ") with other weights or settings: open the model it was saved with");
-        }
-        if (!Arrays.equals(numbers, numbers(layout))) {
-            throw new StateFormatException(name + " belongs to another model (" + describe(numbers) + "; this one has "
-                    + describe(numbers(layout)) + "): open the model it was saved with");
-        }
-        Sequence.Mark mark = new Sequence.Mark(in.getInt(), in.getInt(), in.getInt(), in.getLong());
-        long payload = in.getLong();
-        if (type != FLOAT32 || !plausible(mark, layout) || payload != payloadBytes(layout, mark.consumed())
-                || bytes.length != HEADER_BYTES + payload + 4) {
-            throw new StateFormatException(
-                    name + " contradicts itself: element type " + type + ", " + mark.consumed() + " tokens, " + payload
-                            + " bytes of state in a file of " + bytes.length + "; restore it from a copy");
-        }
-        return restore(bytes, mark, runner, pool);
     }
 
-    private static Sequence restore(byte[] bytes, Sequence.Mark mark, ModelRunner runner, StatePool pool) {
-        StateLayout layout = pool.states().layout();
-        Sequence sequence = new Sequence(runner, pool, mark);
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment full = arena.allocate(layout.bytes(), 64);
-            MemorySegment source = MemorySegment.ofArray(bytes);
-            copyUsed(layout, mark.consumed(),
-                    (fullAt, usedAt, count) -> MemorySegment.copy(source, HEADER_BYTES + usedAt, full, fullAt, count));
-            runner.backend().importSlot(pool.states(), sequence.slot(), full);
+    // ---- reading
+
+    /**
+     * Everything is checked before a sequence is made.
+     *
+     * @param name what messages call the snapshot
+     */
+    static Sequence read(MemorySegment bytes, String name, byte[] identity, ModelRunner runner, StatePool pool, boolean reserved) {
+        SnapshotHeader header = SnapshotHeader.read(bytes, name);
+        List<Stored> table = table(bytes, header, name);
+        header.requireModel(identity, pool.states().layout(), name);
+        MemorySegment slot;
+        if (isExported(table, header)) { // as when the window is full: the file's own pages are copied into the slot
+            verify(bytes, table, name);
+            slot = table.isEmpty() ? MemorySegment.NULL : bytes.asSlice(table.getFirst().at, header.layout().bytes());
+        } else {
+            slot = pool.exported();
+            clearUnused(header, slot);
+            unpack(bytes, table, slot, name);
+        }
+        Sequence sequence = new Sequence(runner, pool, header.mark(), pool.acquireUncleared(reserved));
+        try {
+            runner.backend().importSlot(pool.states(), sequence.slot(), slot);
             return sequence;
         } catch (Throwable e) {
             sequence.close();
@@ -120,48 +165,125 @@ final class StateSnapshot {
         }
     }
 
-    private static boolean plausible(Sequence.Mark mark, StateLayout layout) {
-        return mark.consumed() >= 0 && mark.pending() >= Sequence.NONE && mark.pending() < layout.vocabulary()
-                && mark.held() >= Sequence.NONE
-                && mark.held() < layout.vocabulary() && (mark.pending() == Sequence.NONE || mark.held() == Sequence.NONE);
+    /** Whether the blocks as they are stored are an exported slot. */
+    private static boolean isExported(List<Stored> table, SnapshotHeader header) {
+        return header.plainBytes() == header.layout().bytes() && table.stream().allMatch(stored -> stored.encoding == BlockCodec.F32);
     }
 
-    private static int[] numbers(StateLayout layout) {
-        return new int[] {layout.recurrentLayers(), layout.attentionLayers(), layout.lruWidth(), layout.convRows(), layout.window(),
-            layout.headDim(), layout.vocabulary()};
+    /**
+     * Asserts that a snapshot is whole, without decoding it.
+     *
+     * @return its header
+     * @throws StateFormatException when it is none, or damaged
+     */
+    public static SnapshotHeader verify(MemorySegment bytes, String name) {
+        SnapshotHeader header = SnapshotHeader.read(bytes, name);
+        verify(bytes, table(bytes, header, name), name);
+        return header;
     }
 
-    private static String describe(int[] numbers) {
-        return numbers[0] + " recurrent and " + numbers[1] + " attention layers, width " + numbers[2] + ", window " + numbers[4]
-                + ", vocabulary "
-                + numbers[6];
-    }
-
-    private static long payloadBytes(StateLayout layout, int tokens) {
-        long unused = Math.max(0, layout.window() - tokens);
-        return layout.bytes() - 8 * unused * layout.headDim() * layout.attentionLayers();
-    }
-
-    private interface Copy {
-        void copy(long fullAt, long usedAt, long count);
-    }
-
-    /** Visits the pieces of an exported slot that are in use: before the window is full only its first rows are. */
-    private static void copyUsed(StateLayout layout, int tokens, Copy copy) {
-        long recurrent = 4L * layout.recurrentLayers() * layout.lruWidth() * (1 + layout.convRows());
-        copy.copy(0, 0, recurrent);
-        long ring = 4L * layout.window() * layout.headDim();
-        long used = 4L * Math.min(tokens, layout.window()) * layout.headDim();
-        for (int i = 0; i < 2 * layout.attentionLayers(); i++) {
-            copy.copy(recurrent + i * ring, recurrent + i * used, used);
+    private static void verify(MemorySegment bytes, List<Stored> table, String name) {
+        AtomicInteger damaged = new AtomicInteger();
+        table.parallelStream().filter(stored -> isDamaged(bytes, stored)).forEach(stored -> damaged.getAndIncrement());
+        if (damaged.get() > 0) {
+            throw damaged(bytes, name);
         }
-        int rings = 2 * layout.attentionLayers();
-        copy.copy(recurrent + rings * ring, recurrent + rings * used, 4L * layout.seenWords());
     }
 
-    private static int checksum(byte[] bytes, int length) {
+    private static boolean isDamaged(MemorySegment bytes, Stored stored) {
+        return stored.checked && crc(bytes.asSlice(stored.at, stored.bytes)) != stored.crc;
+    }
+
+    /** Checks and decodes block by block, so that the bytes are read once. */
+    private static void unpack(MemorySegment bytes, List<Stored> table, MemorySegment slot, String name) {
+        AtomicInteger damaged = new AtomicInteger();
+        AtomicInteger wrong = new AtomicInteger();
+        table.parallelStream().forEach(stored -> {
+            if (isDamaged(bytes, stored)) {
+                damaged.getAndIncrement();
+            } else if (!BlockCodec.read(stored.encoding, bytes, stored.at, stored.bytes, stored.block, slot)) {
+                wrong.getAndIncrement();
+            }
+        });
+        if (damaged.get() > 0) {
+            throw damaged(bytes, name);
+        }
+        if (wrong.get() > 0) {
+            throw new StateFormatException(name + " contradicts itself: " + wrong.get() + " of its " + table.size()
+                    + " blocks are not what its table says; restore it from a copy");
+        }
+    }
+
+    /** The rows of keys and values that no token has filled yet. */
+    private static void clearUnused(SnapshotHeader header, MemorySegment slot) {
+        StateLayout layout = header.layout();
+        long used = 4L * Math.min(header.consumed(), layout.window()) * layout.headDim();
+        long ring = 4L * layout.window() * layout.headDim();
+        long at = 4L * layout.recurrentLayers() * layout.lruWidth() * (1 + layout.convRows());
+        for (int i = 0; i < 2 * layout.attentionLayers(); i++) {
+            slot.asSlice(at + i * ring + used, ring - used).fill((byte) 0);
+        }
+    }
+
+    /** Where the blocks are; the checksum of the table, or of all of version 1, has been looked at. */
+    private static List<Stored> table(MemorySegment bytes, SnapshotHeader header, String name) {
+        requireChecksum(bytes, header.version(), name);
+        boolean listed = header.version() == VERSION;
+        // What a header promises decides how much memory is taken, so it is compared with the file first.
+        if (bytes.byteSize() < (listed ? ENTRY * StateBlock.least(header.layout(), header.consumed()) : header.plainBytes())) {
+            throw contradiction(bytes, header, name);
+        }
+        List<StateBlock> blocks = StateBlock.of(header.layout(), header.consumed());
+        long at = listed ? TABLE + (long) ENTRY * blocks.size() + 4 : SnapshotHeader.BYTES;
+        long end = listed ? bytes.byteSize() : bytes.byteSize() - 4;
+        if (at > end || listed && bytes.get(INT, SnapshotHeader.BYTES) != blocks.size() || at + header.payload() != end) {
+            throw contradiction(bytes, header, name);
+        }
+        List<Stored> table = new ArrayList<>();
+        for (int i = 0; i < blocks.size(); i++) {
+            long entry = TABLE + (long) ENTRY * i;
+            Stored stored = listed ? new Stored(blocks.get(i), bytes.get(INT, entry), at, bytes.get(INT, entry + 4), true, bytes.get(INT, entry + 8))
+                    : new Stored(blocks.get(i), BlockCodec.F32, at, Math.toIntExact(blocks.get(i).bytes()), false, 0);
+            if (stored.bytes < 0 || stored.bytes > end - at || stored.encoding == BlockCodec.F32 && stored.bytes != stored.block.bytes()) {
+                throw contradiction(bytes, header, name);
+            }
+            table.add(stored);
+            at += stored.bytes;
+        }
+        if (at != end) {
+            throw contradiction(bytes, header, name);
+        }
+        return table;
+    }
+
+    /** Looks at the checksum of header and table, or of everything in version 1. */
+    static void requireChecksum(MemorySegment bytes, int version, String name) {
+        long end = bytes.byteSize() - 4;
+        if (version == VERSION) {
+            int blocks = bytes.get(INT, SnapshotHeader.BYTES);
+            end = TABLE + (long) ENTRY * blocks;
+            if (blocks < 0 || end > bytes.byteSize() - 4) {
+                throw damaged(bytes, name);
+            }
+        }
+        if (crc(bytes.asSlice(0, end)) != bytes.get(INT, end)) {
+            throw damaged(bytes, name);
+        }
+    }
+
+    private static StateFormatException damaged(MemorySegment bytes, String name) {
+        return new StateFormatException(
+                name + " is damaged: its checksum does not fit its " + bytes.byteSize() + " bytes; restore it from a copy");
+    }
+
+    private static StateFormatException contradiction(MemorySegment bytes, SnapshotHeader header, String name) {
+        return new StateFormatException(name + " contradicts itself: " + header.consumed() + " tokens, " + header.payload()
+                + " bytes of state in " + bytes.byteSize() + "; restore it from a copy");
+    }
+
+    private static int crc(MemorySegment bytes) {
         CRC32C crc = new CRC32C();
-        crc.update(bytes, 0, length);
+        crc.update(bytes.asByteBuffer());
         return (int) crc.getValue();
     }
 }

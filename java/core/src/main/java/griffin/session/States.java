@@ -7,10 +7,10 @@ import griffin.model.ModelRunner;
 import griffin.weights.WeightFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.function.Function;
 
 /** The sequences of one model, and their way to bytes and files and back. Not thread-safe, but for the files. */
 public final class States {
@@ -33,10 +33,71 @@ public final class States {
         return new Sequence(runner, pool);
     }
 
-    /** The sequence as bytes, in the format of {@link StateSnapshot}. */
-    public byte[] snapshot(Sequence sequence) {
+    /** A sequence with no tokens, on one of the pool's reserved slots. */
+    public Sequence createReserved() {
+        return new Sequence(runner, pool, Sequence.Mark.START, pool.acquire(true));
+    }
+
+    /** The part of {@link #snapshot} that needs the device. */
+    public StateSnapshot.Copy copy(Sequence sequence) {
         sequence.requireUsable();
-        return StateSnapshot.write(identity(), pool, sequence, runner.backend());
+        return StateSnapshot.copy(identity(), pool, sequence, sequence.mark(), runner.backend());
+    }
+
+    /** The same without a token that is not in the state yet, or was only sampled. */
+    public StateSnapshot.Copy copyConsumed(Sequence sequence) {
+        sequence.requireUsable();
+        Sequence.Mark mark = new Sequence.Mark(sequence.consumed(), Sequence.NONE, Sequence.NONE, sequence.mark().tokenHash());
+        return StateSnapshot.copy(identity(), pool, sequence, mark, runner.backend());
+    }
+
+    /** A snapshot that is whole and this model's, unpacked. */
+    public static final class Checked {
+
+        private final byte[] bytes;
+        private final SnapshotHeader header;
+
+        private Checked(byte[] bytes, SnapshotHeader header) {
+            this.bytes = bytes;
+            this.header = header;
+        }
+
+        public SnapshotHeader header() {
+            return header;
+        }
+
+        /** Whether its last token waits to be read, so that the sequence can go on without being given another. */
+        public boolean pending() {
+            return header.pending() != Sequence.NONE;
+        }
+    }
+
+    /**
+     * The part of {@link #restore} that needs no device. From any thread.
+     *
+     * @param name what messages call the bytes
+     * @throws StateFormatException when they are damaged or another model's
+     */
+    public Checked check(byte[] bytes, String name) {
+        SnapshotHeader header = StateSnapshot.verify(MemorySegment.ofArray(bytes), name);
+        header.requireModel(identity(), pool.states().layout(), name);
+        return new Checked(StateSnapshot.repack(bytes, Packing.NONE), header);
+    }
+
+    /** A sequence from a snapshot that was checked, on one of the pool's reserved slots. */
+    public Sequence restoreReserved(Checked checked) {
+        return StateSnapshot.read(MemorySegment.ofArray(checked.bytes), "the snapshot", identity(), runner, pool, true);
+    }
+
+    /** The sequence as bytes, not packed. */
+    public byte[] snapshot(Sequence sequence) {
+        return snapshot(sequence, Packing.NONE);
+    }
+
+    /** The sequence as bytes, in the format of {@link StateSnapshot}. */
+    public byte[] snapshot(Sequence sequence, Packing packing) {
+        sequence.requireUsable();
+        return StateSnapshot.write(identity(), pool, sequence, packing);
     }
 
     /**
@@ -46,7 +107,12 @@ public final class States {
      * @throws StateFormatException when they are damaged or another model's
      */
     public Sequence restore(byte[] bytes, String name) {
-        return StateSnapshot.read(bytes, name, identity(), runner, pool);
+        return restore(MemorySegment.ofArray(bytes), name);
+    }
+
+    /** The same from any memory. */
+    public Sequence restore(MemorySegment bytes, String name) {
+        return StateSnapshot.read(bytes, name, identity(), runner, pool, false);
     }
 
     /** Writes a snapshot to {@code file}, which appears whole or stays as it was. From any thread. */
@@ -59,25 +125,15 @@ public final class States {
         }
     }
 
-    /** Reads what {@link #write} wrote, to be restored. From any thread. */
-    public byte[] read(Path file) {
-        long most = StateSnapshot.HEADER_BYTES + pool.states().layout().bytes() + 4;
-        try {
-            long size = Files.size(file);
-            if (size > most) {
-                throw new StateFormatException(
-                        file + " is no state of this model: it has " + size + " bytes, and a state at most " + most
-                                + "; name another file");
-            }
-            return Files.readAllBytes(file);
-        } catch (NoSuchFileException e) {
-            throw new StateFormatException("there is no state file " + file, e);
-        } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be read: " + e, e);
+    /** What {@code reader} makes of a file that {@link #write} wrote. From any thread. */
+    public <T> T read(Path file, Function<MemorySegment, T> reader) {
+        try (SnapshotFile saved = new SnapshotFile(file, StateSnapshot.mostBytes(pool.states().layout()))) {
+            return saved.read(reader);
         }
     }
 
-    private byte[] identity() {
+    /** The fingerprint of the model: SHA-256, 32 bytes. */
+    public synchronized byte[] identity() {
         if (identity == null) {
             identity = ModelIdentity.of(config, files);
         }
