@@ -160,6 +160,9 @@ public final class SequenceRun {
     /** Takes what the step came to for its sequence {@code s}; returns whether a token is to be reported. */
     boolean take(StepResult from, int s) {
         boolean more = accept(from, s);
+        if (phase == Phase.READING && rows() == 0) {
+            return endReading();
+        }
         return phase == Phase.SAMPLED ? report() : more && token;
     }
 

@@ -11,7 +11,7 @@ import griffin.server.ollama.Ollama;
 import griffin.server.ollama.OllamaModels;
 import griffin.server.openai.OpenAi;
 import griffin.server.own.OwnRoutes;
-import griffin.server.standin.Scheduler;
+import griffin.Scheduler;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

@@ -2,7 +2,7 @@ package griffin.server.engine;
 
 import griffin.Generation;
 import griffin.server.http.Exchange;
-import griffin.server.standin.Completion;
+import griffin.Completion;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;

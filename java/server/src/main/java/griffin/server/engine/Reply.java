@@ -4,7 +4,7 @@ import griffin.FinishReason;
 import griffin.Generation;
 import griffin.server.http.ClientGoneException;
 import griffin.server.http.Exchange;
-import griffin.server.standin.Completion;
+import griffin.Completion;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.function.Consumer;

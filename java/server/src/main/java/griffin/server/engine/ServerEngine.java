@@ -1,7 +1,7 @@
 package griffin.server.engine;
 
 import griffin.Griffin;
-import griffin.server.standin.Scheduler;
+import griffin.Scheduler;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;

@@ -5,7 +5,7 @@ import griffin.Generation;
 import griffin.server.engine.Reply;
 import griffin.server.engine.ServedModel;
 import griffin.server.json.JsonText;
-import griffin.server.standin.Completion.Piece;
+import griffin.Completion.Piece;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.UUID;

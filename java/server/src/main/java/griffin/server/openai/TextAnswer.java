@@ -2,7 +2,7 @@ package griffin.server.openai;
 
 import griffin.Generation;
 import griffin.server.engine.ServedModel;
-import griffin.server.standin.Completion.Piece;
+import griffin.Completion.Piece;
 import java.util.List;
 import tools.jackson.core.JsonGenerator;
 
