@@ -155,6 +155,11 @@ public final class GriffinServer implements AutoCloseable {
         }
     }
 
+    /** Whether an address is this machine's own alone. */
+    public static boolean isLoopback(String host) {
+        return HttpFront.isLoopback(host);
+    }
+
     /** The port that is listened at. */
     public int port() {
         return http.port();
