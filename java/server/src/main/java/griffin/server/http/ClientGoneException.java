@@ -1,7 +1,9 @@
 package griffin.server.http;
 
-/** Whoever asked has closed the connection, or reads no more: there is nobody to answer. */
-public final class ClientGoneException extends RuntimeException {
+import org.eclipse.jetty.io.QuietException;
+
+/** Whoever asked has closed the connection, or reads no more: there is nobody to answer, and nothing to log. */
+public final class ClientGoneException extends RuntimeException implements QuietException {
 
     private static final long serialVersionUID = 1L;
 

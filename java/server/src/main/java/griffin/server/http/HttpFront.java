@@ -28,6 +28,8 @@ public final class HttpFront implements AutoCloseable {
     /** Held, since the JDK forgets the level of a logger that nobody holds. */
     private static final Logger JETTY = Logger.getLogger("org.eclipse.jetty");
     private static final int PLATFORM_THREADS = 12;
+    /** Connections that the system keeps for us while there are as many as allowed. */
+    private static final int WAITING_CONNECTIONS = 1024;
 
     private final Server server;
     private final ServerConnector connector;
@@ -51,7 +53,7 @@ public final class HttpFront implements AutoCloseable {
         connector.setHost(host);
         connector.setPort(port);
         connector.setIdleTimeout(limits.idle().toMillis());
-        connector.setAcceptQueueSize(limits.connections());
+        connector.setAcceptQueueSize(WAITING_CONNECTIONS);
         ConnectionWatch watch = new ConnectionWatch(connector.getScheduler(), limits);
         connector.addBean(watch);
         server.addConnector(connector);
