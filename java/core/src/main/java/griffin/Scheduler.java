@@ -34,6 +34,7 @@ public final class Scheduler implements AutoCloseable {
     private final int backlog;
     private final Tokenizer tokenizer;
     private final int[] endIds;
+    private boolean released;
 
     private Scheduler(Builder b) {
         griffin = b.griffin;
@@ -227,6 +228,4 @@ public final class Scheduler implements AutoCloseable {
             griffin.exclusivelyIfOpen(() -> griffin.pool().unreserve(parallel));
         }
     }
-
-    private boolean released;
 }

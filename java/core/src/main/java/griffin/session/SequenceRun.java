@@ -160,10 +160,10 @@ public final class SequenceRun {
     /** Takes what the step came to for its sequence {@code s}; returns whether a token is to be reported. */
     boolean take(StepResult from, int s) {
         boolean more = accept(from, s);
-        if (phase == Phase.READING && rows() == 0) {
-            return endReading();
+        if (phase == Phase.SAMPLED) {
+            return report();
         }
-        return phase == Phase.SAMPLED ? report() : more && token;
+        return reading() && rows() == 0 ? endReading() : more && token;
     }
 
     /** Whether a step of so many rows samples, rather than reads a chunk with more to come. */
