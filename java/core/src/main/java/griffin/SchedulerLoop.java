@@ -206,10 +206,10 @@ final class SchedulerLoop implements Runnable {
                 end(running.remove(i--));
             }
         }
-        counts.running = running.size();
     }
 
     private void end(Request request) {
+        counts.running = running.size();
         Sequence sequence = request.sequence();
         StateSnapshot.Copy state = null;
         if (!request.failed()) {
@@ -225,21 +225,23 @@ final class SchedulerLoop implements Runnable {
         if (request.failed()) {
             endFailed(request);
         } else {
-            counts.ended(request.end(state));
+            Generation result = request.result();
+            counts.ended(result.finishReason());
+            request.end(result, state);
             intake.ended();
         }
     }
 
     private void endUnopened(Request request) {
-        request.endUnopened();
         counts.ended(FinishReason.CANCELLED);
+        request.endUnopened();
         intake.ended();
     }
 
     private void endFailed(Request request) {
         promised.remove(request);
-        request.endFailed();
         counts.failed++;
+        request.endFailed();
         intake.ended();
     }
 
