@@ -212,24 +212,25 @@ final class SchedulerLoop implements Runnable {
         counts.running = running.size();
         Sequence sequence = request.sequence();
         StateSnapshot.Copy state = null;
+        Generation result = null;
         if (!request.failed()) {
             try {
                 keepEnd(request);
                 state = request.keepState ? states.copy(sequence) : null;
+                result = request.result();
             } catch (Throwable e) {
                 request.fail(griffin.explain(e));
             }
         }
         sequence.close();
-        promised.remove(request);
         if (request.failed()) {
             endFailed(request);
-        } else {
-            Generation result = request.result();
-            counts.ended(result.finishReason());
-            request.end(result, state);
-            intake.ended();
+            return;
         }
+        promised.remove(request);
+        counts.ended(result.finishReason());
+        request.end(result, state);
+        intake.ended();
     }
 
     private void endUnopened(Request request) {
