@@ -85,7 +85,7 @@ public final class Completion implements AutoCloseable {
 
     /** Whether the generation has ended and every piece was taken. */
     public boolean done() {
-        return queue.ended() && queue.size() == 0;
+        return ended.getCount() == 0 && queue.size() == 0;
     }
 
     /**

@@ -47,10 +47,6 @@ final class PieceQueue {
         wake();
     }
 
-    boolean ended() {
-        return ended;
-    }
-
     private void wake() {
         Thread consumer = waiting;
         if (consumer != null) {

@@ -10,7 +10,6 @@ import griffin.text.TextStream;
 import griffin.tokenizer.Tokenizer;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.Supplier;
 
 /** A job on its way through the scheduler: it waits, has a sequence, has ended. Used by the scheduler's thread once it is submitted. */
 final class Request {
@@ -167,15 +166,21 @@ final class Request {
 
     // ---- the end
 
-    /** Tells the consumer what came of it; returns why it ended. */
-    FinishReason end(StateSnapshot.Copy state) {
-        Generation result = log.result(promptIds, sequence.length() - before - log.count(), run.finish());
+    /** What came of it; the text that was held back is let out with {@link #end}. */
+    Generation result() {
+        return log.result(promptIds, sequence.length() - before - log.count(), run.finish());
+    }
+
+    /**
+     * Tells the consumer.
+     *
+     * @param state what the generation left, or null
+     */
+    void end(Generation result, StateSnapshot.Copy state) {
         if (!text.isEmpty() && completion.read()) {
             completion.put(new Piece(text, List.of(), List.of()));
         }
-        Supplier<byte[]> kept = state == null ? null : state::bytes;
-        completion.end(result, kept);
-        return result.finishReason();
+        completion.end(result, state == null ? null : state::bytes);
     }
 
     /** It never had a sequence: nothing was read, so the state is the one that was to be resumed. */

@@ -206,40 +206,43 @@ final class SchedulerLoop implements Runnable {
                 end(running.remove(i--));
             }
         }
-        counts.running = running.size();
     }
 
     private void end(Request request) {
+        counts.running = running.size();
         Sequence sequence = request.sequence();
         StateSnapshot.Copy state = null;
+        Generation result = null;
         if (!request.failed()) {
             try {
                 keepEnd(request);
                 state = request.keepState ? states.copy(sequence) : null;
+                result = request.result();
             } catch (Throwable e) {
                 request.fail(griffin.explain(e));
             }
         }
         sequence.close();
-        promised.remove(request);
         if (request.failed()) {
             endFailed(request);
-        } else {
-            counts.ended(request.end(state));
-            intake.ended();
+            return;
         }
+        promised.remove(request);
+        counts.ended(result.finishReason());
+        request.end(result, state);
+        intake.ended();
     }
 
     private void endUnopened(Request request) {
-        request.endUnopened();
         counts.ended(FinishReason.CANCELLED);
+        request.endUnopened();
         intake.ended();
     }
 
     private void endFailed(Request request) {
         promised.remove(request);
-        request.endFailed();
         counts.failed++;
+        request.endFailed();
         intake.ended();
     }
 

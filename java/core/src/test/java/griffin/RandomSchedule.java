@@ -32,7 +32,10 @@ final class RandomSchedule {
     private final int[] comes;
     private final int[] cancelled;
     private final Completion[] completions;
+    private volatile Scheduler scheduler;
     private int steps;
+    private boolean mixed;
+    private boolean several;
 
     /** @param seen counts what happened, over all schedules */
     RandomSchedule(Griffin griffin, Random random, Map<String, Integer> seen) {
@@ -54,7 +57,7 @@ final class RandomSchedule {
         SamplingParams params = random.nextBoolean() ? SamplingParams.GREEDY.withRepetitionPenalty(random.nextBoolean() ? 1 : 1.3f)
                 : new SamplingParams(0.5f + random.nextFloat(), random.nextInt(60), 0.7f + 0.3f * random.nextFloat(), 0.01f, 1.1f,
                         random.nextLong(), -1);
-        List<String> stops = Stream.generate(() -> Character.toString(random.nextInt(0x20, 0x7f))).limit(random.nextInt(4)).toList();
+        List<String> stops = Stream.generate(() -> Character.toString(random.nextInt(0x20, 0x7f))).limit(random.nextInt(3) * 8).toList();
         GenerationOptions options = new GenerationOptions(params.withLogProbabilities(random.nextInt(3) - 1), random.nextInt(24), stops,
                 random.nextBoolean());
         int[] ids = i > 0 && random.nextInt(3) == 0 ? like(jobs[random.nextInt(i)].promptIds())
@@ -104,20 +107,21 @@ final class RandomSchedule {
             for (int i = 0; i < jobs.length; i++) {
                 compare(i);
             }
-            assertTrue(scheduler.drain(Duration.ZERO), "nothing runs any more");
+            assertTrue(scheduler.drain(Duration.ofSeconds(60)), "nothing runs any more");
             SchedulerStatistics s = scheduler.statistics();
             assertEquals(0, s.running() + s.waiting());
             assertEquals(jobs.length, s.finished() + s.cancelled());
             count("cache hit", s.cacheHits() > 0);
-            count("mixed batch", s.sequencesLastStep() > 1);
+            count("prompts read beside generations", mixed);
+            count("generations side by side", several);
         }
     }
-
-    private volatile Scheduler scheduler;
 
     /** On the scheduler's thread, before a step. */
     private void step(List<Request> requests, int[] rows, int decoding) {
         steps++;
+        mixed |= decoding > 0 && decoding < rows.length;
+        several |= decoding > 1;
         Scheduler to = scheduler;
         if (to != null) {
             send(to, steps);
