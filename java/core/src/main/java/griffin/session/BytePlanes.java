@@ -39,7 +39,10 @@ final class BytePlanes {
             deflater.setInput(plane);
             deflater.finish();
             byte[] out = new byte[plane.length];
-            int length = deflater.deflate(out);
+            int length = 0;
+            while (!deflater.finished() && length < out.length) { // the first call may do no more than change the strategy
+                length += deflater.deflate(out, length, out.length - length);
+            }
             return deflater.finished() && length < plane.length ? Arrays.copyOf(out, length) : plane;
         } finally {
             deflater.end();
