@@ -26,7 +26,7 @@ public final class SnapshotFile implements AutoCloseable {
         this.file = file;
         try (FileChannel channel = open(file)) {
             if (channel.size() > most) {
-                throw new StateFormatException(file + " is no state of this model: it has " + channel.size()
+                throw new StateFormatException(file + " is no state that can be read here: it has " + channel.size()
                         + " bytes, and a state at most " + most + "; name another file");
             }
             bytes = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);

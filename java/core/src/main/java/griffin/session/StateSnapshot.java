@@ -157,6 +157,13 @@ public final class StateSnapshot {
         return header;
     }
 
+    /** The header of a snapshot of which header and table, but not the blocks, were checked. */
+    public static SnapshotHeader header(MemorySegment bytes, String name) {
+        SnapshotHeader header = SnapshotHeader.read(bytes, name);
+        table(bytes, header, name);
+        return header;
+    }
+
     private static void verify(MemorySegment bytes, List<Stored> table, String name) {
         AtomicInteger damaged = new AtomicInteger();
         table.parallelStream().filter(stored -> isDamaged(bytes, stored)).forEach(stored -> damaged.getAndIncrement());
