@@ -73,7 +73,7 @@ final class PrefixStore implements AutoCloseable {
     /** The longest prefix of {@code ids} that is stored, up to all of them. */
     Optional<PrefixCache.Hit> find(int[] ids) {
         tryToList();
-        for (PrefixKey key : PrefixKey.all(identity, ids, lengths())) {
+        for (PrefixKey key : PrefixKey.all(identity, ids, ids.length, lengths())) {
             Optional<PrefixCache.Hit> hit = fromMemory(key);
             if (hit.isEmpty() && folder != null) {
                 hit = fromDisk(key, ids);
@@ -123,7 +123,7 @@ final class PrefixStore implements AutoCloseable {
                 diskHits++;
                 hitTokens += key.length();
                 if (PrefixIndex.bytesOf(whole.snapshot(), whole.logits()) <= memory) {
-                    index.use(index.hold(key, whole.snapshot(), whole.logits()));
+                    index.use(index.hold(key, whole.snapshot(), whole.logits(), false));
                 }
                 return Optional.of(new PrefixCache.Hit(key.length(), whole.snapshot(), whole.logits()));
             }
@@ -179,7 +179,7 @@ final class PrefixStore implements AutoCloseable {
             }
             noteContinued(ids, length);
             Entry entry = index.get(key);
-            if (entry != null && (entry.snapshot() != null && (logits == null || entry.logits() != null) || entry.onDisk() && !fits)) {
+            if (entry != null && (logits == null || entry.logits() != null)) {
                 index.use(entry);
                 touch(entry);
                 return;
@@ -188,7 +188,11 @@ final class PrefixStore implements AutoCloseable {
             plainBytes += plain;
             storedBytes += kept.length;
             if (fits) {
-                settleLater(index.hold(key, kept, logits));
+                boolean waits = entry != null && entry.pending();
+                Entry held = index.hold(key, kept, logits, background != null);
+                if (background != null && !waits) {
+                    background.execute(() -> settle(held));
+                }
             }
         }
         if (!fits && folder != null) {
@@ -198,8 +202,7 @@ final class PrefixStore implements AutoCloseable {
 
     /** The longest stored prefix of what is put is shared by it from now on. */
     private void noteContinued(int[] ids, int length) {
-        NavigableSet<Integer> shorter = index.lengths().headSet(length, false);
-        for (PrefixKey key : PrefixKey.all(identity, ids, shorter)) {
+        for (PrefixKey key : PrefixKey.all(identity, ids, length - 1, index.lengths())) {
             Entry entry = index.get(key);
             if (entry != null) {
                 index.use(entry);
@@ -215,19 +218,12 @@ final class PrefixStore implements AutoCloseable {
         }
     }
 
-    private void settleLater(Entry entry) {
-        if (background != null && entry.snapshot() != null && !entry.pending()) {
-            entry.pending(true);
-            background.execute(() -> settle(entry));
-        }
-    }
-
     /** Compresses and writes what was put. */
     private void settle(Entry entry) {
         byte[] snapshot;
         float[] logits;
         synchronized (index) {
-            entry.pending(false);
+            entry.settled();
             snapshot = entry.snapshot();
             logits = entry.logits();
             unwritten += snapshot == null && folder != null ? 1 : 0;
@@ -238,7 +234,7 @@ final class PrefixStore implements AutoCloseable {
         byte[] packed = packed(snapshot);
         synchronized (index) {
             if (packed != snapshot && entry.snapshot() == snapshot) {
-                index.hold(entry.key(), packed, entry.logits());
+                index.hold(entry.key(), packed, entry.logits(), false);
                 storedBytes += packed.length - snapshot.length;
             }
         }

@@ -53,8 +53,9 @@ public final class PrefixIndex {
             return pending;
         }
 
-        public void pending(boolean value) {
-            pending = value;
+        /** It waits no longer. */
+        public void settled() {
+            pending = false;
         }
 
         private long bytes() {
@@ -117,9 +118,14 @@ public final class PrefixIndex {
         removeIfEmpty(entry);
     }
 
-    /** Holds a snapshot in memory, in place of an earlier one of the same prefix, and lets others leave for it. */
-    public Entry hold(PrefixKey key, byte[] snapshot, float[] logits) {
+    /**
+     * Holds a snapshot in memory, in place of an earlier one of the same prefix, and lets others leave for it.
+     *
+     * @param pending whether it waits to be written from now on
+     */
+    public Entry hold(PrefixKey key, byte[] snapshot, float[] logits, boolean pending) {
         Entry entry = entry(key);
+        entry.pending |= pending;
         account(entry, snapshot, logits);
         appraise(entry);
         while (bytes > budget) {

@@ -22,12 +22,12 @@ public record PrefixKey(String digest, int length) {
         return new PrefixKey(HexFormat.of().formatHex(chain.digest()), length);
     }
 
-    /** The keys of all prefixes of {@code ids} that have one of the lengths, the longest first: one pass over the ids. */
-    public static List<PrefixKey> all(byte[] identity, int[] ids, NavigableSet<Integer> lengths) {
+    /** The keys of all prefixes of {@code ids[0, most)} that have one of the lengths, the longest first: one pass over the ids. */
+    public static List<PrefixKey> all(byte[] identity, int[] ids, int most, NavigableSet<Integer> lengths) {
         List<PrefixKey> keys = new ArrayList<>();
         MessageDigest chain = start(identity);
         int at = 0;
-        for (int length : lengths.headSet(ids.length, true)) {
+        for (int length : lengths.headSet(most, true)) {
             update(chain, ids, at, length);
             at = length;
             keys.addFirst(new PrefixKey(HexFormat.of().formatHex(copy(chain).digest()), length));
