@@ -147,6 +147,11 @@ public final class StateFolder {
         return info;
     }
 
+    /** Writes a state to a file outside: whole or not at all. */
+    public static void write(byte[] snapshot, Path file) {
+        States.write(snapshot, file);
+    }
+
     /**
      * Removes a state.
      *

@@ -46,7 +46,7 @@ public record StateInfo(int version, StateCompression compression, String model,
     }
 
     private static StateInfo read(Path file, Reader reader) {
-        try (SnapshotFile opened = new SnapshotFile(file, Integer.MAX_VALUE)) {
+        try (SnapshotFile opened = new SnapshotFile(file)) {
             Instant saved = Files.getLastModifiedTime(file).toInstant();
             return opened.read(bytes -> of(reader.read(bytes, file.toString()), bytes.byteSize(), saved));
         } catch (IOException e) {

@@ -52,11 +52,6 @@ public final class StateSnapshot {
 
     private StateSnapshot() {}
 
-    /** What no snapshot of this layout is longer than: no encoding is longer than float32. */
-    static long mostBytes(StateLayout layout) {
-        return TABLE + (long) ENTRY * StateBlock.of(layout, layout.window()).size() + 4 + layout.bytes();
-    }
-
     // ---- writing
 
     static byte[] write(byte[] identity, StatePool pool, Sequence sequence, Packing packing) {
