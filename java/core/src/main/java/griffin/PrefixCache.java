@@ -23,7 +23,7 @@ public final class PrefixCache implements AutoCloseable {
     private static final int IDENTITY_BYTES = 32;
 
     private final Builder settings;
-    private final PrefixStore store;
+    private final PrefixTiers tiers;
 
     /**
      * What a search found. The arrays are the cache's own: they must not be changed.
@@ -105,17 +105,17 @@ public final class PrefixCache implements AutoCloseable {
 
     private PrefixCache(Builder b) {
         settings = b;
-        store = new PrefixStore(b.identity, b.memory, b.directory, b.diskBudget, b.compression);
+        tiers = new PrefixTiers(b.identity, b.memory, b.directory, b.diskBudget, b.compression);
     }
 
     /** The longest prefix of {@code ids} that is stored, up to all of them. */
     public Optional<Hit> find(int[] ids) {
-        return store.find(ids);
+        return tiers.find(ids);
     }
 
     /** Whether {@code ids[0, length)} is stored, in memory or on disk. */
     public boolean contains(int[] ids, int length) {
-        return store.contains(PrefixKey.of(settings.identity, ids, length));
+        return tiers.contains(PrefixKey.of(settings.identity, ids, length));
     }
 
     /**
@@ -139,21 +139,21 @@ public final class PrefixCache implements AutoCloseable {
             throw new InvalidRequestException("the snapshot is of " + header.tokens() + " tokens that are not the first " + length
                     + " given with it: give the tokens that the session has read and reported");
         }
-        store.put(ids, length, snapshot, header.plainBytes(), logits);
+        tiers.put(ids, length, snapshot, header.plainBytes(), logits);
     }
 
     public CacheStatistics statistics() {
-        return store.statistics();
+        return tiers.statistics();
     }
 
     /** Waits until everything that was put has been compressed and written. */
     public void flush() throws InterruptedException {
-        store.flush();
+        tiers.flush();
     }
 
     /** Waits for what is to be written. Files stay; what was in memory alone is gone. */
     @Override
     public void close() {
-        store.close();
+        tiers.close();
     }
 }

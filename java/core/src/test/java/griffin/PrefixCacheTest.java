@@ -33,11 +33,11 @@ class PrefixCacheTest {
     private Path folder;
 
     private static PrefixCache.Builder builder() {
-        return PrefixCache.builder().identity(Prefixes.IDENTITY);
+        return PrefixCache.builder().identity(SamplePrefixes.IDENTITY);
     }
 
     private static void put(PrefixCache cache, int... ids) {
-        cache.put(ids, ids.length, Prefixes.snapshot(Prefixes.IDENTITY, ids, ids.length), Prefixes.logits(ids, ids.length));
+        cache.put(ids, ids.length, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, ids.length), SamplePrefixes.logits(ids, ids.length));
     }
 
     private static String key(int[] ids, int length) {
@@ -46,10 +46,10 @@ class PrefixCacheTest {
 
     /** What is found is what was put for exactly these tokens. */
     private static void checkHit(PrefixCache.Hit hit, int[] ids, String what) {
-        int[] expected = SavedStates.words(Prefixes.snapshot(Prefixes.IDENTITY, ids, hit.tokens()));
+        int[] expected = SavedStates.words(SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, hit.tokens()));
         assertArrayEquals(expected, SavedStates.words(StateSnapshot.repack(hit.snapshot(), Packing.NONE)), what);
         if (hit.logits() != null) {
-            assertArrayEquals(Prefixes.logits(ids, hit.tokens()), hit.logits(), what);
+            assertArrayEquals(SamplePrefixes.logits(ids, hit.tokens()), hit.logits(), what);
         }
     }
 
@@ -69,12 +69,12 @@ class PrefixCacheTest {
         PrefixCache cache = builder.build();
         int found = 0;
         for (int i = 0; i < (disk ? 1_500 : 6_000); i++) {
-            int[] ids = Prefixes.ids(random, MOST_TOKENS);
+            int[] ids = SamplePrefixes.ids(random, MOST_TOKENS);
             switch (random.nextInt(disk ? 12 : 3)) {
                 case 0, 3, 4, 5 -> {
                     int length = 1 + random.nextInt(ids.length);
-                    cache.put(ids, length, Prefixes.snapshot(Prefixes.IDENTITY, ids, length),
-                            random.nextBoolean() ? Prefixes.logits(ids, length) : null);
+                    cache.put(ids, length, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, length),
+                            random.nextBoolean() ? SamplePrefixes.logits(ids, length) : null);
                     model.put(key(ids, length), length);
                     if (all && memory == 4000) {
                         cache.flush(); // what memory has no room for must have gone to disk first
@@ -122,7 +122,7 @@ class PrefixCacheTest {
 
     private static void checkBudgets(CacheStatistics s, Path directory) {
         assertTrue(s.memoryBytes() <= s.memoryBudget(), s::toString);
-        assertTrue(directory == null || Prefixes.bytes(directory) <= s.diskBudget(), s::toString);
+        assertTrue(directory == null || SamplePrefixes.bytes(directory) <= s.diskBudget(), s::toString);
     }
 
     /** A long prompt that others continue outlives any number of single ones; one that is no longer asked for does not for ever. */
@@ -151,11 +151,11 @@ class PrefixCacheTest {
     void logitsThatComeLaterAreTaken() {
         int[] ids = {3, 4, 5};
         try (PrefixCache cache = builder().build()) {
-            cache.put(ids, 3, Prefixes.snapshot(Prefixes.IDENTITY, ids, 3), null);
+            cache.put(ids, 3, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, 3), null);
             assertNull(cache.find(ids).orElseThrow().logits());
             put(cache, ids);
             assertNotNull(cache.find(ids).orElseThrow().logits());
-            cache.put(ids, 3, Prefixes.snapshot(Prefixes.IDENTITY, ids, 3), null);
+            cache.put(ids, 3, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, 3), null);
             assertNotNull(cache.find(ids).orElseThrow().logits());
         }
     }
@@ -189,7 +189,7 @@ class PrefixCacheTest {
                 put(cache, 1, 2, 3);
                 put(cache, ids);
             }
-            Path longer = Prefixes.files(folder).stream().filter(f -> f.toString().endsWith("-5.prefix")).findFirst().orElseThrow();
+            Path longer = SamplePrefixes.files(folder).stream().filter(f -> f.toString().endsWith("-5.prefix")).findFirst().orElseThrow();
             byte[] bytes = Files.readAllBytes(longer);
             int at = random.nextInt(8 * bytes.length);
             bytes[at / 8] ^= (byte) (1 << at % 8);
@@ -205,15 +205,15 @@ class PrefixCacheTest {
     @Test
     void anotherModelsFileIsRefusedAndRemoved() throws Exception {
         int[] ids = {1, 2, 3};
-        byte[] other = Prefixes.identity(2);
+        byte[] other = SamplePrefixes.identity(2);
         try (PrefixCache cache = builder().directory(folder).build();
                 PrefixCache theirs = PrefixCache.builder().identity(other).directory(folder).build()) {
             put(cache, ids);
-            theirs.put(ids, 3, Prefixes.snapshot(other, ids, 3), null);
+            theirs.put(ids, 3, SamplePrefixes.snapshot(other, ids, 3), null);
         }
-        assertEquals(2, Prefixes.files(folder).size(), "each model has a folder of its own");
-        Path first = Prefixes.files(folder).get(0);
-        Path second = Prefixes.files(folder).get(1);
+        assertEquals(2, SamplePrefixes.files(folder).size(), "each model has a folder of its own");
+        Path first = SamplePrefixes.files(folder).get(0);
+        Path second = SamplePrefixes.files(folder).get(1);
         Files.write(first, Files.readAllBytes(second));
         try (PrefixCache cache = builder().directory(folder).build();
                 PrefixCache theirs = PrefixCache.builder().identity(other).directory(folder).build()) {
@@ -226,13 +226,13 @@ class PrefixCacheTest {
     @Test
     void whatDoesNotBelongIsNotTaken() {
         int[] ids = {1, 2, 3};
-        byte[] snapshot = Prefixes.snapshot(Prefixes.IDENTITY, ids, 3);
+        byte[] snapshot = SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, 3);
         try (PrefixCache cache = builder().build()) {
             assertThrows(InvalidRequestException.class, () -> cache.put(ids, 2, snapshot, null));
             assertThrows(InvalidRequestException.class, () -> cache.put(new int[] {1, 2, 4}, 3, snapshot, null));
             assertThrows(InvalidRequestException.class, () -> cache.put(ids, 4, snapshot, null));
             assertThrows(InvalidRequestException.class, () -> cache.put(ids, 0, snapshot, null));
-            assertThrows(StateFormatException.class, () -> cache.put(ids, 3, Prefixes.snapshot(Prefixes.identity(9), ids, 3), null));
+            assertThrows(StateFormatException.class, () -> cache.put(ids, 3, SamplePrefixes.snapshot(SamplePrefixes.identity(9), ids, 3), null));
             assertThrows(StateFormatException.class, () -> cache.put(ids, 3, new byte[200], null));
             assertTrue(cache.find(ids).isEmpty());
             assertEquals(1, cache.statistics().misses());
@@ -254,7 +254,7 @@ class PrefixCacheTest {
         try (PrefixCache cache = builder().directory(folder).build()) {
             assertArrayEquals(inMemory, cache.find(ids).orElseThrow().snapshot());
         }
-        assertFalse(Arrays.equals(inMemory, Prefixes.snapshot(Prefixes.IDENTITY, ids, 4)));
+        assertFalse(Arrays.equals(inMemory, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, 4)));
     }
 
     /** The temporary file of a writer that was killed is removed by the next one who writes. */
@@ -263,7 +263,7 @@ class PrefixCacheTest {
         try (PrefixCache cache = builder().directory(folder).build()) {
             put(cache, 1, 2);
         }
-        Path left = Files.write(Prefixes.files(folder).getFirst().resolveSibling(".some.1-0.part"), new byte[100]);
+        Path left = Files.write(SamplePrefixes.files(folder).getFirst().resolveSibling(".some.1-0.part"), new byte[100]);
         try (PrefixCache cache = builder().directory(folder).build()) {
             assertEquals(1, cache.statistics().diskEntries());
             put(cache, 1, 2, 3);

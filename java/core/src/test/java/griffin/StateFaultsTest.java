@@ -94,7 +94,7 @@ class StateFaultsTest {
 
     /** Every prefix that is found is right; all are found if nothing had to leave. */
     private void checkAll(Map<Long, Boolean> finished, boolean all) {
-        try (PrefixCache cache = PrefixCache.builder().identity(Prefixes.IDENTITY).directory(folder).build()) {
+        try (PrefixCache cache = PrefixCache.builder().identity(SamplePrefixes.IDENTITY).directory(folder).build()) {
             int found = 0;
             for (long seed : finished.keySet()) {
                 int[] ids = WritingChild.ids(seed);
@@ -105,7 +105,7 @@ class StateFaultsTest {
                 }
                 found++;
                 assertTrue(!all || hit.tokens() == ids.length, "seed " + seed);
-                assertEquals(-1, Arrays.mismatch(SavedStates.words(Prefixes.snapshot(Prefixes.IDENTITY, ids, hit.tokens())),
+                assertEquals(-1, Arrays.mismatch(SavedStates.words(SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, hit.tokens())),
                         SavedStates.words(StateSnapshot.repack(hit.snapshot(), Packing.NONE))), "seed " + seed);
             }
             assertTrue(found > 0, "some are found");
@@ -139,9 +139,9 @@ class StateFaultsTest {
 
     @Test
     void aFullDiskCostsAPrefixCacheItsSecondTierOnly() throws Exception {
-        try (PrefixCache cache = PrefixCache.builder().identity(Prefixes.IDENTITY).directory(folder).build()) {
+        try (PrefixCache cache = PrefixCache.builder().identity(SamplePrefixes.IDENTITY).directory(folder).build()) {
             int[] ids = WritingChild.ids(1);
-            cache.put(ids, ids.length, Prefixes.snapshot(Prefixes.IDENTITY, ids, ids.length), null);
+            cache.put(ids, ids.length, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, ids.length), null);
         }
         List<String> said = lines(WritingChild.start("ulimit -f 0;", "prefixes", folder.toString(), "2", "20", "1000000"));
         assertEquals(20, said.size(), said::toString);
@@ -177,7 +177,7 @@ class StateFaultsTest {
         }
         Map<Long, Boolean> finished = new HashMap<>();
         int seen = 0;
-        try (PrefixCache cache = PrefixCache.builder().identity(Prefixes.IDENTITY).directory(folder).memory(3_000).diskBudget(budget)
+        try (PrefixCache cache = PrefixCache.builder().identity(SamplePrefixes.IDENTITY).directory(folder).memory(3_000).diskBudget(budget)
                 .build()) {
             for (int i = 0; i < 3; i++) {
                 try (BufferedReader out = children.get(i).inputReader(StandardCharsets.UTF_8)) {
@@ -186,7 +186,7 @@ class StateFaultsTest {
                         long seed = Long.parseLong(line.split(" ")[1]);
                         finished.put(seed, true);
                         seen += cache.find(WritingChild.ids(seed)).isPresent() ? 1 : 0;
-                        assertTrue(Prefixes.bytes(folder) <= budget, "the budget is kept");
+                        assertTrue(SamplePrefixes.bytes(folder) <= budget, "the budget is kept");
                     }
                 }
                 assertTrue(children.get(i).waitFor(SECONDS, TimeUnit.SECONDS));

@@ -51,7 +51,7 @@ class StateFolderTest {
     void keepsWhatIsWholeAlone() throws Exception {
         StateFolder states = new StateFolder(folder.resolve("some").resolve("states"));
         assertTrue(states.list().isEmpty());
-        byte[] snapshot = Prefixes.snapshot(Prefixes.IDENTITY, new int[] {1, 2, 3}, 3);
+        byte[] snapshot = SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, new int[] {1, 2, 3}, 3);
         assertEquals(3, states.add("one", snapshot, "one", false).tokens());
         assertThrows(InvalidRequestException.class, () -> states.add("one", snapshot, "one", false));
         assertEquals(3, states.add("one", StateCompression.LOSSLESS.apply(snapshot, "one"), "one", true).tokens());

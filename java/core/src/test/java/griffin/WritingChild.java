@@ -28,7 +28,7 @@ final class WritingChild {
 
     /** What a seed's prompt is. */
     static int[] ids(long seed) {
-        return Prefixes.ids(new Random(seed), 24);
+        return SamplePrefixes.ids(new Random(seed), 24);
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -60,11 +60,11 @@ final class WritingChild {
     }
 
     private static void prefixes(Path folder, long first, int count, long diskBudget) throws InterruptedException {
-        try (PrefixCache cache = PrefixCache.builder().identity(Prefixes.IDENTITY).directory(folder).memory(3_000).diskBudget(diskBudget)
+        try (PrefixCache cache = PrefixCache.builder().identity(SamplePrefixes.IDENTITY).directory(folder).memory(3_000).diskBudget(diskBudget)
                 .build()) {
             for (long seed = first; seed < first + count; seed++) {
                 int[] ids = ids(seed);
-                cache.put(ids, ids.length, Prefixes.snapshot(Prefixes.IDENTITY, ids, ids.length), Prefixes.logits(ids, ids.length));
+                cache.put(ids, ids.length, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, ids.length), SamplePrefixes.logits(ids, ids.length));
                 cache.flush();
                 CacheStatistics s = cache.statistics();
                 System.out.println(s.lastFailure().isEmpty() ? "prefix " + seed : "failed " + s.unwritten() + " " + s.lastFailure());

@@ -11,12 +11,12 @@ import java.util.Random;
 import java.util.stream.Stream;
 
 /** Prompts that share beginnings, and snapshots for them that tell what they are of; no model is needed. */
-final class Prefixes {
+final class SamplePrefixes {
 
     static final byte[] IDENTITY = identity(1);
     private static final int VOCABULARY = 40;
 
-    private Prefixes() {}
+    private SamplePrefixes() {}
 
     static byte[] identity(long seed) {
         byte[] identity = new byte[32];

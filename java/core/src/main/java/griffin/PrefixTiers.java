@@ -23,7 +23,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
 /** The two tiers of a {@link PrefixCache}: memory, and a directory behind it. */
-final class PrefixStore implements AutoCloseable {
+final class PrefixTiers implements AutoCloseable {
 
     private final byte[] identity;
     private final long memory;
@@ -46,7 +46,7 @@ final class PrefixStore implements AutoCloseable {
     private long plainBytes;
     private long storedBytes;
 
-    PrefixStore(byte[] identity, long memory, Path directory, long diskBudget, StateCompression compression) {
+    PrefixTiers(byte[] identity, long memory, Path directory, long diskBudget, StateCompression compression) {
         this.identity = identity;
         this.memory = memory;
         this.diskBudget = directory == null ? 0 : diskBudget;
@@ -59,7 +59,7 @@ final class PrefixStore implements AutoCloseable {
             throw new UncheckedIOException(directory + " cannot be read: " + e, e);
         }
         boolean settles = folder != null || compression == StateCompression.LOSSLESS;
-        background = settles ? Executors.newSingleThreadExecutor(PrefixStore::thread) : null;
+        background = settles ? Executors.newSingleThreadExecutor(PrefixTiers::thread) : null;
     }
 
     private static Thread thread(Runnable work) {
