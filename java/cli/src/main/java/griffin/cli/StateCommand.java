@@ -123,7 +123,7 @@ final class StateCommand implements Callable<Integer> {
             return;
         }
         int widest = Math.max(4, entries.stream().mapToInt(entry -> entry.name().length()).max().orElse(0));
-        String format = "%-" + widest + "s  %9s  %10s  %-12s  %-8s  %s%n";
+        String format = "%-" + widest + "s  %9s  %10s  %-13s  %-8s  %s%n";
         terminal.out().print(String.format(Locale.ROOT, format, "NAME", "TOKENS", "SIZE", "COMPRESSION", "MODEL", "SAVED").replace("\r", ""));
         for (StateFolder.Entry entry : entries) {
             terminal.out().print(entry.info()
@@ -171,7 +171,7 @@ final class StateCommand implements Callable<Integer> {
                 state        %s
                 tokens       %,d
                 size         %,d bytes (%.1f MiB)
-                compression  %s: %.2f times smaller than %,d bytes in float32
+                compression  %s, ratio %.2f (%,d bytes in float32)
                 model        %s
                 shape        %s
                 saved        %s

@@ -23,12 +23,12 @@ class StateOptions {
         }
     }
 
-    @Option(names = "--state-dir", paramLabel = "DIR",
+    @Option(names = "--state-dir", order = 8, paramLabel = "DIR",
             description = "Folder of states that have a name. Default: $GRIFFIN_STATE_DIR, else $XDG_STATE_HOME/griffin or "
                     + "~/.local/state/griffin (Windows: %%LOCALAPPDATA%%\\griffin\\states).")
     Path folder;
 
-    @Option(names = "--state-compression", paramLabel = "HOW", completionCandidates = Compressions.class,
+    @Option(names = "--state-compression", order = 9, paramLabel = "HOW", completionCandidates = Compressions.class,
             description = "How states are written: ${COMPLETION-CANDIDATES}. lossless takes longer and goes on exactly; q8 keeps the "
                     + "window's keys and values in 8 bits, so that what follows may differ. Default: $GRIFFIN_STATE_COMPRESSION, else none.")
     String compression;

@@ -107,7 +107,7 @@ class StateCommandTest {
                 "lossless").exit());
         assertEquals("lossless", run("state", "info", "three", "--json").json().get("compression"));
         String words = run("state", "info", "three").out();
-        assertTrue(words.contains("tokens       8") && words.contains("lossless: ") && words.contains("vocabulary 4096"), words);
+        assertTrue(words.contains("tokens       8") && words.contains("lossless, ratio 1.") && words.contains("vocabulary 4096"), words);
 
         Cli cli = cli();
         cli.bytes = Files.readAllBytes(file);
