@@ -8,6 +8,7 @@ import griffin.session.Sequence;
 import griffin.session.States;
 import griffin.tokenizer.Tokenizer;
 import java.time.Duration;
+import java.util.Optional;
 
 /**
  * Runs generations of one model side by side: sequences join and leave between two steps of the device. Every result is the one that a
@@ -111,6 +112,26 @@ public final class Scheduler implements AutoCloseable {
         public Builder cacheInterval(int tokens) {
             interval = require("the cache interval", tokens, 1, 1 << 20, "tokens");
             return this;
+        }
+
+        /** Where to look for prompts and to keep their states; null, the default, for nowhere. It stays the caller's to close. */
+        public Builder prefixCache(PrefixCache cache) {
+            return prefixes(cache == null ? null : new PrefixStore() {
+                @Override
+                public Optional<Found> find(int[] ids) {
+                    return cache.find(ids).map(hit -> new Found(hit.tokens(), hit.snapshot(), hit.logits()));
+                }
+
+                @Override
+                public boolean contains(int[] ids, int length) {
+                    return cache.contains(ids, length);
+                }
+
+                @Override
+                public void put(int[] ids, int length, byte[] snapshot, float[] logits) {
+                    cache.put(ids, length, snapshot, logits);
+                }
+            });
         }
 
         /** Where to look for prompts and to keep their states; null for nowhere. */

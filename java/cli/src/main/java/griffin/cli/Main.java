@@ -122,7 +122,8 @@ public final class Main {
         CommandLine command = new CommandLine(new RunCommand(terminal));
         command.addSubcommand(new ChatCommand(terminal)).addSubcommand(new InfoCommand(terminal))
                 .addSubcommand(new DevicesCommand(terminal))
-                .addSubcommand(new ServeCommand(terminal)).addSubcommand(new LogitsCommand(terminal)).addSubcommand(new CompletionCommand(terminal))
+                .addSubcommand(new ServeCommand(terminal)).addSubcommand(new LogitsCommand(terminal))
+                .addSubcommand(new StateCommand(terminal)).addSubcommand(new CompletionCommand(terminal))
                 .addSubcommand(new HelpCommand(terminal));
         Environment environment = new Environment(terminal.environment());
         for (String name : Environment.COMMANDS) {

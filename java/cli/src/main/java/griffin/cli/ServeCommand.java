@@ -1,10 +1,13 @@
 package griffin.cli;
 
 import griffin.Griffin;
+import griffin.PrefixCache;
 import griffin.Scheduler;
+import griffin.StateCompression;
 import griffin.server.GriffinServer;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -43,8 +46,9 @@ final class ServeCommand implements Callable<Integer> {
         CompletableFuture<Interrupts.Signal> signal = new CompletableFuture<>();
         terminal.interrupts().otherwise(signal::complete); // the first is heard, a second ends the process
         try (Griffin griffin = model.open(terminal, common.verbose, this::sized);
-                Scheduler scheduler = scheduler(griffin);
-                GriffinServer server = server(griffin, scheduler)) {
+                PrefixCache cache = cache(griffin);
+                Scheduler scheduler = scheduler(griffin, cache);
+                GriffinServer server = server(griffin, scheduler, cache)) {
             tell(griffin, server);
             return drain(server, scheduler, signal.get());
         } catch (ExecutionException e) {
@@ -59,16 +63,27 @@ final class ServeCommand implements Callable<Integer> {
         return serve.memory == null ? builder : builder.memory(serve.memoryBytes());
     }
 
-    private Scheduler scheduler(Griffin griffin) {
-        Scheduler.Builder builder = Scheduler.builder(griffin).waiting(serve.queue);
+    /** The state cache, or null where it is off. */
+    private PrefixCache cache(Griffin griffin) {
+        if (!serve.cachesStates()) {
+            return null;
+        }
+        StateCompression compression = StateCompression.valueOf(serve.stateCompression.toUpperCase(Locale.ROOT));
+        return PrefixCache.builder().identity(griffin.modelIdentity()).memory(ByteSize.parse("--state-memory", serve.stateMemory))
+                .directory(serve.stateDir == null ? null : serve.stateDir.resolve("cache"))
+                .diskBudget(ByteSize.parse("--state-disk", serve.stateDisk)).compression(compression).build();
+    }
+
+    private Scheduler scheduler(Griffin griffin, PrefixCache cache) {
+        Scheduler.Builder builder = Scheduler.builder(griffin).waiting(serve.queue).prefixCache(cache);
         if (serve.batch != null) {
             builder.batch(serve.batch);
         }
         return builder.start();
     }
 
-    private GriffinServer server(Griffin griffin, Scheduler scheduler) {
-        GriffinServer.Builder builder = GriffinServer.builder(griffin, scheduler, name()).host(serve.host).port(serve.port)
+    private GriffinServer server(Griffin griffin, Scheduler scheduler, PrefixCache cache) {
+        GriffinServer.Builder builder = GriffinServer.builder(griffin, scheduler, name()).prefixCache(cache).host(serve.host).port(serve.port)
                 .apiKey(serve.apiKey).mostPromptTokens(serve.maxPrompt).limits(serve.limits())
                 .sessionBytes(ByteSize.parse("--state-memory", serve.stateMemory)).notices(terminal::note);
         if (serve.maxTokens != null) {
@@ -90,6 +105,7 @@ final class ServeCommand implements Callable<Integer> {
         String host = serve.host.contains(":") ? "[" + serve.host + "]" : serve.host;
         String url = "http://" + host + ":" + server.port();
         terminal.note(slots(griffin));
+        terminal.note(states());
         if (!GriffinServer.isLoopback(serve.host) && serve.apiKey == null) {
             terminal.note("warning: everyone who can reach " + serve.host + " may use this server; --api-key asks for a key");
         }
@@ -115,6 +131,15 @@ final class ServeCommand implements Callable<Integer> {
                 + ByteSize.text(slots * griffin.stateBytes()) + " together, for texts of any length; weights "
                 + ByteSize.text(griffin.weightBytes()) + ", buffers " + ByteSize.text(griffin.workspaceBytes()) + "; up to " + serve.queue
                 + " requests wait";
+    }
+
+    private String states() {
+        if (!serve.cachesStates()) {
+            return "state cache off: every prompt is read from its beginning";
+        }
+        return "state cache on: " + serve.stateMemory + " in memory, "
+                + (serve.stateDir == null ? "none on disk" : serve.stateDisk + " in " + serve.stateDir.resolve("cache")) + ", compression "
+                + serve.stateCompression;
     }
 
     private int drain(GriffinServer server, Scheduler scheduler, Interrupts.Signal signal) throws InterruptedException {

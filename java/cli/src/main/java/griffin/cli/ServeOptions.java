@@ -72,7 +72,7 @@ final class ServeOptions {
     String stateMemory;
 
     @Option(names = "--state-dir", paramLabel = "DIR",
-            description = "Folder where the state cache keeps states beyond the process. Default: none, memory alone.")
+            description = "Folder in which the state cache keeps states beyond the process, as DIR/cache. Default: none, memory alone.")
     Path stateDir;
 
     @Option(names = "--state-disk", paramLabel = "SIZE", defaultValue = "8G",

@@ -43,6 +43,8 @@ public final class StateSnapshot {
     static final int VERSION = 2;
     private static final int TABLE = SnapshotHeader.BYTES + 4;
     private static final int ENTRY = 12;
+    /** No deflated byte stands for more, so that what a table promises is in proportion to the file. */
+    private static final long MOST_DEFLATED = 1040;
 
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -50,11 +52,6 @@ public final class StateSnapshot {
     private record Stored(StateBlock block, int encoding, long at, int bytes, boolean checked, int crc) {}
 
     private StateSnapshot() {}
-
-    /** What no snapshot of this layout is longer than: no encoding is longer than float32. */
-    static long mostBytes(StateLayout layout) {
-        return TABLE + (long) ENTRY * StateBlock.of(layout, layout.window()).size() + 4 + layout.bytes();
-    }
 
     // ---- writing
 
@@ -90,9 +87,12 @@ public final class StateSnapshot {
         return new Copy(header(identity, pool, mark, Packing.NONE), slot);
     }
 
-    /** @param like everything but version and payload */
     private static byte[] pack(SnapshotHeader like, MemorySegment slot) {
-        List<StateBlock> blocks = StateBlock.of(like.layout(), like.consumed());
+        return pack(like, StateBlock.of(like.layout(), like.tokens()), slot);
+    }
+
+    /** @param like everything but version and payload */
+    private static byte[] pack(SnapshotHeader like, List<StateBlock> blocks, MemorySegment slot) {
         BlockCodec.Encoded[] encoded = new BlockCodec.Encoded[blocks.size()];
         IntStream.range(0, encoded.length).parallel()
                 .forEach(i -> encoded[i] = BlockCodec.choose(slot, blocks.get(i), like.packing()));
@@ -110,8 +110,7 @@ public final class StateSnapshot {
             crcs[i] = crc(target.asSlice(start + at[i], encoded[i].bytes()));
         });
         ByteBuffer out = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
-        new SnapshotHeader(VERSION, like.packing(), like.identity(), like.layout(), like.consumed(), like.pending(), like.held(),
-                like.tokenHash(), payload).write(out);
+        like.with(like.packing(), payload).write(out);
         out.putInt(encoded.length);
         for (int i = 0; i < encoded.length; i++) {
             out.putInt(encoded[i].encoding()).putInt(encoded[i].bytes()).putInt(crcs[i]);
@@ -127,11 +126,11 @@ public final class StateSnapshot {
         if (header.packing() == packing && header.version() == VERSION) {
             return snapshot;
         }
+        List<Stored> table = table(bytes, header, header.used(), "the snapshot");
         try (Arena arena = Arena.ofShared()) {
-            MemorySegment slot = arena.allocate(Math.max(1, header.layout().bytes()), 64);
-            unpack(bytes, table(bytes, header, "the snapshot"), slot, "the snapshot");
-            return pack(new SnapshotHeader(VERSION, packing, header.identity(), header.layout(), header.consumed(), header.pending(),
-                    header.held(), header.tokenHash(), 0), slot);
+            MemorySegment slot = arena.allocate(Math.max(1, header.plainBytes()), 64);
+            unpack(bytes, table, slot, "the snapshot");
+            return pack(header.with(packing, 0), table.stream().map(Stored::block).toList(), slot);
         }
     }
 
@@ -144,7 +143,7 @@ public final class StateSnapshot {
      */
     static Sequence read(MemorySegment bytes, String name, byte[] identity, ModelRunner runner, StatePool pool, boolean reserved) {
         SnapshotHeader header = SnapshotHeader.read(bytes, name);
-        List<Stored> table = table(bytes, header, name);
+        List<Stored> table = table(bytes, header, header.layout(), name);
         header.requireModel(identity, pool.states().layout(), name);
         MemorySegment slot;
         if (isExported(table, header)) { // as when the window is full: the file's own pages are copied into the slot
@@ -178,7 +177,14 @@ public final class StateSnapshot {
      */
     public static SnapshotHeader verify(MemorySegment bytes, String name) {
         SnapshotHeader header = SnapshotHeader.read(bytes, name);
-        verify(bytes, table(bytes, header, name), name);
+        verify(bytes, table(bytes, header, header.layout(), name), name);
+        return header;
+    }
+
+    /** The header of a snapshot of which header and table, but not the blocks, were checked. */
+    public static SnapshotHeader header(MemorySegment bytes, String name) {
+        SnapshotHeader header = SnapshotHeader.read(bytes, name);
+        table(bytes, header, header.layout(), name);
         return header;
     }
 
@@ -226,14 +232,14 @@ public final class StateSnapshot {
     }
 
     /** Where the blocks are; the checksum of the table, or of all of version 1, has been looked at. */
-    private static List<Stored> table(MemorySegment bytes, SnapshotHeader header, String name) {
+    private static List<Stored> table(MemorySegment bytes, SnapshotHeader header, StateLayout layout, String name) {
         requireChecksum(bytes, header.version(), name);
         boolean listed = header.version() == VERSION;
         // What a header promises decides how much memory is taken, so it is compared with the file first.
         if (bytes.byteSize() < (listed ? ENTRY * StateBlock.least(header.layout(), header.consumed()) : header.plainBytes())) {
             throw contradiction(bytes, header, name);
         }
-        List<StateBlock> blocks = StateBlock.of(header.layout(), header.consumed());
+        List<StateBlock> blocks = StateBlock.of(layout, header.consumed());
         long at = listed ? TABLE + (long) ENTRY * blocks.size() + 4 : SnapshotHeader.BYTES;
         long end = listed ? bytes.byteSize() : bytes.byteSize() - 4;
         if (at > end || listed && bytes.get(INT, SnapshotHeader.BYTES) != blocks.size() || at + header.payload() != end) {
@@ -244,7 +250,8 @@ public final class StateSnapshot {
             long entry = TABLE + (long) ENTRY * i;
             Stored stored = listed ? new Stored(blocks.get(i), bytes.get(INT, entry), at, bytes.get(INT, entry + 4), true, bytes.get(INT, entry + 8))
                     : new Stored(blocks.get(i), BlockCodec.F32, at, Math.toIntExact(blocks.get(i).bytes()), false, 0);
-            if (stored.bytes < 0 || stored.bytes > end - at || stored.encoding == BlockCodec.F32 && stored.bytes != stored.block.bytes()) {
+            if (stored.bytes < 0 || stored.bytes > end - at || stored.encoding == BlockCodec.F32 && stored.bytes != stored.block.bytes()
+                    || stored.block.bytes() > MOST_DEFLATED * stored.bytes) {
                 throw contradiction(bytes, header, name);
             }
             table.add(stored);

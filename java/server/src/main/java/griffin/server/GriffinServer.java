@@ -1,6 +1,7 @@
 package griffin.server;
 
 import griffin.Griffin;
+import griffin.PrefixCache;
 import griffin.server.engine.ServedModel;
 import griffin.server.engine.ServerEngine;
 import griffin.server.http.HttpFront;
@@ -37,7 +38,7 @@ public final class GriffinServer implements AutoCloseable {
 
     private GriffinServer(Builder b) {
         scheduler = b.scheduler;
-        ServerEngine engine = new ServerEngine(b.griffin, scheduler, b.name, b.names, b.maxTokens, b.mostPromptTokens, b.sessionBytes);
+        ServerEngine engine = new ServerEngine(b.griffin, scheduler, b.cache, b.name, b.names, b.maxTokens, b.mostPromptTokens, b.sessionBytes);
         ServedModel model = engine.model();
         KeepAlive keepAlive = new KeepAlive();
         List<Route> routes = new ArrayList<>();
@@ -74,6 +75,7 @@ public final class GriffinServer implements AutoCloseable {
         private final Griffin griffin;
         private final Scheduler scheduler;
         private final String name;
+        private PrefixCache cache;
         private Set<String> names = Set.of();
         private String host = "127.0.0.1";
         private int port = 11434;
@@ -94,6 +96,12 @@ public final class GriffinServer implements AutoCloseable {
         /** Further names for the model. */
         public Builder names(Set<String> value) {
             names = Set.copyOf(value);
+            return this;
+        }
+
+        /** The scheduler's prefix cache, for the measures; null, the default, without one. */
+        public Builder prefixCache(PrefixCache value) {
+            cache = value;
             return this;
         }
 

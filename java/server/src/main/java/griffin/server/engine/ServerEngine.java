@@ -1,10 +1,10 @@
 package griffin.server.engine;
 
 import griffin.Griffin;
+import griffin.PrefixCache;
 import griffin.Scheduler;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
+import griffin.StateInfo;
+import griffin.error.StateFormatException;
 import java.time.Instant;
 import java.util.HexFormat;
 import java.util.Set;
@@ -18,15 +18,17 @@ public final class ServerEngine {
     private final Generations generations;
 
     /**
+     * @param cache            what the scheduler finds prompts in, to be measured, or null
      * @param names            further names of the model
      * @param maxTokens        most tokens of a generation where a request does not say
      * @param mostPromptTokens longest prompt
      * @param sessionBytes     memory for the states of sessions; at least two fit
      */
-    public ServerEngine(Griffin griffin, Scheduler scheduler, String name, Set<String> names, int maxTokens, int mostPromptTokens,
+    public ServerEngine(Griffin griffin, Scheduler scheduler, PrefixCache cache, String name, Set<String> names, int maxTokens, int mostPromptTokens,
             long sessionBytes) {
         Prompts prompts = new Prompts(griffin, mostPromptTokens);
-        model = new ServedModel(griffin, name, names, Instant.now(), maxTokens, prompts, ChatForm.of(griffin, prompts), digest(griffin));
+        model = new ServedModel(griffin, name, names, Instant.now(), maxTokens, prompts, ChatForm.of(griffin, prompts),
+                HexFormat.of().formatHex(griffin.modelIdentity()));
         sessions = new Sessions(Math.max(sessionBytes, 4 * griffin.stateBytes()), System::nanoTime);
         generations = new Generations(griffin, scheduler, measures);
         measures.gauge("griffin_running", "Generations that have a state slot", () -> scheduler.statistics().running());
@@ -42,15 +44,20 @@ public final class ServerEngine {
         measures.total("griffin_cache_hits_total", "Prompts that began with a cached prefix", () -> scheduler.statistics().cacheHits());
         measures.total("griffin_cache_tokens_total", "Prompt tokens taken from the prefix cache",
                 () -> scheduler.statistics().cacheTokens());
+        measures.total("griffin_cache_misses_total", "Prompts of which no prefix was cached", () -> scheduler.statistics().cacheMisses());
+        if (cache != null) {
+            measure(cache);
+        }
     }
 
-    private static String digest(Griffin griffin) {
-        try {
-            return HexFormat.of().formatHex(
-                    MessageDigest.getInstance("SHA-256").digest(griffin.config().toString().getBytes(StandardCharsets.UTF_8)));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e);
-        }
+    private void measure(PrefixCache cache) {
+        measures.gauge("griffin_cache_entries", "States in the prefix cache's memory", () -> cache.statistics().memoryEntries());
+        measures.gauge("griffin_cache_bytes", "Bytes of the prefix cache in memory", () -> cache.statistics().memoryBytes());
+        measures.gauge("griffin_cache_disk_bytes", "Bytes of the prefix cache on disk", () -> cache.statistics().diskBytes());
+        measures.total("griffin_cache_evictions_total", "States that left the prefix cache's memory for others",
+                () -> cache.statistics().evictions());
+        measures.gauge("griffin_cache_compression_ratio", "How many times smaller than in float32 cached states are kept",
+                () -> cache.statistics().ratio());
     }
 
     public ServedModel model() {
@@ -75,8 +82,10 @@ public final class ServerEngine {
      * @throws griffin.error.StateFormatException when it is damaged or another model's
      */
     public int tokens(byte[] snapshot) {
-        try (var session = model.griffin().restore(snapshot)) {
-            return session.length();
+        StateInfo info = StateInfo.of(snapshot, "the state");
+        if (!info.model().equals(model.digest())) {
+            throw new StateFormatException("the state belongs to another model (" + info.shape() + "): this server has " + model.name());
         }
+        return info.tokens();
     }
 }
