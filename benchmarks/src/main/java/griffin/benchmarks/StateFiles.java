@@ -1,11 +1,11 @@
 package griffin.benchmarks;
 
-import griffin.Griffin;
-import griffin.backend.DType;
 import griffin.GenerationListener;
 import griffin.GenerationOptions;
+import griffin.Griffin;
 import griffin.Session;
 import griffin.StateCompression;
+import griffin.backend.DType;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;

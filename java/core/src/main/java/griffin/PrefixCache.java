@@ -133,7 +133,8 @@ public final class PrefixCache implements AutoCloseable {
         }
         SnapshotHeader header = StateSnapshot.header(MemorySegment.ofArray(snapshot), "the snapshot");
         if (!Arrays.equals(header.identity(), settings.identity)) {
-            throw new StateFormatException("the snapshot belongs to another model (" + header.shape() + "): a prefix cache is of one model");
+            throw new StateFormatException(
+                    "the snapshot belongs to another model (" + header.shape() + "): a prefix cache is of one model");
         }
         if (!header.isOf(ids, length)) {
             throw new InvalidRequestException("the snapshot is of " + header.tokens() + " tokens that are not the first " + length

@@ -16,9 +16,9 @@ import griffin.session.StateSnapshot;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Random;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -37,7 +37,8 @@ class PrefixCacheTest {
     }
 
     private static void put(PrefixCache cache, int... ids) {
-        cache.put(ids, ids.length, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, ids.length), SamplePrefixes.logits(ids, ids.length));
+        cache.put(ids, ids.length, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, ids.length),
+                SamplePrefixes.logits(ids, ids.length));
     }
 
     private static String key(int[] ids, int length) {
@@ -232,7 +233,8 @@ class PrefixCacheTest {
             assertThrows(InvalidRequestException.class, () -> cache.put(new int[] {1, 2, 4}, 3, snapshot, null));
             assertThrows(InvalidRequestException.class, () -> cache.put(ids, 4, snapshot, null));
             assertThrows(InvalidRequestException.class, () -> cache.put(ids, 0, snapshot, null));
-            assertThrows(StateFormatException.class, () -> cache.put(ids, 3, SamplePrefixes.snapshot(SamplePrefixes.identity(9), ids, 3), null));
+            assertThrows(StateFormatException.class,
+                    () -> cache.put(ids, 3, SamplePrefixes.snapshot(SamplePrefixes.identity(9), ids, 3), null));
             assertThrows(StateFormatException.class, () -> cache.put(ids, 3, new byte[200], null));
             assertTrue(cache.find(ids).isEmpty());
             assertEquals(1, cache.statistics().misses());

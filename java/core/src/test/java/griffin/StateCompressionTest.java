@@ -10,8 +10,9 @@ import org.junit.jupiter.api.Test;
 /** What compression does to the embedded model's states, and to what it goes on with. */
 class StateCompressionTest {
 
-    private static final String TEXT = "Once upon a time, there was a little girl named Lily. She loved to play with her toys and eat yummy "
-            + "food. One day, her mom told her that they were going to the park. Lily was very excited and ran to get her shoes. ";
+    private static final String TEXT =
+            "Once upon a time, there was a little girl named Lily. She loved to play with her toys and eat yummy "
+                    + "food. One day, her mom told her that they were going to the park. Lily was very excited and ran to get her shoes. ";
 
     @Test
     void exactOnesChangeNothingAndEightBitsLittle() {
@@ -53,8 +54,10 @@ class StateCompressionTest {
             divergence += divergence(exact[i], q8[i]) / exact.length;
             agree += best(exact[i]) == best(q8[i]) ? 1 : 0;
         }
-        System.out.printf(Locale.ROOT, "embedded model, q8: logits off by %.4f at most, divergence %.2e nats on average, best token the same "
-                + "%d times of %d%n", largest, divergence, agree, exact.length);
+        System.out.printf(Locale.ROOT,
+                "embedded model, q8: logits off by %.4f at most, divergence %.2e nats on average, best token the same "
+                        + "%d times of %d%n",
+                largest, divergence, agree, exact.length);
         assertTrue(largest > 0 && largest < 0.5, "logits off by " + largest);
         assertTrue(divergence < 1e-3, "divergence " + divergence);
         assertEquals(exact.length, agree, exact.length * 0.05, "best tokens");

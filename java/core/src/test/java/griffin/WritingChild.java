@@ -60,11 +60,13 @@ final class WritingChild {
     }
 
     private static void prefixes(Path folder, long first, int count, long diskBudget) throws InterruptedException {
-        try (PrefixCache cache = PrefixCache.builder().identity(SamplePrefixes.IDENTITY).directory(folder).memory(3_000).diskBudget(diskBudget)
-                .build()) {
+        try (PrefixCache cache =
+                PrefixCache.builder().identity(SamplePrefixes.IDENTITY).directory(folder).memory(3_000).diskBudget(diskBudget)
+                        .build()) {
             for (long seed = first; seed < first + count; seed++) {
                 int[] ids = ids(seed);
-                cache.put(ids, ids.length, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, ids.length), SamplePrefixes.logits(ids, ids.length));
+                cache.put(ids, ids.length, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, ids.length),
+                        SamplePrefixes.logits(ids, ids.length));
                 cache.flush();
                 CacheStatistics s = cache.statistics();
                 System.out.println(s.lastFailure().isEmpty() ? "prefix " + seed : "failed " + s.unwritten() + " " + s.lastFailure());

@@ -27,10 +27,13 @@ import picocli.CommandLine.Parameters;
         footer = {"  griffin-run \"Once upon a time\"",
             "  griffin-run --temperature 0 --max-tokens 50 --stop \"The end\" \"Tom had a red ball.\"",
             "  griffin-run chat --model recurrentgemma-2b-it", "  griffin-run --file book.txt --max-tokens 0 --save book.state",
-            "  griffin-run --resume book.state \"In the end, he\"", "  griffin-run chat --state lily",  "  echo \"A big dog\" | griffin-run --json | jq -r .text",
+            "  griffin-run --resume book.state \"In the end, he\"", "  griffin-run chat --state lily",
+            "  echo \"A big dog\" | griffin-run --json | jq -r .text",
             "  griffin-run --model some-model --ids 2,5,7 --max-tokens 10", "", "Environment:",
             "  JAVA_HOME          a JDK 25 or newer to use first", "  GRIFFIN_JAVA_OPTS  further options of the JVM, such as -Xmx8g",
-            "  GRIFFIN_JVM_DIRS   folders to search for JDKs, separated by colons", "  GRIFFIN_STATE_DIR  as --state-dir; GRIFFIN_STATE_COMPRESSION as --state-compression", "  NO_COLOR           no colours in help%n"})
+            "  GRIFFIN_JVM_DIRS   folders to search for JDKs, separated by colons",
+            "  GRIFFIN_STATE_DIR  as --state-dir; GRIFFIN_STATE_COMPRESSION as --state-compression",
+            "  NO_COLOR           no colours in help%n"})
 final class RunCommand implements Callable<Integer> {
 
     private final Terminal terminal;

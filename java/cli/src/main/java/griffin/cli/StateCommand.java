@@ -28,8 +28,10 @@ import tools.jackson.core.JsonGenerator;
 @Command(name = "state", sortOptions = false, optionListHeading = "%nOptions:%n",
         customSynopsis = {"griffin-run state ls", "       griffin-run state info NAME|FILE", "       griffin-run state save NAME FILE",
             "       griffin-run state load NAME FILE", "       griffin-run state rm NAME..."},
-        description = {"", "Lists, shows, takes in, gives out and removes saved states. Reads no model. A text or chat is kept under a name "
-                + "by --state NAME.", "",
+        description = {"",
+            "Lists, shows, takes in, gives out and removes saved states. Reads no model. A text or chat is kept under a name "
+                    + "by --state NAME.",
+            "",
             "  ls    the states in the folder; looks at the beginnings of their files alone",
             "  info  a state's model, tokens, size and compression; reads and checks all of it",
             "  save  put a state's file into the folder under a name, once it has been checked; - is standard input",
@@ -124,7 +126,8 @@ final class StateCommand implements Callable<Integer> {
         }
         int widest = Math.max(4, entries.stream().mapToInt(entry -> entry.name().length()).max().orElse(0));
         String format = "%-" + widest + "s  %9s  %10s  %-13s  %-8s  %s%n";
-        terminal.out().print(String.format(Locale.ROOT, format, "NAME", "TOKENS", "SIZE", "COMPRESSION", "MODEL", "SAVED").replace("\r", ""));
+        terminal.out()
+                .print(String.format(Locale.ROOT, format, "NAME", "TOKENS", "SIZE", "COMPRESSION", "MODEL", "SAVED").replace("\r", ""));
         for (StateFolder.Entry entry : entries) {
             terminal.out().print(entry.info()
                     .map(i -> String.format(Locale.ROOT, format, entry.name(), i.tokens(), mebibytes(i.bytes()),
@@ -212,7 +215,8 @@ final class StateCommand implements Callable<Integer> {
         StateInfo info = folder.info(name);
         byte[] snapshot = bytes(folder.path(name));
         if (file.equals("-")) {
-            require(!terminal.outTerminal() && !common.json, "a state is no text: send standard output to a file or a pipe, without --json");
+            require(!terminal.outTerminal() && !common.json,
+                    "a state is no text: send standard output to a file or a pipe, without --json");
             terminal.out().print(snapshot);
             return;
         }

@@ -23,8 +23,9 @@ public final class SnapshotFile implements AutoCloseable {
         this.file = file;
         try (FileChannel channel = open(file)) {
             if (channel.size() > Integer.MAX_VALUE) {
-                throw new StateFormatException(file + " is not a saved Griffin state: it has " + channel.size() + " bytes, and a state at most "
-                        + Integer.MAX_VALUE + "; name another file");
+                throw new StateFormatException(
+                        file + " is not a saved Griffin state: it has " + channel.size() + " bytes, and a state at most "
+                                + Integer.MAX_VALUE + "; name another file");
             }
             bytes = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
         } catch (NoSuchFileException e) {

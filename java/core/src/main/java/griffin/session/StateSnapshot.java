@@ -248,7 +248,8 @@ public final class StateSnapshot {
         List<Stored> table = new ArrayList<>();
         for (int i = 0; i < blocks.size(); i++) {
             long entry = TABLE + (long) ENTRY * i;
-            Stored stored = listed ? new Stored(blocks.get(i), bytes.get(INT, entry), at, bytes.get(INT, entry + 4), true, bytes.get(INT, entry + 8))
+            Stored stored = listed
+                    ? new Stored(blocks.get(i), bytes.get(INT, entry), at, bytes.get(INT, entry + 4), true, bytes.get(INT, entry + 8))
                     : new Stored(blocks.get(i), BlockCodec.F32, at, Math.toIntExact(blocks.get(i).bytes()), false, 0);
             if (stored.bytes < 0 || stored.bytes > end - at || stored.encoding == BlockCodec.F32 && stored.bytes != stored.block.bytes()
                     || stored.block.bytes() > MOST_DEFLATED * stored.bytes) {

@@ -19,7 +19,8 @@ public final class SavedStates {
     /** A snapshot in format version 1: nothing but numbers. {@code word} gives the bits of element i of the payload. */
     public static byte[] version1(byte[] identity, StateLayout l, int[] ids, int length, IntUnaryOperator word) {
         int rows = Math.min(length, l.window());
-        int elements = l.recurrentLayers() * l.lruWidth() * (1 + l.convRows()) + 2 * l.attentionLayers() * rows * l.headDim() + l.seenWords();
+        int elements =
+                l.recurrentLayers() * l.lruWidth() * (1 + l.convRows()) + 2 * l.attentionLayers() * rows * l.headDim() + l.seenWords();
         ByteBuffer out = ByteBuffer.allocate(104 + 4 * elements + 4).order(ByteOrder.LITTLE_ENDIAN);
         out.put("GRIFSTAT".getBytes(StandardCharsets.US_ASCII)).putInt(1).putInt(0).put(identity);
         out.putInt(l.recurrentLayers()).putInt(l.attentionLayers()).putInt(l.lruWidth()).putInt(l.convRows()).putInt(l.window())
