@@ -71,7 +71,7 @@ class LoadTest {
 
     @Test
     void nothingIsLostOrLeft() throws Exception {
-        served = Served.start(SLOTS, 128, builder -> builder);
+        served = Served.caching(SLOTS, 128);
         try {
             for (String beginning : BEGINNINGS) {
                 try (Session session = served.griffin.newSession()) {

@@ -3,6 +3,7 @@ package griffin.server;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import griffin.Griffin;
+import griffin.PrefixCache;
 import griffin.Scheduler;
 import griffin.stories.GriffinStories;
 import griffin.weights.ModelFiles;
@@ -28,24 +29,31 @@ final class Served implements AutoCloseable {
     static final String MODEL = "griffin-stories";
 
     final Griffin griffin;
+    final PrefixCache cache;
     final Scheduler scheduler;
     final GriffinServer server;
     final HttpClient client = HttpClient.newHttpClient();
     /** What the server reported as gone wrong inside. */
     final List<String> notices = new CopyOnWriteArrayList<>();
 
-    private Served(ModelFiles files, int parallel, int waiting, UnaryOperator<GriffinServer.Builder> settings) {
+    private Served(ModelFiles files, int parallel, int waiting, boolean caches, UnaryOperator<GriffinServer.Builder> settings) {
         griffin = Griffin.builder(files).device("cpu").sessions(parallel + 2).parallel(parallel).open();
-        scheduler = Scheduler.builder(griffin).parallel(parallel).waiting(waiting).start();
-        server = settings.apply(GriffinServer.builder(griffin, scheduler, MODEL).port(0).notices(notices::add)).start();
+        cache = caches ? PrefixCache.builder().identity(griffin.modelIdentity()).build() : null;
+        scheduler = Scheduler.builder(griffin).parallel(parallel).waiting(waiting).prefixCache(cache).start();
+        server = settings.apply(GriffinServer.builder(griffin, scheduler, MODEL).prefixCache(cache).port(0).notices(notices::add)).start();
     }
 
     static Served start(int parallel, int waiting, UnaryOperator<GriffinServer.Builder> settings) {
-        return new Served(GriffinStories.files(), parallel, waiting, settings);
+        return new Served(GriffinStories.files(), parallel, waiting, false, settings);
     }
 
     static Served start(ModelFiles files) {
-        return new Served(files, 2, 8, builder -> builder);
+        return new Served(files, 2, 8, false, builder -> builder);
+    }
+
+    /** With a prefix cache in memory. */
+    static Served caching(int parallel, int waiting) {
+        return new Served(GriffinStories.files(), parallel, waiting, true, builder -> builder);
     }
 
     static Served start() {
@@ -161,6 +169,9 @@ final class Served implements AutoCloseable {
         client.shutdownNow();
         server.close();
         scheduler.close();
+        if (cache != null) {
+            cache.close();
+        }
         griffin.close();
     }
 }
