@@ -88,7 +88,7 @@ public final class StateSnapshot {
     }
 
     private static byte[] pack(SnapshotHeader like, MemorySegment slot) {
-        return pack(like, StateBlock.of(like.layout(), like.tokens()), slot);
+        return pack(like, StateBlock.of(like.layout(), like.consumed()), slot);
     }
 
     /** @param like everything but version and payload */
