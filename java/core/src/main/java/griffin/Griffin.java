@@ -243,7 +243,7 @@ public final class Griffin implements AutoCloseable {
 
     /** A session that goes on where {@link Session#save} left off. */
     public Session load(Path file) {
-        return states.read(file, bytes -> exclusively(() -> new Session(this, states.restore(bytes, file.toString()))));
+        return States.read(file, bytes -> exclusively(() -> new Session(this, states.restore(bytes, file.toString()))));
     }
 
     /** A session that goes on where {@link Session#snapshot} left off. */

@@ -113,7 +113,12 @@ public final class Scheduler implements AutoCloseable {
             return this;
         }
 
-        /** Where to look for prompts and to keep their states; null for nowhere. */
+        /** Where states of prompts are kept, and looked for before a prompt is read; null, the default, for nowhere. Stays open. */
+        public Builder prefixCache(PrefixCache cache) {
+            return prefixes(cache == null ? null : PrefixStore.of(cache));
+        }
+
+        /** The same; for tests. */
         Builder prefixes(PrefixStore value) {
             store = value;
             return this;

@@ -1,7 +1,10 @@
 package griffin;
 
 import griffin.error.InvalidRequestException;
+import griffin.error.StateFormatException;
 import griffin.session.Packing;
+import griffin.session.StateSnapshot;
+import java.lang.foreign.MemorySegment;
 import java.util.Locale;
 
 /** How a saved state is stored. */
@@ -46,6 +49,17 @@ public enum StateCompression {
             }
         }
         throw new InvalidRequestException("the compression of states must be none, lossless or q8, not '" + word + "'");
+    }
+
+    /**
+     * A saved state stored this way; what 8 bits have lost stays lost.
+     *
+     * @param name what messages call the state
+     * @throws StateFormatException when it is damaged or no state
+     */
+    public byte[] apply(byte[] snapshot, String name) {
+        StateSnapshot.verify(MemorySegment.ofArray(snapshot), name);
+        return StateSnapshot.repack(snapshot, packing);
     }
 
     static StateCompression of(Packing packing) {

@@ -38,6 +38,7 @@ class ArchitectureTest {
             Map.entry("griffin.tokenizer", Set.of("griffin.json")),
             Map.entry("griffin.model", Set.of("griffin.backend", "griffin.json", "griffin.weights", "griffin.sampling")),
             Map.entry("griffin.session", Set.of("griffin.io", "griffin.model", "griffin.backend", "griffin.weights", "griffin.sampling")),
+            Map.entry("griffin.cache", Set.of("griffin.io")),
             Map.entry("griffin.text",
                     Set.of("griffin.session", "griffin.model", "griffin.backend", "griffin.weights", "griffin.sampling",
                             "griffin.tokenizer")));

@@ -89,7 +89,7 @@ class InterruptedGenerationTest {
             case 1 -> {
                 Path file = folder.resolve("state");
                 States.write(griffin.states().snapshot(s), file);
-                yield griffin.states().read(file, bytes -> griffin.states().restore(bytes, file.toString()));
+                yield States.read(file, bytes -> griffin.states().restore(bytes, file.toString()));
             }
             case 2 -> s.fork();
             default -> s;

@@ -30,7 +30,33 @@ class SchedulerStoriesTest {
             for (int i = 0; i < 2 * PROMPTS.size(); i++) {
                 all.add(scheduler.submit(new Job(prompt(griffin, i), options(i), null, true)));
             }
-            boolean stopped = false;
+            compare(griffin, all);
+        }
+    }
+
+    /** The same over the real cache, whose second round finds every prompt whole, also when its states are packed. */
+    @Test
+    void cachedStoriesAreTheSame() throws InterruptedException {
+        try (Griffin griffin = Griffin.builder(ModelFiles.of(TestModels.STORIES)).device("cpu").chunk(16).parallel(4).sessions(5).open();
+                PrefixCache cache =
+                        PrefixCache.builder().identity(griffin.modelIdentity()).compression(StateCompression.LOSSLESS).build();
+                Scheduler scheduler = Scheduler.builder(griffin).prefixCache(cache).leastCached(2).start()) {
+            for (int round = 0; round < 2; round++) {
+                List<Completion> all = new ArrayList<>();
+                for (int i = 0; i < PROMPTS.size(); i++) {
+                    all.add(scheduler.submit(new Job(prompt(griffin, i), options(i), null, true)));
+                }
+                compare(griffin, all);
+                for (int i = 0; i < all.size(); i++) {
+                    assertEquals(round == 0 ? 0 : prompt(griffin, i).length, all.get(i).cachedTokens());
+                }
+                cache.flush();
+            }
+        }
+    }
+
+    private static void compare(Griffin griffin, List<Completion> all) throws InterruptedException {
+        boolean stopped = false;
             for (int i = 0; i < all.size(); i++) {
                 try (Session session = griffin.newSession()) {
                     Generation expected = session.generate(prompt(griffin, i), options(i), new GenerationListener() {});
@@ -44,7 +70,6 @@ class SchedulerStoriesTest {
                 }
             }
             assertTrue(stopped);
-        }
     }
 
     private static int[] prompt(Griffin griffin, int i) {

@@ -8,16 +8,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import griffin.error.DeviceMemoryException;
 import griffin.error.InvalidRequestException;
 import griffin.error.StateFormatException;
+import griffin.session.SavedStates;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
-import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -134,11 +132,7 @@ class SnapshotTest {
             int at = random.nextBoolean() ? random.nextInt(Math.min(bad.length, 108)) : random.nextInt(bad.length);
             bad[at] = (byte) random.nextInt();
         }
-        if (bad.length > 4) {
-            CRC32C crc = new CRC32C();
-            crc.update(bad, 0, bad.length - 4);
-            ByteBuffer.wrap(bad).order(ByteOrder.LITTLE_ENDIAN).putInt(bad.length - 4, (int) crc.getValue());
-        }
+        SavedStates.seal(bad);
         return bad;
     }
 

@@ -59,7 +59,7 @@ final class ChatCommand implements Callable<Integer> {
     SamplingOptions sampling = new SamplingOptions();
 
     @ArgGroup(validate = false, heading = "%nSessions:%n", order = 4)
-    RunCommand.Sessions sessions = new RunCommand.Sessions();
+    Sessions sessions = new Sessions();
 
     @ArgGroup(validate = false, heading = "%nOutput:%n", order = 5)
     Reports reports = new Reports();
@@ -73,7 +73,7 @@ final class ChatCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        sessions.check();
+        sessions.check(terminal);
         sampling.check();
         boolean person = terminal.inTerminal();
         try (Griffin opened = model.open(terminal, common.verbose)) {
@@ -229,7 +229,7 @@ final class ChatCommand implements Callable<Integer> {
         if (words[0].equals("/save") && session.broken()) {
             terminal.note("there is nothing to save: the chat's state was lost in the failure");
         } else if (words[0].equals("/save")) {
-            session.save(file);
+            session.save(file, sessions.stateCompression(terminal));
             terminal.note("saved " + session.length() + " tokens to " + file);
         } else {
             Session loaded = griffin.load(file);

@@ -23,6 +23,9 @@ final class InfoCommand implements Callable<Integer> {
     @ArgGroup(validate = false, heading = "%nModel and device:%n")
     ModelOptions model = new ModelOptions();
 
+    @ArgGroup(validate = false, heading = "%nStates:%n")
+    StateOptions states = new StateOptions();
+
     @Mixin
     CommonOptions common = new CommonOptions();
 
@@ -53,6 +56,8 @@ final class InfoCommand implements Callable<Integer> {
         line(out, "", bytes(c.stateBytes(DType.F32)) + " in float32");
         line(out, "", bytes(c.stateBytes(DType.BF16)) + " in bfloat16 (recurrence in float32)");
         line(out, "workspace", bytes(info.workspaceBytes()) + " for all sequences together");
+        line(out, "", "named states in " + states.stateFolder(terminal).folder() + ", compression "
+                + states.stateCompression(terminal).word());
         line(out, "window", count(c.window()) + " tokens before the current one");
         line(out, "vocabulary", count(c.vocabulary()) + " tokens" + (info.hasTokenizer() ? "" : "; no tokenizer.json: ids only"));
         line(out, "first id", info.bosId().map(String::valueOf).orElse("none"));
@@ -98,6 +103,8 @@ final class InfoCommand implements Callable<Integer> {
         json.writeNumberProperty("state_bytes", info.stateBytes());
         json.writeNumberProperty("state_bytes_f32", c.stateBytes(DType.F32));
         json.writeNumberProperty("state_bytes_bf16", c.stateBytes(DType.BF16));
+        json.writeStringProperty("state_dir", states.stateFolder(terminal).folder().toString());
+        json.writeStringProperty("state_compression", states.stateCompression(terminal).word());
         json.writeNumberProperty("workspace_bytes", info.workspaceBytes());
         json.writeNumberProperty("window", c.window());
         json.writeNumberProperty("vocabulary", c.vocabulary());

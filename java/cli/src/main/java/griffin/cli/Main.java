@@ -122,7 +122,8 @@ public final class Main {
         CommandLine command = new CommandLine(new RunCommand(terminal));
         command.addSubcommand(new ChatCommand(terminal)).addSubcommand(new InfoCommand(terminal))
                 .addSubcommand(new DevicesCommand(terminal))
-                .addSubcommand(new LogitsCommand(terminal)).addSubcommand(new CompletionCommand(terminal))
+                .addSubcommand(new LogitsCommand(terminal)).addSubcommand(new StateCommand(terminal))
+                .addSubcommand(new CompletionCommand(terminal))
                 .addSubcommand(new HelpCommand(terminal));
         // @FILE belongs to --ids. The width of a terminal is asked for only when help is printed.
         return command.setExpandAtFiles(false).setAllowSubcommandsAsOptionParameters(true).setUsageHelpWidth(HELP_WIDTH)

@@ -24,12 +24,19 @@ final class Output {
     }
 
     /** Writes a piece of text; throws {@link UncheckedIOException} when it cannot be written though there is a reader. */
-    synchronized void print(String text) {
-        if (closed || text.isEmpty()) {
+    void print(String text) {
+        if (!text.isEmpty()) {
+            print(text.getBytes(StandardCharsets.UTF_8));
+        }
+    }
+
+    /** The same of bytes that are no text. */
+    synchronized void print(byte[] bytes) {
+        if (closed) {
             return;
         }
         try {
-            stream.write(text.getBytes(StandardCharsets.UTF_8));
+            stream.write(bytes);
             stream.flush();
         } catch (IOException e) {
             closed = true;

@@ -4,10 +4,6 @@ import griffin.Generation;
 import griffin.GenerationOptions;
 import griffin.Griffin;
 import griffin.Session;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -26,15 +22,18 @@ import picocli.CommandLine.Parameters;
         exitCodeList = {"0:all went well, also when the reader of a pipe has gone",
             "1:a model, a state, a device, a file or a folder is missing, damaged or failed",
             "2:the command line or the prompt is wrong, or the device asked for, a JDK or Maven is missing",
-            "130:ended by Ctrl-C, likewise 143 by SIGTERM and 129 by SIGHUP; what was written is kept, and --save still saves"},
+            "130:ended by Ctrl-C, likewise 143 by SIGTERM and 129 by SIGHUP; what was written is kept, and --save and --state still save"},
         footerHeading = "%nExamples:%n",
         footer = {"  griffin-run \"Once upon a time\"",
             "  griffin-run --temperature 0 --max-tokens 50 --stop \"The end\" \"Tom had a red ball.\"",
             "  griffin-run chat --model recurrentgemma-2b-it", "  griffin-run --file book.txt --max-tokens 0 --save book.state",
-            "  griffin-run --resume book.state \"In the end, he\"", "  echo \"A big dog\" | griffin-run --json | jq -r .text",
+            "  griffin-run --resume book.state \"In the end, he\"", "  griffin-run chat --state lily",
+            "  echo \"A big dog\" | griffin-run --json | jq -r .text",
             "  griffin-run --model some-model --ids 2,5,7 --max-tokens 10", "", "Environment:",
             "  JAVA_HOME          a JDK 25 or newer to use first", "  GRIFFIN_JAVA_OPTS  further options of the JVM, such as -Xmx8g",
-            "  GRIFFIN_JVM_DIRS   folders to search for JDKs, separated by colons", "  NO_COLOR           no colours in help%n"})
+            "  GRIFFIN_JVM_DIRS   folders to search for JDKs, separated by colons",
+            "  GRIFFIN_STATE_DIR  as --state-dir; GRIFFIN_STATE_COMPRESSION as --state-compression",
+            "  NO_COLOR           no colours in help%n"})
 final class RunCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -66,73 +65,15 @@ final class RunCommand implements Callable<Integer> {
     @Mixin
     CommonOptions common = new CommonOptions();
 
-    /** A text in progress as a file. */
-    static final class Sessions {
-
-        @Option(names = "--save", paramLabel = "FILE",
-                description = "Save the session at the end, also after Ctrl-C, SIGTERM or SIGHUP. The file grows until the window is full, "
-                        + "and never after, whatever is read.")
-        Path save;
-
-        @Option(names = "--resume", paramLabel = "FILE",
-                description = "Go on from a saved session of the same model, exactly where it stopped.")
-        Path resume;
-
-        /** Refuses at once what would fail after a long run. */
-        void check() {
-            if (save != null && !Files.isDirectory(save.toAbsolutePath().getParent() == null ? save : save.toAbsolutePath().getParent())) {
-                throw unwritable("the folder " + save.toAbsolutePath().getParent() + " does not exist");
-            }
-            if (save != null && Files.isDirectory(save)) {
-                throw unwritable("that is a folder; name a file");
-            }
-        }
-
-        private UncheckedIOException unwritable(String why) {
-            String message = "--save " + save + ": " + why;
-            return new UncheckedIOException(message, new IOException(message));
-        }
-
-        Session open(Griffin griffin) {
-            return resume == null ? griffin.newSession() : griffin.load(resume);
-        }
-
-        /** Saves if that was asked for and can be done; returns whether nothing was left undone. */
-        boolean save(Session session, Terminal terminal) {
-            if (save != null && session.broken()) {
-                terminal.note(save + " is not written, as the session's state was lost in the failure");
-                return false;
-            }
-            if (save != null) {
-                session.save(save);
-            }
-            return true;
-        }
-
-        /** Saves what there is before a failure ends the command, which {@code failure} goes on to report. */
-        void rescue(Session session, Terminal terminal, Throwable failure) {
-            if (save == null) {
-                return;
-            }
-            try {
-                if (save(session, terminal)) {
-                    terminal.note("saved the " + session.length() + " tokens so far to " + save);
-                }
-            } catch (RuntimeException e) {
-                failure.addSuppressed(e);
-            }
-        }
-    }
-
     RunCommand(Terminal terminal) {
         this.terminal = terminal;
     }
 
     @Override
     public Integer call() {
-        sessions.check();
+        sessions.check(terminal);
         sampling.check();
-        Prompt.Given given = prompt.read(terminal, text, sessions.resume != null);
+        Prompt.Given given = prompt.read(terminal, text, sessions.resumes());
         try (Griffin griffin = model.open(terminal, common.verbose); Session session = sessions.open(griffin)) {
             GenerationOptions options = sampling.of(griffin);
             Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);

@@ -47,6 +47,7 @@ final class Cli {
     byte[] bytes;
     boolean inTerminal;
     boolean errTerminal;
+    Map<String, String> environment = Map.of();
     final Interrupts interrupts = new Interrupts();
     /** Called before the n-th write to standard output, n from 1. */
     IntConsumer beforeWrite = n -> {};
@@ -82,7 +83,7 @@ final class Cli {
         Terminal terminal =
                 new Terminal(new ByteArrayInputStream(bytes != null ? bytes : input.getBytes(StandardCharsets.UTF_8)),
                         new Output(watched, "standard output"),
-                        new Output(err, "standard error"), inTerminal, false, errTerminal, Map.of(), interrupts);
+                        new Output(err, "standard error"), inTerminal, false, errTerminal, environment, interrupts);
         int exit = Main.run(terminal, arguments);
         return new Result(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
     }

@@ -115,7 +115,7 @@ class ProcessTest {
     @CsvSource({"INT,130", "TERM,143", "HUP,129"})
     void waitingChatIsSaved(String signal, int exit) throws Exception {
         Path state = folder.resolve("saved.state");
-        Process process = command("chat", "--max-tokens", "3", "--stats", "--save", state.toString()).start();
+        Process process = command("chat", "--max-tokens", "3", "--stats", "--state", state.toString()).start();
         try {
             process.getOutputStream().write("Hello\n".getBytes(StandardCharsets.UTF_8));
             process.getOutputStream().flush();

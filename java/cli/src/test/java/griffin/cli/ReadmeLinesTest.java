@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The README's command lines are accepted, and what it says they print is what they print. */
 class ReadmeLinesTest {
@@ -67,6 +68,28 @@ class ReadmeLinesTest {
         assertEquals(0, result.exit(), result::err);
         String warning = "WARNING: Using incubator modules: jdk.incubator.vector\n";
         assertEquals(sample.group(2), warning + result.err() + result.out());
+    }
+
+    /** The state commands, one after the other, print what the README shows; the time is another. */
+    @Test
+    void theStatesAreWhatIsPrinted(@TempDir Path folder) {
+        Matcher block = Pattern.compile("## States\n\n```\n(.*?)```", Pattern.DOTALL).matcher(readme);
+        assertTrue(block.find(), "the README shows states");
+        List<String> expected = block.group(1).lines().toList();
+        StringBuilder printed = new StringBuilder();
+        for (String line : expected.stream().filter(line -> line.startsWith("$ ./griffin-run ")).toList()) {
+            Cli cli = new Cli();
+            cli.environment = Map.of("GRIFFIN_STATE_DIR", folder.resolve("states").toString());
+            Cli.Result result = cli.launch(words(line.substring("$ ./griffin-run".length()).replace("story.state",
+                    folder.resolve("story.state").toString())));
+            assertEquals(0, result.exit(), result::err);
+            printed.append(line).append('\n').append(result.err()).append(result.out());
+        }
+        assertEquals(withoutTimes(block.group(1)), withoutTimes(printed.toString()));
+    }
+
+    private static String withoutTimes(String text) {
+        return text.replaceAll("20\\d\\d-\\d\\d-\\d\\d \\d\\d:\\d\\dZ", "TIME");
     }
 
     /** The README's way to the embedded model. */

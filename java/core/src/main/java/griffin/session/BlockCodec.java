@@ -198,8 +198,7 @@ final class BlockCodec {
 
     private static boolean readPlanes(MemorySegment in, long from, int bytes, int count, StateBlock block, MemorySegment slot) {
         int n = block.elements();
-        int[] words = new int[n];
-        byte[] plane = new byte[n];
+        byte[][] planes = new byte[4][];
         long at = from;
         for (int p = 0; p < count; p++) {
             long left = from + bytes - at - 4;
@@ -207,19 +206,38 @@ final class BlockCodec {
             if (length < 0 || length > Math.min(left, n)) {
                 return false;
             }
-            byte[] stored = length == n ? plane : new byte[length];
+            byte[] stored = new byte[length];
             MemorySegment.copy(in, BYTE, at + 4, stored, 0, length);
-            if (length < n && !BytePlanes.inflate(stored, plane)) {
+            planes[p] = length == n ? stored : BytePlanes.inflate(stored, n);
+            if (planes[p] == null) {
                 return false;
-            }
-            int shift = 24 - 8 * p;
-            for (int i = 0; i < n; i++) {
-                words[i] |= (plane[i] & 255) << shift;
             }
             at += 4 + length;
         }
-        MemorySegment.copy(words, 0, slot, INT, block.at(), n);
+        int[] words = new int[TILE];
+        for (int first = 0; first < n; first += TILE) {
+            int tile = Math.min(TILE, n - first);
+            join(planes, first, tile, words);
+            MemorySegment.copy(words, 0, slot, INT, block.at() + 4L * first, tile);
+        }
         return at == from + bytes;
+    }
+
+    /** Elements from {@code first} of two planes, or four. */
+    private static void join(byte[][] planes, int first, int count, int[] words) {
+        byte[] a = planes[0];
+        byte[] b = planes[1];
+        byte[] c = planes[2];
+        byte[] d = planes[3];
+        if (c == null) {
+            for (int i = 0; i < count; i++) {
+                words[i] = a[first + i] << 24 | (b[first + i] & 255) << 16;
+            }
+        } else {
+            for (int i = 0; i < count; i++) {
+                words[i] = a[first + i] << 24 | (b[first + i] & 255) << 16 | (c[first + i] & 255) << 8 | d[first + i] & 255;
+            }
+        }
     }
 
     private static boolean readScaledBytes(MemorySegment in, long from, StateBlock block, MemorySegment slot) {

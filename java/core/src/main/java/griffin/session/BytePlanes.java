@@ -39,24 +39,28 @@ final class BytePlanes {
             deflater.setInput(plane);
             deflater.finish();
             byte[] out = new byte[plane.length];
-            int length = deflater.deflate(out);
+            int length = 0;
+            while (!deflater.finished() && length < out.length) { // the first call may do no more than change the strategy
+                length += deflater.deflate(out, length, out.length - length);
+            }
             return deflater.finished() && length < plane.length ? Arrays.copyOf(out, length) : plane;
         } finally {
             deflater.end();
         }
     }
 
-    /** The inverse; returns whether the bytes were a whole deflated plane of exactly {@code plane.length} bytes. */
-    static boolean inflate(byte[] deflated, byte[] plane) {
+    /** The inverse; null if the bytes are not a whole deflated plane of exactly {@code length} bytes. */
+    static byte[] inflate(byte[] deflated, int length) {
+        byte[] plane = new byte[length];
         Inflater inflater = new Inflater(true);
         try {
             inflater.setInput(deflated);
-            int length = inflater.inflate(plane);
+            int found = inflater.inflate(plane);
             // The end of the stream may lie behind its last byte.
-            return length == plane.length && (inflater.finished() || inflater.inflate(new byte[1]) == 0 && inflater.finished())
-                    && inflater.getRemaining() == 0;
+            boolean whole = found == length && (inflater.finished() || inflater.inflate(new byte[1]) == 0 && inflater.finished());
+            return whole && inflater.getRemaining() == 0 ? plane : null;
         } catch (DataFormatException e) {
-            return false;
+            return null;
         } finally {
             inflater.end();
         }

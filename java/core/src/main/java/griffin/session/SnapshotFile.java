@@ -18,16 +18,14 @@ public final class SnapshotFile implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final MemorySegment bytes;
 
-    /**
-     * @param most bytes that a snapshot can have here
-     * @throws StateFormatException when there is no such file, or it is longer
-     */
-    public SnapshotFile(Path file, long most) {
+    /** @throws StateFormatException when there is no such file, or none that could be a snapshot */
+    public SnapshotFile(Path file) {
         this.file = file;
         try (FileChannel channel = open(file)) {
-            if (channel.size() > most) {
-                throw new StateFormatException(file + " is no state of this model: it has " + channel.size()
-                        + " bytes, and a state at most " + most + "; name another file");
+            if (channel.size() > Integer.MAX_VALUE) {
+                throw new StateFormatException(
+                        file + " is not a saved Griffin state: it has " + channel.size() + " bytes, and a state at most "
+                                + Integer.MAX_VALUE + "; name another file");
             }
             bytes = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
         } catch (NoSuchFileException e) {

@@ -55,8 +55,18 @@ public record SnapshotHeader(int version, Packing packing, byte[] identity, Stat
 
     /** Bytes of the rows in use in float32: what the payload would be without packing. */
     public long plainBytes() {
-        long unused = Math.max(0, layout.window() - consumed);
-        return layout.bytes() - 8 * unused * layout.headDim() * layout.attentionLayers();
+        return used().bytes();
+    }
+
+    /** The layout of the rows in use alone, without gaps between them. */
+    StateLayout used() {
+        return new StateLayout(layout.recurrentLayers(), layout.attentionLayers(), layout.lruWidth(), layout.convRows(),
+                Math.min(consumed, layout.window()), layout.headDim(), layout.vocabulary());
+    }
+
+    /** The same sequence with a payload of this program's version. */
+    SnapshotHeader with(Packing newPacking, long newPayload) {
+        return new SnapshotHeader(StateSnapshot.VERSION, newPacking, identity, layout, consumed, pending, held, tokenHash, newPayload);
     }
 
     /** The shape in words. */

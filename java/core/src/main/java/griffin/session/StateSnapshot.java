@@ -43,6 +43,8 @@ public final class StateSnapshot {
     static final int VERSION = 2;
     private static final int TABLE = SnapshotHeader.BYTES + 4;
     private static final int ENTRY = 12;
+    /** No deflated byte stands for more, so that what a table promises is in proportion to the file. */
+    private static final long MOST_DEFLATED = 1040;
 
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -51,18 +53,14 @@ public final class StateSnapshot {
 
     private StateSnapshot() {}
 
-    /** What no snapshot of this layout is longer than: no encoding is longer than float32. */
-    static long mostBytes(StateLayout layout) {
-        return TABLE + (long) ENTRY * StateBlock.of(layout, layout.window()).size() + 4 + layout.bytes();
-    }
-
     // ---- writing
 
     static byte[] write(byte[] identity, StatePool pool, Sequence sequence, Packing packing) {
-        return pack(header(identity, pool, sequence.mark(), packing), pool.exported(sequence.slot()));
+        SnapshotHeader header = headerOf(identity, pool, sequence.mark(), packing);
+        return pack(header, StateBlock.of(header.layout(), header.consumed()), pool.exported(sequence.slot()));
     }
 
-    private static SnapshotHeader header(byte[] identity, StatePool pool, Sequence.Mark mark, Packing packing) {
+    private static SnapshotHeader headerOf(byte[] identity, StatePool pool, Sequence.Mark mark, Packing packing) {
         return new SnapshotHeader(VERSION, packing, identity, pool.states().layout(), mark.consumed(), mark.pending(), mark.held(),
                 mark.tokenHash(), 0);
     }
@@ -80,19 +78,18 @@ public final class StateSnapshot {
 
         /** The snapshot, not packed. */
         public byte[] bytes() {
-            return pack(header, slot);
+            return pack(header, StateBlock.of(header.layout(), header.consumed()), slot);
         }
     }
 
     static Copy copy(byte[] identity, StatePool pool, Sequence sequence, Sequence.Mark mark, Backend backend) {
         MemorySegment slot = MemorySegment.ofArray(new int[Math.toIntExact(pool.states().layout().bytes() / Integer.BYTES)]);
         backend.exportSlot(pool.states(), sequence.slot(), slot);
-        return new Copy(header(identity, pool, mark, Packing.NONE), slot);
+        return new Copy(headerOf(identity, pool, mark, Packing.NONE), slot);
     }
 
     /** @param like everything but version and payload */
-    private static byte[] pack(SnapshotHeader like, MemorySegment slot) {
-        List<StateBlock> blocks = StateBlock.of(like.layout(), like.consumed());
+    private static byte[] pack(SnapshotHeader like, List<StateBlock> blocks, MemorySegment slot) {
         BlockCodec.Encoded[] encoded = new BlockCodec.Encoded[blocks.size()];
         IntStream.range(0, encoded.length).parallel()
                 .forEach(i -> encoded[i] = BlockCodec.choose(slot, blocks.get(i), like.packing()));
@@ -110,8 +107,7 @@ public final class StateSnapshot {
             crcs[i] = crc(target.asSlice(start + at[i], encoded[i].bytes()));
         });
         ByteBuffer out = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
-        new SnapshotHeader(VERSION, like.packing(), like.identity(), like.layout(), like.consumed(), like.pending(), like.held(),
-                like.tokenHash(), payload).write(out);
+        like.with(like.packing(), payload).write(out);
         out.putInt(encoded.length);
         for (int i = 0; i < encoded.length; i++) {
             out.putInt(encoded[i].encoding()).putInt(encoded[i].bytes()).putInt(crcs[i]);
@@ -127,11 +123,11 @@ public final class StateSnapshot {
         if (header.packing() == packing && header.version() == VERSION) {
             return snapshot;
         }
+        List<Stored> table = table(bytes, header, header.used(), "the snapshot");
         try (Arena arena = Arena.ofShared()) {
-            MemorySegment slot = arena.allocate(Math.max(1, header.layout().bytes()), 64);
-            unpack(bytes, table(bytes, header, "the snapshot"), slot, "the snapshot");
-            return pack(new SnapshotHeader(VERSION, packing, header.identity(), header.layout(), header.consumed(), header.pending(),
-                    header.held(), header.tokenHash(), 0), slot);
+            MemorySegment slot = arena.allocate(Math.max(1, header.plainBytes()), 64);
+            unpack(bytes, table, slot, "the snapshot");
+            return pack(header.with(packing, 0), table.stream().map(Stored::block).toList(), slot);
         }
     }
 
@@ -144,7 +140,7 @@ public final class StateSnapshot {
      */
     static Sequence read(MemorySegment bytes, String name, byte[] identity, ModelRunner runner, StatePool pool, boolean reserved) {
         SnapshotHeader header = SnapshotHeader.read(bytes, name);
-        List<Stored> table = table(bytes, header, name);
+        List<Stored> table = table(bytes, header, header.layout(), name);
         header.requireModel(identity, pool.states().layout(), name);
         MemorySegment slot;
         if (isExported(table, header)) { // as when the window is full: the file's own pages are copied into the slot
@@ -178,7 +174,14 @@ public final class StateSnapshot {
      */
     public static SnapshotHeader verify(MemorySegment bytes, String name) {
         SnapshotHeader header = SnapshotHeader.read(bytes, name);
-        verify(bytes, table(bytes, header, name), name);
+        verify(bytes, table(bytes, header, header.layout(), name), name);
+        return header;
+    }
+
+    /** The header of a snapshot of which header and table, but not the blocks, were checked. */
+    public static SnapshotHeader header(MemorySegment bytes, String name) {
+        SnapshotHeader header = SnapshotHeader.read(bytes, name);
+        table(bytes, header, header.layout(), name);
         return header;
     }
 
@@ -226,14 +229,14 @@ public final class StateSnapshot {
     }
 
     /** Where the blocks are; the checksum of the table, or of all of version 1, has been looked at. */
-    private static List<Stored> table(MemorySegment bytes, SnapshotHeader header, String name) {
+    private static List<Stored> table(MemorySegment bytes, SnapshotHeader header, StateLayout layout, String name) {
         requireChecksum(bytes, header.version(), name);
         boolean listed = header.version() == VERSION;
         // What a header promises decides how much memory is taken, so it is compared with the file first.
         if (bytes.byteSize() < (listed ? ENTRY * StateBlock.least(header.layout(), header.consumed()) : header.plainBytes())) {
             throw contradiction(bytes, header, name);
         }
-        List<StateBlock> blocks = StateBlock.of(header.layout(), header.consumed());
+        List<StateBlock> blocks = StateBlock.of(layout, header.consumed());
         long at = listed ? TABLE + (long) ENTRY * blocks.size() + 4 : SnapshotHeader.BYTES;
         long end = listed ? bytes.byteSize() : bytes.byteSize() - 4;
         if (at > end || listed && bytes.get(INT, SnapshotHeader.BYTES) != blocks.size() || at + header.payload() != end) {
@@ -242,9 +245,11 @@ public final class StateSnapshot {
         List<Stored> table = new ArrayList<>();
         for (int i = 0; i < blocks.size(); i++) {
             long entry = TABLE + (long) ENTRY * i;
-            Stored stored = listed ? new Stored(blocks.get(i), bytes.get(INT, entry), at, bytes.get(INT, entry + 4), true, bytes.get(INT, entry + 8))
+            Stored stored = listed
+                    ? new Stored(blocks.get(i), bytes.get(INT, entry), at, bytes.get(INT, entry + 4), true, bytes.get(INT, entry + 8))
                     : new Stored(blocks.get(i), BlockCodec.F32, at, Math.toIntExact(blocks.get(i).bytes()), false, 0);
-            if (stored.bytes < 0 || stored.bytes > end - at || stored.encoding == BlockCodec.F32 && stored.bytes != stored.block.bytes()) {
+            if (stored.bytes < 0 || stored.bytes > end - at || stored.encoding == BlockCodec.F32 && stored.bytes != stored.block.bytes()
+                    || stored.block.bytes() > MOST_DEFLATED * stored.bytes) {
                 throw contradiction(bytes, header, name);
             }
             table.add(stored);

@@ -126,8 +126,8 @@ public final class States {
     }
 
     /** What {@code reader} makes of a file that {@link #write} wrote. From any thread. */
-    public <T> T read(Path file, Function<MemorySegment, T> reader) {
-        try (SnapshotFile saved = new SnapshotFile(file, StateSnapshot.mostBytes(pool.states().layout()))) {
+    public static <T> T read(Path file, Function<MemorySegment, T> reader) {
+        try (SnapshotFile saved = new SnapshotFile(file)) {
             return saved.read(reader);
         }
     }
