@@ -18,7 +18,8 @@ class SchedulerStoriesTest {
 
     private static GenerationOptions options(int i) {
         SamplingParams params = i % 2 == 0 ? SamplingParams.GREEDY : new SamplingParams(0.8f, 40, 0.95f, 0, 1.1f, i, -1);
-        GenerationOptions options = GenerationOptions.DEFAULT.withSampling(params.withLogProbabilities(i % 3 - 1)).withMaxTokens(20 + 15 * i);
+        GenerationOptions options =
+                GenerationOptions.DEFAULT.withSampling(params.withLogProbabilities(i % 3 - 1)).withMaxTokens(20 + 15 * i);
         return i % 4 == 1 ? options.withStop("and", ".") : options;
     }
 
@@ -57,19 +58,19 @@ class SchedulerStoriesTest {
 
     private static void compare(Griffin griffin, List<Completion> all) throws InterruptedException {
         boolean stopped = false;
-            for (int i = 0; i < all.size(); i++) {
-                try (Session session = griffin.newSession()) {
-                    Generation expected = session.generate(prompt(griffin, i), options(i), new GenerationListener() {});
-                    Generation found = all.get(i).result();
-                    assertEquals(expected.text(), found.text());
-                    assertEquals(expected.ids(), found.ids());
-                    assertEquals(expected.finishReason(), found.finishReason());
-                    assertEquals(expected.logProbabilities(), found.logProbabilities());
-                    assertArrayEquals(session.snapshot(), all.get(i).state().orElseThrow());
-                    stopped |= found.finishReason() == FinishReason.STOP;
-                }
+        for (int i = 0; i < all.size(); i++) {
+            try (Session session = griffin.newSession()) {
+                Generation expected = session.generate(prompt(griffin, i), options(i), new GenerationListener() {});
+                Generation found = all.get(i).result();
+                assertEquals(expected.text(), found.text());
+                assertEquals(expected.ids(), found.ids());
+                assertEquals(expected.finishReason(), found.finishReason());
+                assertEquals(expected.logProbabilities(), found.logProbabilities());
+                assertArrayEquals(session.snapshot(), all.get(i).state().orElseThrow());
+                stopped |= found.finishReason() == FinishReason.STOP;
             }
-            assertTrue(stopped);
+        }
+        assertTrue(stopped);
     }
 
     private static int[] prompt(Griffin griffin, int i) {
