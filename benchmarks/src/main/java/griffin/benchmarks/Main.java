@@ -11,7 +11,7 @@ import java.util.function.DoubleSupplier;
 public final class Main {
 
     private static final Set<String> NAMES =
-            Set.of("report", "ceilings", "decode", "batch", "prefill", "scan", "conv", "soak", "coldstart", "concurrent", "state");
+            Set.of("report", "ceilings", "decode", "batch", "prefill", "scan", "conv", "soak", "coldstart", "state", "concurrent");
 
     private static final String USAGE = """
             usage: benchmarks/run NAME [options]

@@ -8,7 +8,6 @@ import griffin.session.Sequence;
 import griffin.session.States;
 import griffin.tokenizer.Tokenizer;
 import java.time.Duration;
-import java.util.Optional;
 
 /**
  * Runs generations of one model side by side: sequences join and leave between two steps of the device. Every result is the one that a
@@ -114,27 +113,12 @@ public final class Scheduler implements AutoCloseable {
             return this;
         }
 
-        /** Where to look for prompts and to keep their states; null, the default, for nowhere. It stays the caller's to close. */
+        /** Where states of prompts are kept, and looked for before a prompt is read; null, the default, for nowhere. Stays open. */
         public Builder prefixCache(PrefixCache cache) {
-            return prefixes(cache == null ? null : new PrefixStore() {
-                @Override
-                public Optional<Found> find(int[] ids) {
-                    return cache.find(ids).map(hit -> new Found(hit.tokens(), hit.snapshot(), hit.logits()));
-                }
-
-                @Override
-                public boolean contains(int[] ids, int length) {
-                    return cache.contains(ids, length);
-                }
-
-                @Override
-                public void put(int[] ids, int length, byte[] snapshot, float[] logits) {
-                    cache.put(ids, length, snapshot, logits);
-                }
-            });
+            return prefixes(cache == null ? null : PrefixStore.of(cache));
         }
 
-        /** Where to look for prompts and to keep their states; null for nowhere. */
+        /** The same; for tests. */
         Builder prefixes(PrefixStore value) {
             store = value;
             return this;

@@ -112,14 +112,16 @@ class SchedulerFailureTest {
         List<Integer> expected = alone(2, 9, 31);
         Random random = Seed.random("faults");
         int failed = 0;
-        try (Scheduler scheduler = Scheduler.builder(griffin).parallel(4).prefixes(new MapStore()).leastCached(2).cacheInterval(2).start()) {
+        try (Scheduler scheduler =
+                Scheduler.builder(griffin).parallel(4).prefixes(new MapStore()).leastCached(2).cacheInterval(2).start()) {
             for (String method : List.of("submit", "run", "await", "clearSlot", "exportSlot", "importSlot", "read", "write")) {
                 for (int round = 0; round < 20; round++) {
                     List<Completion> all = new ArrayList<>();
                     failAt(method, random.nextInt(20));
                     for (int i = 0; i < 6; i++) {
-                        all.add(scheduler.submit(new Job(i % 2 == 0 ? new int[] {2, 9, 31} : new int[] {5, random.nextInt(200)}, GREEDY, null,
-                                i % 3 == 0)));
+                        all.add(scheduler
+                                .submit(new Job(i % 2 == 0 ? new int[] {2, 9, 31} : new int[] {5, random.nextInt(200)}, GREEDY, null,
+                                        i % 3 == 0)));
                     }
                     for (int i = 0; i < 6; i++) {
                         try {

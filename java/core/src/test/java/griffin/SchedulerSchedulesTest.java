@@ -29,7 +29,8 @@ class SchedulerSchedulesTest {
             assertEquals(griffin.sessions(), griffin.pool().free(), "every slot is free again");
         }
         System.out.println(SCHEDULES + " schedules: " + seen);
-        for (String event : Set.of("end", "length", "stop", "cancelled", "resumed", "cache hit", "prompts read beside generations", "generations side by side", "cancelled before reading",
+        for (String event : Set.of("end", "length", "stop", "cancelled", "resumed", "cache hit", "prompts read beside generations",
+                "generations side by side", "cancelled before reading",
                 "cancelled while reading", "cancelled while generating")) {
             assertTrue(seen.getOrDefault(event, 0) > SCHEDULES / 100, event + ": " + seen);
         }

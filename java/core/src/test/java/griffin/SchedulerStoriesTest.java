@@ -18,7 +18,8 @@ class SchedulerStoriesTest {
 
     private static GenerationOptions options(int i) {
         SamplingParams params = i % 2 == 0 ? SamplingParams.GREEDY : new SamplingParams(0.8f, 40, 0.95f, 0, 1.1f, i, -1);
-        GenerationOptions options = GenerationOptions.DEFAULT.withSampling(params.withLogProbabilities(i % 3 - 1)).withMaxTokens(20 + 15 * i);
+        GenerationOptions options =
+                GenerationOptions.DEFAULT.withSampling(params.withLogProbabilities(i % 3 - 1)).withMaxTokens(20 + 15 * i);
         return i % 4 == 1 ? options.withStop("and", ".") : options;
     }
 
@@ -30,21 +31,46 @@ class SchedulerStoriesTest {
             for (int i = 0; i < 2 * PROMPTS.size(); i++) {
                 all.add(scheduler.submit(new Job(prompt(griffin, i), options(i), null, true)));
             }
-            boolean stopped = false;
-            for (int i = 0; i < all.size(); i++) {
-                try (Session session = griffin.newSession()) {
-                    Generation expected = session.generate(prompt(griffin, i), options(i), new GenerationListener() {});
-                    Generation found = all.get(i).result();
-                    assertEquals(expected.text(), found.text());
-                    assertEquals(expected.ids(), found.ids());
-                    assertEquals(expected.finishReason(), found.finishReason());
-                    assertEquals(expected.logProbabilities(), found.logProbabilities());
-                    assertArrayEquals(session.snapshot(), all.get(i).state().orElseThrow());
-                    stopped |= found.finishReason() == FinishReason.STOP;
-                }
-            }
-            assertTrue(stopped);
+            compare(griffin, all);
         }
+    }
+
+    /** The same over the real cache, whose second round finds every prompt whole, also when its states are packed. */
+    @Test
+    void cachedStoriesAreTheSame() throws InterruptedException {
+        try (Griffin griffin = Griffin.builder(ModelFiles.of(TestModels.STORIES)).device("cpu").chunk(16).parallel(4).sessions(5).open();
+                PrefixCache cache =
+                        PrefixCache.builder().identity(griffin.modelIdentity()).compression(StateCompression.LOSSLESS).build();
+                Scheduler scheduler = Scheduler.builder(griffin).prefixCache(cache).leastCached(2).start()) {
+            for (int round = 0; round < 2; round++) {
+                List<Completion> all = new ArrayList<>();
+                for (int i = 0; i < PROMPTS.size(); i++) {
+                    all.add(scheduler.submit(new Job(prompt(griffin, i), options(i), null, true)));
+                }
+                compare(griffin, all);
+                for (int i = 0; i < all.size(); i++) {
+                    assertEquals(round == 0 ? 0 : prompt(griffin, i).length, all.get(i).cachedTokens());
+                }
+                cache.flush();
+            }
+        }
+    }
+
+    private static void compare(Griffin griffin, List<Completion> all) throws InterruptedException {
+        boolean stopped = false;
+        for (int i = 0; i < all.size(); i++) {
+            try (Session session = griffin.newSession()) {
+                Generation expected = session.generate(prompt(griffin, i), options(i), new GenerationListener() {});
+                Generation found = all.get(i).result();
+                assertEquals(expected.text(), found.text());
+                assertEquals(expected.ids(), found.ids());
+                assertEquals(expected.finishReason(), found.finishReason());
+                assertEquals(expected.logProbabilities(), found.logProbabilities());
+                assertArrayEquals(session.snapshot(), all.get(i).state().orElseThrow());
+                stopped |= found.finishReason() == FinishReason.STOP;
+            }
+        }
+        assertTrue(stopped);
     }
 
     private static int[] prompt(Griffin griffin, int i) {

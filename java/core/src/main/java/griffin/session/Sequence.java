@@ -215,7 +215,6 @@ public final class Sequence implements AutoCloseable {
 
     // ---- what a run does with its sequence
 
-
     int held() {
         return held;
     }

@@ -56,10 +56,11 @@ public final class StateSnapshot {
     // ---- writing
 
     static byte[] write(byte[] identity, StatePool pool, Sequence sequence, Packing packing) {
-        return pack(header(identity, pool, sequence.mark(), packing), pool.exported(sequence.slot()));
+        SnapshotHeader header = headerOf(identity, pool, sequence.mark(), packing);
+        return pack(header, StateBlock.of(header.layout(), header.consumed()), pool.exported(sequence.slot()));
     }
 
-    private static SnapshotHeader header(byte[] identity, StatePool pool, Sequence.Mark mark, Packing packing) {
+    private static SnapshotHeader headerOf(byte[] identity, StatePool pool, Sequence.Mark mark, Packing packing) {
         return new SnapshotHeader(VERSION, packing, identity, pool.states().layout(), mark.consumed(), mark.pending(), mark.held(),
                 mark.tokenHash(), 0);
     }
@@ -77,18 +78,14 @@ public final class StateSnapshot {
 
         /** The snapshot, not packed. */
         public byte[] bytes() {
-            return pack(header, slot);
+            return pack(header, StateBlock.of(header.layout(), header.consumed()), slot);
         }
     }
 
     static Copy copy(byte[] identity, StatePool pool, Sequence sequence, Sequence.Mark mark, Backend backend) {
         MemorySegment slot = MemorySegment.ofArray(new int[Math.toIntExact(pool.states().layout().bytes() / Integer.BYTES)]);
         backend.exportSlot(pool.states(), sequence.slot(), slot);
-        return new Copy(header(identity, pool, mark, Packing.NONE), slot);
-    }
-
-    private static byte[] pack(SnapshotHeader like, MemorySegment slot) {
-        return pack(like, StateBlock.of(like.layout(), like.consumed()), slot);
+        return new Copy(headerOf(identity, pool, mark, Packing.NONE), slot);
     }
 
     /** @param like everything but version and payload */
