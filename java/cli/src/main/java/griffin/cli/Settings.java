@@ -20,8 +20,9 @@ final class Settings {
     private Settings() {}
 
     static List<Setting> read(Terminal terminal) {
-        CommandLine serve = Main.commandLine(terminal).getSubcommands().get("serve");
-        serve.parseArgs();
+        CommandLine command = Main.commandLine(terminal);
+        command.parseArgs("serve"); // which fills in what nobody gave
+        CommandLine serve = command.getSubcommands().get("serve");
         List<Setting> settings = new ArrayList<>();
         for (OptionSpec option : serve.getCommandSpec().options()) {
             String variable = Environment.variable(option);
