@@ -258,6 +258,7 @@ class SchedulerTest {
         try (Scheduler scheduler = scheduler().parallel(1).start()) {
             assertEquals(1, scheduler.statistics().slotsFree());
             assertMessage(DeviceMemoryException.class, "all 12 state slots are in use", griffin::newSession);
+            assertEquals(1, scheduler.statistics().slotsFree());
         }
         sessions.add(griffin.newSession());
         sessions.forEach(Session::close);
