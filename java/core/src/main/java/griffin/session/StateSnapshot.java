@@ -59,7 +59,11 @@ public final class StateSnapshot {
         Sequence.Mark mark = sequence.mark();
         MemorySegment slot = pool.exported(sequence.slot());
         return pack(new SnapshotHeader(VERSION, packing, identity, layout, mark.consumed(), mark.pending(), mark.held(), mark.tokenHash(),
-                0), StateBlock.of(layout, mark.consumed()), slot);
+                0), slot);
+    }
+
+    private static byte[] pack(SnapshotHeader like, MemorySegment slot) {
+        return pack(like, StateBlock.of(like.layout(), like.consumed()), slot);
     }
 
     /** @param like everything but version and payload */
