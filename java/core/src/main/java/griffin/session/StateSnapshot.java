@@ -62,11 +62,11 @@ public final class StateSnapshot {
                 0), slot);
     }
 
+    /** @param like everything but version and payload */
     private static byte[] pack(SnapshotHeader like, MemorySegment slot) {
         return pack(like, StateBlock.of(like.layout(), like.consumed()), slot);
     }
 
-    /** @param like everything but version and payload */
     private static byte[] pack(SnapshotHeader like, List<StateBlock> blocks, MemorySegment slot) {
         BlockCodec.Encoded[] encoded = new BlockCodec.Encoded[blocks.size()];
         IntStream.range(0, encoded.length).parallel()
