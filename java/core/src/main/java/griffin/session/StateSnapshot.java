@@ -59,14 +59,10 @@ public final class StateSnapshot {
         Sequence.Mark mark = sequence.mark();
         MemorySegment slot = pool.exported(sequence.slot());
         return pack(new SnapshotHeader(VERSION, packing, identity, layout, mark.consumed(), mark.pending(), mark.held(), mark.tokenHash(),
-                0), slot);
+                0), StateBlock.of(layout, mark.consumed()), slot);
     }
 
     /** @param like everything but version and payload */
-    private static byte[] pack(SnapshotHeader like, MemorySegment slot) {
-        return pack(like, StateBlock.of(like.layout(), like.consumed()), slot);
-    }
-
     private static byte[] pack(SnapshotHeader like, List<StateBlock> blocks, MemorySegment slot) {
         BlockCodec.Encoded[] encoded = new BlockCodec.Encoded[blocks.size()];
         IntStream.range(0, encoded.length).parallel()
