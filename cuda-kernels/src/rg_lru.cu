@@ -29,8 +29,8 @@
 // Floor, H100, T = 8192, E = 2560: 210 MB, about 75 us at 2.8 TB/s of copy. Special functions: 7 an element, about 40 us, overlapped.
 // Prediction: 0.75 to 0.85 of copy bandwidth. Outcome, H100: 0.51 (138 us) at T = 8192, E = 2560, 0.54 at T = 16384 or E = 4096; 128
 // registers a thread let two blocks run, and while a block looks back it loads nothing. Slower: 16 warps of 8 rows (0.30), tiles of 64
-// rows in
-// blocks that stay, the next tile by cp.async into shared memory (0.36: twice the links of look-back), gates scaled by log2 e (0.40).
+// rows in blocks that stay, the next tile by cp.async into shared memory (0.36: twice the links of look-back), gates scaled by log2 e
+// (0.40).
 
 #include "prefill.cuh"
 #include "rg_lru_gates.cuh"

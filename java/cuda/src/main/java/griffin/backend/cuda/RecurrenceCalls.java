@@ -1,5 +1,6 @@
 package griffin.backend.cuda;
 
+import griffin.backend.DType;
 import griffin.backend.RgLruWeights;
 
 /** Convolution and RG-LRU: launch by launch for prompts (causal_conv.cu, rg_lru.cu), in one launch for decode steps (recurrence.cu). */
@@ -12,6 +13,13 @@ final class RecurrenceCalls {
     private static final int WGMMA_BLOCK = 256;
     private static final int WGMMA_THREADS = 256;
     private static final int WGMMA_SHARED = 197632;
+
+    /** What recurrence_decode_bf16_s8, _s16 and _s32 are for, and the shared memory they take (recurrence_tiles.cuh). */
+    private static final int TILED_BLOCK = 256;
+    private static final int TILED_TAPS = 4;
+    private static final int[] TILES = {8, 16, 32};
+    private static final int TILED_SHARED = 32 * 576 + 4096;
+    private static final int TILED_SHARED_EACH = 576;
 
     private RecurrenceCalls() {}
 
@@ -107,7 +115,25 @@ final class RecurrenceCalls {
                 .pointer(CudaWeight.addressOf(o.weights().convBias())).pointer(o.convState().address()).pointer(gates.address())
                 .pointer(CudaWeight.addressOf(o.weights().rgLru().gateBias())).pointer(CudaWeight.addressOf(o.weights().rgLru().decay()))
                 .pointer(o.state().address()).matrix(o.out()).pointer(arrivals).integer(width).integer(taps.columns()).integer(block);
-        return l.launch(l.kernel("recurrence_decode"), arguments, 256, 16 * block, (extent, launch) -> launch
-                .grid((long) width / block * Launch.blocks(block, 16), Launch.blocks(extent.sequences, 4), 1));
+        long heads = (long) width / block * Launch.blocks(block, 16);
+        Launch any = l.launch(l.kernel("recurrence_decode"), arguments, 256, 16 * block,
+                (extent, launch) -> launch.grid(heads, Launch.blocks(extent.sequences, 4), 1));
+        if (l.operands != DType.BF16 || block != TILED_BLOCK || taps.columns() != TILED_TAPS || !o.xy().aligned()
+                || o.step().maxSequences() == 1) {
+            return any;
+        }
+        Launch[] tiled = new Launch[TILES.length];
+        for (int i = 0; i < TILES.length; i++) {
+            int tile = TILES[i];
+            tiled[i] = l.launch(l.kernel("recurrence_decode", "_s" + tile), arguments, 256, TILED_SHARED + tile * TILED_SHARED_EACH,
+                    (extent, launch) -> launch.grid(heads, Launch.blocks(extent.sequences, tile), 1));
+        }
+        return extent -> {
+            int i = 0;
+            while (i < TILES.length - 1 && TILES[i] < extent.sequences) {
+                i++;
+            }
+            (extent.sequences <= 1 ? any : tiled[i]).issue(extent);
+        };
     }
 }
