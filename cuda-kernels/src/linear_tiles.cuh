@@ -144,7 +144,7 @@ __device__ __forceinline__ void mat_vec_tiles(const int* count, int from, int li
     pdl_wait();
     const int live = min(live_rows(count, from, limit), ROWS);
     float nextBefore = mine < range.last && row < live ? output.fresh(mine, row) : 0.0f;
-    const XRows<bf16> x = bring_rows<bf16, ROWS>(input, staged, reinterpret_cast<bf16*>(dynamic), live, I, inputAhead, shared.sums[0][0]);
+    const XRows<bf16> x = bring_rows<bf16, ROWS>(input, staged, reinterpret_cast<bf16*>(dynamic), live, I, inputAhead, shared.sums);
 
     TileInput now;
     now.load(x, slice, 0, live);

@@ -15,7 +15,7 @@ import java.util.stream.LongStream;
  */
 final class CudaUpload {
 
-    private static final int LARGEST = 4 << 20;
+    private static final int LARGEST = 2 << 20;
     private static final int SMALLEST = 1 << 20;
 
     /** The last bits of a float16, which a bfloat16 of 8 digits has no room for. */

@@ -139,7 +139,9 @@ class CudaProgramTest {
             for (int sequences : new int[] {1, 2, 3, 4, 5, 3, 1, 4}) {
                 List<Launch> step = tiny.run(sequences, 1);
                 String bucket = "_r" + (sequences <= 2 ? sequences : sequences <= 4 ? 4 : 8);
-                assertTrue(names(step).contains("norm_linear_decode_bf16" + bucket), sequences + ": " + names(step));
+                assertTrue(names(step).contains("linear_add_decode_bf16" + bucket), sequences + ": " + names(step));
+                assertEquals(sequences == 1, names(step).stream().anyMatch(name -> name.startsWith("norm_")),
+                        "norms within products for one row alone: " + names(step));
             }
             assertEquals(4, tiny.driver.calls("cuStreamBeginCapture_v2"), "buckets 1, 2, 4 and 8");
             assertEquals(8, tiny.driver.calls("cuGraphLaunch"));
