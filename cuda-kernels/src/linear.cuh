@@ -18,6 +18,7 @@
 // (bf16, ROWS > 1, I a multiple of 32) the I / 32 steps of a row.
 #pragma once
 
+#include "tensor_cores.cuh"
 #include "weight_stream.cuh"
 
 constexpr int MAX_WARPS = 12;
@@ -173,13 +174,6 @@ template <class T> struct NormInput {
                 to[d] = from_float<T>(live ? __ldcg(residual + d) * norm * __ldg(scale + d) : 0.0f);
             }
         }
-    }
-
-    static __device__ __forceinline__ void store4(float* to, float a, float b, float c, float d) {
-        *reinterpret_cast<float4*>(to) = make_float4(a, b, c, d);
-    }
-    static __device__ __forceinline__ void store4(bf16* to, float a, float b, float c, float d) {
-        *reinterpret_cast<uint2*>(to) = make_uint2(pack_pair(a, b), pack_pair(c, d));
     }
 };
 

@@ -15,7 +15,7 @@
 // 16 G bytes. A block takes four sequences at a time (G = 256, C = 4), elsewhere every gridDim.y-th.
 // recurrence_decode_bf16_s8, _s16, _s32 (recurrence_tiles.cuh): G = 256 and C = 4 on tensor cores, for more than one sequence.
 //
-// Bytes: 2 E G sizeof(T) once, per sequence E ((C+2) sizeof(T) + 8). H100, 2B: floor at 3.09 TB/s 0.85 us; prediction 3 us, a launch and
+// Bytes: 2 E G sizeof(T) once, per sequence E ((2 C + 1) sizeof(T) + 8). H100, 2B: floor at 3.09 TB/s 0.85 us; prediction 3 us, a launch and
 // two trips to L2; outcome 3.3 us with dependent launch, 4.6 without; 9B (floor 1.4) 3.6 and 5.2. 32 sequences without tensor cores:
 // 36 us (40 one after the other, 42 eight side by side), floor 2 us.
 #include "recurrence.cuh"
@@ -28,7 +28,7 @@ constexpr int GROUP = 4; // sequences side by side
  * side by side, so that their trips to L2 overlap.
  */
 template <class T, int SEQUENCES> __device__ __forceinline__ void recurrence_fast(const Recurrence<T>& a) {
-    constexpr int N = PER16<T>, V = FAST_WIDTH * int(sizeof(T)) / (WARP * 16), HISTORY = FAST_TAPS - 1, SLICES = FAST_WIDTH / CHANNELS;
+    constexpr int N = PER16<T>, V = FAST_WIDTH * int(sizeof(T)) / (WARP * 16), HISTORY = FAST_TAPS - 1;
     extern __shared__ __align__(16) float conv[]; // [SEQUENCES, 256]
     const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     const int head = blockIdx.x / SLICES, slice = blockIdx.x % SLICES, heads = a.E / FAST_WIDTH;
@@ -132,8 +132,9 @@ template <class T, int SEQUENCES> __device__ __forceinline__ void recurrence_fas
         }
         if (own < live) {
             const int ownSlot = __ldcg(a.step.slots + first + own);
-            recur(a, first + own, ownSlot, position == 0, head * FAST_WIDTH + mine, conv[own * FAST_WIDTH + mine], inputSum, decaySum,
-                  before, y);
+            const int e = head * FAST_WIDTH + mine;
+            recur(a, first + own, ownSlot, position == 0, e, conv[own * FAST_WIDTH + mine], inputSum, decaySum, gate_constants(a, e), before,
+                  y);
         }
 #pragma unroll
         for (int s = 0; s < SEQUENCES; s++) {
@@ -183,7 +184,7 @@ template <class T> __device__ __forceinline__ void recurrence_any(const Recurren
             }
             if (lane == 0) {
                 const int e = head * a.G + j;
-                recur(a, q, slot, position == 0, e, conv[j], sum[0], sum[1], __ldcg(a.h + size_t(slot) * a.E + e),
+                recur(a, q, slot, position == 0, e, conv[j], sum[0], sum[1], gate_constants(a, e), __ldcg(a.h + size_t(slot) * a.E + e),
                       load_fresh(row + a.E + e));
             }
         }
@@ -221,15 +222,15 @@ template <class T> __device__ __forceinline__ void recurrence(const Recurrence<T
     }
 FOR_BOTH_TYPES(RECURRENCE)
 
-#define RECURRENCE_TILES(TILES, suffix)                                                                                                    \
+#define RECURRENCE_TILES(SEQUENCES)                                                                                                        \
     extern "C" __global__ void __launch_bounds__(RECURRENCE_THREADS, 2)                                                                    \
-    recurrence_decode_bf16_##suffix(Step step, const bf16* xy, int xyStride, const float* taps, const float* convBias, bf16* convState,    \
-                                    const bf16* gates, const float* gateBias, const float* decay, float* h, bf16* out, int outStride,     \
-                                    int* arrivals, int E, int C, int G) {                                                                  \
+    recurrence_decode_bf16_s##SEQUENCES(Step step, const bf16* xy, int xyStride, const float* taps, const float* convBias,                \
+                                        bf16* convState, const bf16* gates, const float* gateBias, const float* decay, float* h,         \
+                                        bf16* out, int outStride, int* arrivals, int E, int C, int G) {                                    \
         pdl_launch_dependents();                                                                                                           \
-        recurrence_tiles<TILES>(                                                                                                           \
+        recurrence_tiles<SEQUENCES>(                                                                                                       \
             {step, xy, xyStride, taps, convBias, convState, gates, gateBias, decay, h, out, outStride, arrivals, E, C, G});                \
     }
-RECURRENCE_TILES(1, s8)
-RECURRENCE_TILES(2, s16)
-RECURRENCE_TILES(4, s32)
+RECURRENCE_TILES(8)
+RECURRENCE_TILES(16)
+RECURRENCE_TILES(32)

@@ -7,6 +7,7 @@ constexpr int CHANNELS = 16; // of a block: two a warp
 constexpr int RECURRENCE_THREADS = 256;
 constexpr int FAST_WIDTH = 256; // gate block width of the released models
 constexpr int FAST_TAPS = 4;
+constexpr int SLICES = FAST_WIDTH / CHANNELS; // blocks of a head
 
 template <class T> struct Recurrence {
     Step step;
@@ -23,13 +24,22 @@ template <class T> struct Recurrence {
     int E, C, G;
 };
 
+/** What a channel's gates add to their sums, and its decay. */
+struct GateConstants {
+    float inputBias, decayBias, decay;
+};
+
+template <class T> __device__ __forceinline__ GateConstants gate_constants(const Recurrence<T>& a, int e) {
+    return {__ldg(a.gateBias + e), __ldg(a.gateBias + a.E + e), __ldg(a.decay + e)};
+}
+
 /** The new h of channel e, from the sums of its gates; writes h and out. */
 template <class T>
 __device__ __forceinline__ void recur(const Recurrence<T>& a, int q, int slot, bool reset, int e, float c, float inputSum, float decaySum,
-                                      float before, float y) {
-    float input = sigmoid(inputSum + __ldg(a.gateBias + e));
-    float r = sigmoid(decaySum + __ldg(a.gateBias + a.E + e));
-    float logA = __ldg(a.decay + e) * r;
+                                      const GateConstants& constants, float before, float y) {
+    float input = sigmoid(inputSum + constants.inputBias);
+    float r = sigmoid(decaySum + constants.decayBias);
+    float logA = constants.decay * r;
     float keep = reset ? 0.0f : expf(logA);
     float gain = reset ? 1.0f : sqrtf(-expm1f(2.0f * logA));
     float after = reset ? input * c : keep * before + gain * input * c;

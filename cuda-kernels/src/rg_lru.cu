@@ -1,4 +1,4 @@
-// RG-LRU scan of a prefill step, gates and gelu branch fused (their products are made by gates_gemm_T):
+// RG-LRU scan of a prefill step, gates and gelu branch fused (their products: gemm_wgmma.cu, cuBLASLt or gemm.cu):
 //
 //   i = sigmoid(gates[0][t, e] + gateBias[e]),  r = sigmoid(gates[1][t, e] + gateBias[E + e])
 //   log a = decay[e] r,  g = sqrt(-expm1(2 log a)),  h_t = a h_(t-1) + g i x[t, e];  at position 0: a = 0, g = 1
@@ -21,7 +21,7 @@
 //   rg_lru_scan_T(Step, x, xStride, gates, gateStride, gatePlane, gateBias [2E], decay [E], h [slots, E], gelu|null, geluStride,
 //                 out, outStride, scratch, E)
 //   gates: two planes [M, E], gatePlane elements apart. h: float, in and out. out may be x or gelu, not gates.
-//   grid = ceil(E / 64) * (maxRows / 128 + maxSequences), block = 256, no dynamic shared memory
+//   grid = ceil(E / 64) * (M / 128 + S) of the step, block = 256, no dynamic shared memory
 //   scratch: zero-filled once, 64 + 24 E (maxRows / 128 + maxSequences) bytes, 16-byte aligned; all layers and programs may
 //     share it, one launch after the other, but nothing else may write it: it remembers how many launches there were
 //

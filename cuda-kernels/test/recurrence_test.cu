@@ -81,11 +81,11 @@ template <class T> void check_form(const RecurrenceCase<T>& c, int tile) {
     if constexpr (sizeof(T) == 4) {
         run(recurrence_decode_f32, 4, 4 * sizeof(float) * c.G);
     } else if (tile == 8) {
-        run(recurrence_decode_bf16_s8, 8, TILES_SHARED<1>);
+        run(recurrence_decode_bf16_s8, 8, TILES_SHARED<8>);
     } else if (tile == 16) {
-        run(recurrence_decode_bf16_s16, 16, TILES_SHARED<2>);
+        run(recurrence_decode_bf16_s16, 16, TILES_SHARED<16>);
     } else if (tile == 32) {
-        run(recurrence_decode_bf16_s32, 32, TILES_SHARED<4>);
+        run(recurrence_decode_bf16_s32, 32, TILES_SHARED<32>);
     } else {
         run(recurrence_decode_bf16, 4, 4 * sizeof(float) * c.G);
     }

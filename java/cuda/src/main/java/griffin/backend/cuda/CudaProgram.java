@@ -94,7 +94,7 @@ final class CudaProgram implements Program {
 
     /** Issues the list for a full bucket into a graph; its kernels stop at the rows that live when it runs. */
     private MemorySegment capture(int bucket) {
-        int all = Math.min(bucket, step.maxRows());
+        int all = Math.min(bucket, Math.min(step.maxSequences(), step.maxRows()));
         Extent full = new Extent().set(all, all, all, true);
         full.spare = true;
         try (Arena arena = Arena.ofConfined()) {
@@ -102,9 +102,13 @@ final class CudaProgram implements Program {
             CudaErrors.check(Cuda.cuStreamBeginCapture_v2(context.stream, Cuda.CU_STREAM_CAPTURE_MODE_RELAXED()), "cuStreamBeginCapture");
             try {
                 issue(full);
-            } finally {
-                CudaErrors.check(Cuda.cuStreamEndCapture(context.stream, out), "cuStreamEndCapture of a step of " + bucket + " sequences");
+            } catch (Throwable e) { // it names the kernel; that the capture is void then is no news
+                if (Cuda.cuStreamEndCapture(context.stream, out) == Cuda.CUDA_SUCCESS()) {
+                    Cuda.cuGraphDestroy(out.get(ValueLayout.ADDRESS, 0));
+                }
+                throw e;
             }
+            CudaErrors.check(Cuda.cuStreamEndCapture(context.stream, out), "cuStreamEndCapture of a step of " + bucket + " sequences");
             MemorySegment graph = out.get(ValueLayout.ADDRESS, 0);
             int result = Cuda.cuGraphInstantiateWithFlags(out, graph, 0);
             CudaErrors.check(Cuda.cuGraphDestroy(graph), "cuGraphDestroy");

@@ -179,10 +179,13 @@ final class CudaUpload {
     /** Waits for what is under way and gives the staging memory back; the next load takes it again. */
     void release() {
         if (staging != null) {
-            staging.drain();
-            staging.close();
+            Staging last = staging;
             staging = null;
-            memory.free(raw);
+            try (last) {
+                last.drain();
+            } finally {
+                memory.free(raw);
+            }
         }
     }
 

@@ -97,7 +97,7 @@ final class DecodePlanner {
     }
 
     private boolean fits(CudaWeight w) {
-        return matVec.choose(1, w.columns(), w.rows(), true, true) != null;
+        return matVec.choose(1, w.columns(), w.rows(), true) != null;
     }
 
     private static boolean feeds(AddRmsNorm norm, CudaBuffer in, CudaRows rows) {

@@ -43,11 +43,11 @@ final class LinearCall implements Call {
         Arguments arguments();
     }
 
-    /** A mat-vec for each of 1, 2, 4 and 8 rows, with a norm for one row alone; null where the rows do not fit in shared memory. */
-    private static Launch[] few(Lowering lowering, String name, int inputs, int units, boolean norm, boolean vectors, Packing packing) {
-        Launch[] out = new Launch[norm ? 1 : 4];
+    /** A mat-vec for each of 1, 2, 4 and 8 rows up to {@code most}; null where the rows do not fit in shared memory. */
+    private static Launch[] few(Lowering lowering, String name, int inputs, int units, int most, boolean vectors, Packing packing) {
+        Launch[] out = new Launch[Integer.numberOfTrailingZeros(MatVec.bucket(most)) + 1];
         for (int i = 0; i < out.length; i++) {
-            MatVec.Shape shape = lowering.matVec.choose(1 << i, inputs, units, norm, vectors);
+            MatVec.Shape shape = lowering.matVec.choose(1 << i, inputs, units, vectors);
             if (shape != null) {
                 out[i] = lowering.launch(lowering.kernels.get(name + "_" + CudaUpload.word(lowering.operands) + "_r" + (1 << i)),
                         packing.arguments(), shape.threads(), shape.shared(),
@@ -58,22 +58,22 @@ final class LinearCall implements Call {
     }
 
     static Call of(Lowering l, Operation.Linear o) {
-        Launch[] few = few(l, "linear_decode", o.w().columns(), o.w().rows(), false, o.in().aligned(),
+        int most = most(l, o.in(), o.w(), o.bias(), o.out());
+        Launch[] few = few(l, "linear_decode", o.w().columns(), o.w().rows(), most, o.in().aligned(),
                 () -> l.arguments().rows(o.rows()).matrix(o.in()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
                         .matrix(o.out()).integer(o.out().isFloat() ? 1 : 0).integer(o.w().rows()).integer(o.w().columns()));
-        return new LinearCall(o.rows(), few, most(l, o.in(), o.w(), o.bias(), o.out()),
-                many(l, o.rows(), o.in(), o.w(), o.bias(), o.out(), false));
+        return new LinearCall(o.rows(), few, most, many(l, o.rows(), o.in(), o.w(), o.bias(), o.out(), false));
     }
 
     static Call of(Lowering l, Operation.NormLinear o) {
-        Launch[] few = few(l, "norm_linear_decode", o.w().columns(), o.w().rows(), true, true,
+        Launch[] few = few(l, "norm_linear_decode", o.w().columns(), o.w().rows(), 1, true,
                 () -> normed(l, o.rows(), o.residual(), o.scale(), o.eps()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
                         .matrix(o.out()).integer(o.out().isFloat() ? 1 : 0).integer(o.w().rows()).integer(o.w().columns()));
         return new LinearCall(o.rows(), few, 1, fewOnly(o));
     }
 
     static Call of(Lowering l, Operation.LinearAdd o) {
-        Launch[] few = few(l, "linear_add_decode", o.w().columns(), o.w().rows(), false, o.in().aligned(),
+        Launch[] few = few(l, "linear_add_decode", o.w().columns(), o.w().rows(), MatVec.MOST_ROWS, o.in().aligned(),
                 () -> l.arguments().rows(o.rows()).matrix(o.in()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
                         .matrix(o.residual()).integer(o.w().rows()).integer(o.w().columns()));
         return new LinearCall(o.rows(), few, MatVec.MOST_ROWS, many(l, o.rows(), o.in(), o.w(), o.bias(), o.residual(), true));
@@ -81,7 +81,7 @@ final class LinearCall implements Call {
 
     static Call of(Lowering l, Operation.NormGatedLinear o) {
         int width = o.w().rows() / 2;
-        Launch[] few = few(l, "norm_gated_linear_decode", o.w().columns(), width, true, true,
+        Launch[] few = few(l, "norm_gated_linear_decode", o.w().columns(), width, 1, true,
                 () -> normed(l, o.rows(), o.residual(), o.scale(), o.eps()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
                         .matrix(o.out()).integer(width).integer(o.w().columns()));
         return new LinearCall(o.rows(), few, 1, fewOnly(o));
@@ -104,7 +104,8 @@ final class LinearCall implements Call {
 
     /** The logits of few rows, cap included. */
     static Call logits(Lowering l, Operation.Logits o) {
-        Launch[] few = few(l, "logits_decode", o.table().columns(), o.table().rows(), false, o.x().aligned(),
+        int most = most(l, o.x(), o.table(), null, o.out());
+        Launch[] few = few(l, "logits_decode", o.table().columns(), o.table().rows(), most, o.x().aligned(),
                 () -> l.arguments().rows(o.rows()).matrix(o.x()).pointer(o.table().address()).real(o.cap()).matrix(o.out())
                         .integer(o.table().rows()).integer(o.table().columns()));
         Arguments cap = l.arguments().rows(o.rows()).matrix(o.out()).real(o.cap()).integer(o.table().rows());

@@ -102,6 +102,9 @@ final class Staging implements AutoCloseable {
             } catch (InterruptedException e) {
                 interrupted = true;
             } catch (ExecutionException e) {
+                if (e.getCause() instanceof InternalError gone) {
+                    throw gone; // a page that is not there any more: who knows the file explains it
+                }
                 throw new DeviceException("reading weights failed: " + e.getCause(), e.getCause());
             }
         }
@@ -117,14 +120,17 @@ final class Staging implements AutoCloseable {
         }
     }
 
-    /** Waits for what was issued and gives everything back. */
+    /** Waits for what was begun and gives everything back, also when reading or copying failed. */
     @Override
     public void close() {
-        readers.close();
-        context.synchronize("loading weights");
-        memory.unpin(pinned);
-        for (int i = 0; i < BUFFERS; i++) {
-            CudaErrors.check(Cuda.cuEventDestroy_v2(copied[i]), "cuEventDestroy");
+        readers.close(); // first: they write to pinned memory
+        try {
+            context.synchronize("loading weights");
+        } finally {
+            memory.unpin(pinned);
+            for (MemorySegment event : copied) {
+                Cuda.cuEventDestroy_v2(event);
+            }
         }
     }
 }
