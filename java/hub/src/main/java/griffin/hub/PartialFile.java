@@ -117,15 +117,10 @@ final class PartialFile implements AutoCloseable {
 
     /** Takes the storage's name of the content, or returns false if the ranges so far have another. */
     boolean accept(String etag) {
-        synchronized (journal) {
-            if (journal.etag().isEmpty() && !etag.isEmpty() && etag.matches("[\\x21-\\x7E]{1,500}")) {
-                try {
-                    journal.etag(etag);
-                } catch (IOException e) {
-                    throw failed(e);
-                }
-            }
-            return etag.isEmpty() || journal.etag().isEmpty() || journal.etag().equals(etag);
+        try {
+            return journal.accept(etag);
+        } catch (IOException e) {
+            throw failed(e);
         }
     }
 

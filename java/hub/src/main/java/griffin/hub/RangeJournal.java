@@ -20,6 +20,8 @@ final class RangeJournal implements AutoCloseable {
     private static final Pattern HEAD = Pattern.compile("griffin-ranges 1 (\\d{1,18}) (\\S+ \\S+) (\\d{1,18})");
     private static final Pattern RANGE = Pattern.compile("range (\\d{1,9}) (\\d{1,18})");
     private static final String ETAG = "etag ";
+    /** What can be sent back in a header. */
+    private static final Pattern NAME = Pattern.compile("[\\x21-\\x7E]{1,500}");
 
     private final FileChannel channel;
     /** Length of all ranges but the last, in bytes. */
@@ -77,7 +79,7 @@ final class RangeJournal implements AutoCloseable {
         RangeJournal journal = new RangeJournal(channel, file.bytes(), Long.parseLong(head.group(3)));
         for (int i = 1; i < lines.length; i++) {
             Matcher range = RANGE.matcher(lines[i]);
-            if (lines[i].startsWith(ETAG)) {
+            if (lines[i].startsWith(ETAG) && NAME.matcher(lines[i].substring(ETAG.length())).matches()) {
                 journal.etag = lines[i].substring(ETAG.length());
             } else if (range.matches() && Integer.parseInt(range.group(1)) < journal.done.length
                     && Long.parseLong(range.group(2)) <= journal.length(Integer.parseInt(range.group(1)), file.bytes())) {
@@ -101,9 +103,13 @@ final class RangeJournal implements AutoCloseable {
         return etag;
     }
 
-    synchronized void etag(String name) throws IOException {
-        etag = name;
-        add(ETAG + name);
+    /** Takes the storage's name of the content, or returns false if the ranges so far are of another one. */
+    synchronized boolean accept(String name) throws IOException {
+        if (etag.isEmpty() && NAME.matcher(name).matches()) {
+            etag = name;
+            add(ETAG + name);
+        }
+        return name.isEmpty() || etag.isEmpty() || etag.equals(name);
     }
 
     /** Writes down how much of a range is there. */

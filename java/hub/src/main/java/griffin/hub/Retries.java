@@ -40,6 +40,8 @@ final class Retries {
     /** However much is gained between them: a hub that drops a connection after each byte is none. */
     private static final int MOST_FAILURES = 1000;
     private static final long TICK_MILLIS = 50;
+    /** Of a message, which may quote what a hub sent. */
+    private static final int MOST_WORDS = 200;
 
     private final String what;
     private final Patience patience;
@@ -116,8 +118,13 @@ final class Retries {
         }
     }
 
+    private static String reason(IOException e) {
+        String words = words(e).replaceAll("[^\\x20-\\x7E]+", " ");
+        return words.length() > MOST_WORDS ? words.substring(0, MOST_WORDS) + "..." : words;
+    }
+
     /** The deepest cause that says something; Java's exception for a connection that cannot be made has no words. */
-    private static String reason(Throwable e) {
+    private static String words(Throwable e) {
         String said = "";
         for (Throwable at = e; at != null; at = at.getCause()) {
             if (at instanceof UnresolvedAddressException || at instanceof UnknownHostException) {

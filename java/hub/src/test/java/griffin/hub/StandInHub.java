@@ -33,6 +33,8 @@ import java.util.stream.Stream;
  * <pre>
  * java java/hub/src/test/java/griffin/hub/StandInHub.java --root DIR [--port 8090] [--rate MB_PER_SECOND]
  * </pre>
+ *
+ * The rate is that of each connection.
  */
 public final class StandInHub implements AutoCloseable {
 
@@ -61,6 +63,8 @@ public final class StandInHub implements AutoCloseable {
     private final HttpServer storage;
     private final Queue<Request> requests = new ConcurrentLinkedQueue<>();
     private final Map<String, Path> stored = new ConcurrentHashMap<>();
+    /** By path, size and time. */
+    private final Map<String, Entry> known = new ConcurrentHashMap<>();
 
     /** Serves the folders under {@code root} at free ports. */
     public StandInHub(Path root) {
@@ -195,9 +199,17 @@ public final class StandInHub implements AutoCloseable {
                 : ",\"blobId\":\"" + entry.hash + "\"}");
     }
 
-    private static List<Entry> entries(Path model) throws IOException {
+    private List<Entry> entries(Path model) throws IOException {
         try (Stream<Path> files = Files.list(model)) {
-            return files.filter(Files::isRegularFile).sorted().map(StandInHub::entry).toList();
+            return files.filter(Files::isRegularFile).sorted().map(path -> known.computeIfAbsent(key(path), any -> entry(path))).toList();
+        }
+    }
+
+    private static String key(Path path) {
+        try {
+            return path + " " + Files.size(path) + " " + Files.getLastModifiedTime(path).toInstant();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 
