@@ -121,7 +121,8 @@ public final class Main {
     static CommandLine commandLine(Terminal terminal) {
         CommandLine command = new CommandLine(new RunCommand(terminal));
         command.addSubcommand(new ChatCommand(terminal)).addSubcommand(new InfoCommand(terminal))
-                .addSubcommand(new DevicesCommand(terminal))
+                .addSubcommand(new DevicesCommand(terminal)).addSubcommand(new PullCommand(terminal)).addSubcommand(new ListCommand(terminal))
+                .addSubcommand(new RemoveCommand(terminal))
                 .addSubcommand(new LogitsCommand(terminal)).addSubcommand(new CompletionCommand(terminal))
                 .addSubcommand(new HelpCommand(terminal));
         // @FILE belongs to --ids. The width of a terminal is asked for only when help is printed.

@@ -20,6 +20,8 @@ final class Progress {
     private final String label;
     private final String unit;
     private final long start = System.nanoTime();
+    /** What was there before the work began, which is no part of its rate. */
+    private int before;
     private int done;
     private int total;
     private boolean drawn;
@@ -45,6 +47,11 @@ final class Progress {
             progress.over = true;
         }
         return progress;
+    }
+
+    /** So many were there before the work began. */
+    synchronized void from(int count) {
+        before = count;
     }
 
     /** So many of so many. */
@@ -78,10 +85,10 @@ final class Progress {
         int filled = (int) ((long) BAR * done / total);
         String bar = "#".repeat(filled) + ".".repeat(BAR - filled);
         String text = String.format(Locale.ROOT, "%s [%s] %d/%d %s", label, bar, done, total, unit);
-        if (done == 0) {
+        if (done <= before) {
             return text + String.format(Locale.ROOT, ", %.0f s", seconds);
         }
-        double rate = done / seconds;
+        double rate = (done - before) / seconds;
         return text + String.format(Locale.ROOT, ", %.0f %s/s, %.0f s left", rate, unit, (total - done) / rate);
     }
 

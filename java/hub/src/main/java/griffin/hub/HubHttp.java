@@ -14,13 +14,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -38,6 +35,7 @@ final class HubHttp implements AutoCloseable {
     private final BooleanSupplier stopped;
     // HTTP/2 would send all ranges through one connection.
     private final HttpClient client;
+    private final Set<Waiting> waiting = ConcurrentHashMap.newKeySet();
     private final Set<Answer> open = ConcurrentHashMap.newKeySet();
     private final ScheduledExecutorService watch = Executors.newSingleThreadScheduledExecutor(task -> {
         Thread thread = new Thread(task, "griffin-hub-watch");
@@ -53,8 +51,7 @@ final class HubHttp implements AutoCloseable {
         this.stopped = stopped;
         client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).followRedirects(HttpClient.Redirect.NEVER)
                 .connectTimeout(patience.connect()).build();
-        watch.scheduleWithFixedDelay(() -> open.forEach(answer -> answer.watch(patience.silence().toNanos(), stopped.getAsBoolean())),
-                TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
+        watch.scheduleWithFixedDelay(this::watch, TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
     }
 
     /** Whether nobody on the way can read what is sent: it is encrypted, or does not leave this machine. */
@@ -89,8 +86,7 @@ final class HubHttp implements AutoCloseable {
             if (!seen.add(at)) {
                 throw new HubException(Answer.where(first) + " was redirected in a circle, to " + Answer.where(at) + " again");
             }
-            HttpResponse<InputStream> response = await(client.sendAsync(request(method, at, headers),
-                    HttpResponse.BodyHandlers.ofInputStream()));
+            HttpResponse<InputStream> response = send(request(method, at, headers));
             told = Answer.told(told, response.headers());
             Answer answer = new Answer(response.statusCode(), at, isHub(at), response.headers(), told, response.body());
             URI next = isRedirect(answer.status) ? target(answer) : null;
@@ -149,29 +145,57 @@ final class HubHttp implements AutoCloseable {
         return uri.getPort() >= 0 ? uri.getPort() : uri.getScheme().equalsIgnoreCase("https") ? 443 : 80;
     }
 
-    private <T> T await(CompletableFuture<T> future) throws IOException {
-        long end = System.nanoTime() + patience.answer().toNanos();
+    /** Not asynchronously: that would need a thread of the JVM's common pool, which the caller's program may have blocked. */
+    private HttpResponse<InputStream> send(HttpRequest request) throws IOException {
+        Waiting thread = new Waiting(System.nanoTime() + patience.answer().toNanos());
+        waiting.add(thread);
         try {
-            while (true) {
-                try {
-                    return future.get(TICK_MILLIS, TimeUnit.MILLISECONDS);
-                } catch (TimeoutException e) {
-                    if (stopped.getAsBoolean()) {
-                        throw new CancellationException();
-                    }
-                    if (System.nanoTime() > end) {
-                        throw new IOException("no answer in " + seconds(patience.answer()), e);
-                    }
-                }
-            }
-        } catch (ExecutionException e) {
-            throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
+            return client.send(request, HttpResponse.BodyHandlers.ofInputStream());
         } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+            if (!thread.end()) {
+                Thread.currentThread().interrupt(); // by the caller
+            } else if (!stopped.getAsBoolean()) {
+                throw new IOException("no answer in " + seconds(patience.answer()), e);
+            }
             throw new CancellationException();
         } finally {
-            future.cancel(true);
+            waiting.remove(thread);
+            thread.end();
         }
+    }
+
+    /** A thread that waits for the head of an answer, to be interrupted when it has waited for long enough. */
+    private static final class Waiting {
+        private final Thread thread = Thread.currentThread();
+        private final long end;
+        private boolean over;
+        private boolean interrupted;
+
+        Waiting(long end) {
+            this.end = end;
+        }
+
+        synchronized void watch(boolean stopped) {
+            if (!over && !interrupted && (stopped || System.nanoTime() > end)) {
+                interrupted = true;
+                thread.interrupt();
+            }
+        }
+
+        /** It waits no longer; returns whether it was interrupted by {@link #watch}, and forgets that interruption alone. */
+        synchronized boolean end() {
+            if (!over && interrupted) {
+                Thread.interrupted();
+            }
+            over = true;
+            return interrupted;
+        }
+    }
+
+    private void watch() {
+        boolean stop = stopped.getAsBoolean();
+        waiting.forEach(thread -> thread.watch(stop));
+        open.forEach(answer -> answer.watch(patience.silence().toNanos(), stop));
     }
 
     private static String seconds(Duration duration) {
