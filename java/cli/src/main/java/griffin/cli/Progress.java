@@ -60,6 +60,14 @@ final class Progress {
         total = of;
     }
 
+    /** A line for the user above this one. */
+    synchronized void note(String message) {
+        if (drawn && !over) {
+            terminal.err().print("\r" + CLEAR_REST);
+        }
+        terminal.note(message);
+    }
+
     private synchronized void draw() {
         long wait = DELAY_MILLIS;
         try {

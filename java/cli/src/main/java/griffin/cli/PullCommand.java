@@ -47,7 +47,7 @@ final class PullCommand implements Callable<Integer> {
     }
 
     /** Shows how far a pull is: a line that is redrawn on a terminal, else a line now and then. */
-    private static final class Shown implements PullListener {
+    static final class Shown implements PullListener {
         private final Terminal terminal;
         private final Progress progress;
         private Plan plan;
@@ -65,7 +65,7 @@ final class PullCommand implements Callable<Integer> {
             bytes = started.present();
             tenths = 10 * bytes / Math.max(1, started.bytes());
             progress.from((int) (bytes / MEGA));
-            terminal.note("pulling " + plan.name() + " at " + plan.revision().substring(0, 12) + " from " + plan.hub() + ": " + plan.files()
+            progress.note("pulling " + plan.name() + " at " + plan.revision().substring(0, 12) + " from " + plan.hub() + ": " + plan.files()
                     + " files, " + Sizes.of(plan.bytes()) + (bytes > 0 ? ", of which " + Sizes.of(bytes) + " are here" : ""));
         }
 
@@ -75,13 +75,13 @@ final class PullCommand implements Callable<Integer> {
             progress.update((int) (now / MEGA), (int) (of / MEGA));
             if (!terminal.errTerminal() && of >= LONG_BYTES && 10 * now / of > tenths && now < of) {
                 tenths = 10 * now / of;
-                terminal.note(String.format(Locale.ROOT, "%s: %d %%, %s of %s", plan.name(), 10 * tenths, Sizes.of(now), Sizes.of(of)));
+                progress.note(String.format(Locale.ROOT, "%s: %d %%, %s of %s", plan.name(), 10 * tenths, Sizes.of(now), Sizes.of(of)));
             }
         }
 
         @Override
         public void note(String sentence) {
-            terminal.note(sentence);
+            progress.note(sentence);
         }
 
         @Override
