@@ -19,7 +19,7 @@ final class Progress {
     private final Terminal terminal;
     private final String label;
     private final String unit;
-    private final long start = System.nanoTime();
+    private long start = System.nanoTime();
     /** What was there before the work began, which is no part of its rate. */
     private int before;
     private int done;
@@ -49,9 +49,10 @@ final class Progress {
         return progress;
     }
 
-    /** So many were there before the work began. */
+    /** The work begins now, and so many were there before. */
     synchronized void from(int count) {
         before = count;
+        start = System.nanoTime();
     }
 
     /** So many of so many. */
@@ -97,7 +98,7 @@ final class Progress {
             return text + String.format(Locale.ROOT, ", %.0f s", seconds);
         }
         double rate = (done - before) / seconds;
-        return text + String.format(Locale.ROOT, ", %.0f %s/s, %.0f s left", rate, unit, (total - done) / rate);
+        return text + String.format(Locale.ROOT, rate < 9.95 ? ", %.1f %s/s, %.0f s left" : ", %.0f %s/s, %.0f s left", rate, unit, (total - done) / rate);
     }
 
     /** Wipes the line away; may be called again. */
