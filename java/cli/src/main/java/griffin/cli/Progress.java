@@ -98,7 +98,8 @@ final class Progress {
             return text + String.format(Locale.ROOT, ", %.0f s", seconds);
         }
         double rate = (done - before) / seconds;
-        return text + String.format(Locale.ROOT, rate < 9.95 ? ", %.1f %s/s, %.0f s left" : ", %.0f %s/s, %.0f s left", rate, unit, (total - done) / rate);
+        return text + String.format(Locale.ROOT, rate < 9.95 ? ", %.1f %s/s, %.0f s left" : ", %.0f %s/s, %.0f s left", rate, unit,
+                (total - done) / rate);
     }
 
     /** Wipes the line away; may be called again. */

@@ -15,11 +15,13 @@ import picocli.CommandLine.Parameters;
 
 /** {@code griffin-run pull}: fetches a model by its name. */
 @Command(name = "pull", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
-        description = {"", "Fetches a model from a Hugging Face-compatible hub, to be used as --model NAME from then on. Only the files that "
-                + "are read, over several connections, each checked by its hash; the model is there once all of it is. What was interrupted, "
-                + "however it was, goes on where it stopped. A model that is here already is brought up to the revision asked for."},
+        description = {"",
+            "Fetches a model from a Hugging Face-compatible hub, to be used as --model NAME from then on. Only the files that "
+                    + "are read, over several connections, each checked by its hash; the model is there once all of it is. What was interrupted, "
+                    + "however it was, goes on where it stopped. A model that is here already is brought up to the revision asked for."},
         footerHeading = "%nA gated model, such as Google's:%n",
-        footer = {"  1. Sign in at the hub, and accept the terms on the model's page.", "  2. Make a token that may read, in the hub's settings.",
+        footer = {"  1. Sign in at the hub, and accept the terms on the model's page.",
+            "  2. Make a token that may read, in the hub's settings.",
             "  3. GRIFFIN_HUB_TOKEN=... griffin-run pull google/recurrentgemma-2b-it, or --token-file FILE", "",
             "Models are kept in GRIFFIN_MODELS, by default ~/.cache/griffin/models.",
             "Through a proxy: GRIFFIN_JAVA_OPTS='-Dhttps.proxyHost=HOST -Dhttps.proxyPort=PORT'%n"})

@@ -11,8 +11,9 @@ import picocli.CommandLine.Parameters;
 
 /** {@code griffin-run rm}: deletes a model that was pulled. */
 @Command(name = "rm", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
-        description = {"", "Deletes a model that griffin-run pull has fetched, or what an interrupted pull has left of one. Asks first where a person "
-                + "can answer."})
+        description = {"",
+            "Deletes a model that griffin-run pull has fetched, or what an interrupted pull has left of one. Asks first where a person "
+                    + "can answer."})
 final class RemoveCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -49,7 +50,8 @@ final class RemoveCommand implements Callable<Integer> {
     }
 
     private boolean agreed(ModelName model, ModelStore store) {
-        terminal.err().print("delete " + model + store.installed(model).map(found -> " (" + Sizes.of(found.bytes()) + ")").orElse("") + "? [y/N] ");
+        terminal.err().print(
+                "delete " + model + store.installed(model).map(found -> " (" + Sizes.of(found.bytes()) + ")").orElse("") + "? [y/N] ");
         String answer = new Lines(terminal.in()).next();
         return answer != null && answer.strip().toLowerCase(Locale.ROOT).matches("y|yes");
     }

@@ -37,7 +37,8 @@ import picocli.CommandLine.Parameters;
             "  JAVA_HOME          a JDK 25 or newer to use first", "  GRIFFIN_JAVA_OPTS  further options of the JVM, such as -Xmx8g",
             "  GRIFFIN_JVM_DIRS   folders to search for JDKs, separated by colons",
             "  GRIFFIN_MODELS     folder of the models that pull fetches; default: ~/.cache/griffin/models",
-            "  GRIFFIN_HUB        address of the hub; griffin-run pull --help tells which other variables there are", "  NO_COLOR           no colours in help%n"})
+            "  GRIFFIN_HUB        address of the hub; griffin-run pull --help tells which other variables there are",
+            "  NO_COLOR           no colours in help%n"})
 final class RunCommand implements Callable<Integer> {
 
     private final Terminal terminal;

@@ -81,7 +81,8 @@ final class UsageErrors {
      * two letters are one edit away from too much.
      */
     static Optional<String> command(CommandLine root, String prompt) {
-        return root.getSubcommands().keySet().stream().filter(name -> name.length() > 2 && distance(name, prompt) <= (name.length() > 4 ? 2 : 1))
+        return root.getSubcommands().keySet().stream()
+                .filter(name -> name.length() > 2 && distance(name, prompt) <= (name.length() > 4 ? 2 : 1))
                 .min((a, b) -> Integer.compare(distance(a, prompt), distance(b, prompt)));
     }
 

@@ -120,7 +120,8 @@ class CommandsTest {
     @ValueSource(strings = {"bash", "zsh", "fish"})
     void completionKnowsCommandsAndOptions(String shell) {
         String script = Cli.run("completion", shell).out();
-        for (String word : List.of("chat", "info", "devices", "pull", "list", "google/recurrentgemma-9b-it", "token-file", "logits", "completion", "temperature", "repetition-penalty", "resume",
+        for (String word : List.of("chat", "info", "devices", "pull", "list", "google/recurrentgemma-9b-it", "token-file", "logits",
+                "completion", "temperature", "repetition-penalty", "resume",
                 "reference")) {
             assertTrue(script.contains(word), word);
         }

@@ -97,7 +97,8 @@ class PullCommandTest {
         run(0, "pull", "recurrentgemma:2b-it");
         for (String[] pair : new String[][] {{"tiny/c", "tiny-c"}, {"recurrentgemma:2B-IT", "tiny-b"},
             {"google/recurrentgemma-2b-it", "tiny-b"}}) {
-            String byName = run(0, "--model", pair[0], "--device", "cpu", "--ids", "2,5,7", "--max-tokens", "8", "--json").list("ids").toString();
+            String byName =
+                    run(0, "--model", pair[0], "--device", "cpu", "--ids", "2,5,7", "--max-tokens", "8", "--json").list("ids").toString();
             assertEquals(run(0, "--model", Cli.GOLDEN.resolve(pair[1]).toString(), "--device", "cpu", "--ids", "2,5,7", "--max-tokens", "8",
                     "--json").list("ids").toString(), byName);
         }
@@ -118,7 +119,8 @@ class PullCommandTest {
         String revision = ((String) pulled.get("revision")).substring(0, 12);
         assertEquals(List.of("google/recurrentgemma-2b-it", "tiny/a"), listed.out().lines().map(line -> line.split(" ")[0]).toList());
         assertTrue(listed.out().lines().findFirst().orElseThrow()
-                .matches("google/recurrentgemma-2b-it +1\\.54 MB  " + revision + "  \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d  " + pulled.get("path")),
+                .matches("google/recurrentgemma-2b-it +1\\.54 MB  " + revision + "  \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d  "
+                        + pulled.get("path")),
                 listed::out);
         Map<?, ?> json = run(0, "list", "--json").json();
         assertEquals(folder.resolve("models").toString(), json.get("folder"));
@@ -168,22 +170,25 @@ class PullCommandTest {
         cli.environment = more;
         Cli.Result accepted = cli.launch("pull", "recurrentgemma:2b-it");
         assertEquals(0, accepted.exit(), accepted::err);
-        assertFalse(accepted.err().contains("Gemma's terms") || accepted.err().contains("secret"), "told once, and never the token: " + accepted);
+        assertFalse(accepted.err().contains("Gemma's terms") || accepted.err().contains("secret"),
+                "told once, and never the token: " + accepted);
     }
 
     /** Where nobody watches, a line for each tenth of what is large. */
     @Test
     void longPullsReportTenths() {
         ByteArrayOutputStream err = new ByteArrayOutputStream();
-        Terminal terminal = new Terminal(new ByteArrayInputStream(new byte[0]), null, new Output(err, "standard error"), false, false, false,
-                Map.of(), new Interrupts());
+        Terminal terminal =
+                new Terminal(new ByteArrayInputStream(new byte[0]), null, new Output(err, "standard error"), false, false, false,
+                        Map.of(), new Interrupts());
         PullCommand.Shown shown = new PullCommand.Shown(terminal, ModelName.parse("a/b"));
         shown.started(new Plan(ModelName.parse("a/b"), "hub.example", "0123456789abcdef", 3, 200_000_000, 50_000_000));
         for (long bytes = 50_000_000; bytes <= 200_000_000; bytes += 1_000_000) {
             shown.progress(bytes, 200_000_000);
         }
         List<String> lines = err.toString(StandardCharsets.UTF_8).lines().toList();
-        assertEquals("griffin-run: pulling a/b at 0123456789ab from hub.example: 3 files, 200 MB, of which 50.0 MB are here", lines.getFirst());
+        assertEquals("griffin-run: pulling a/b at 0123456789ab from hub.example: 3 files, 200 MB, of which 50.0 MB are here",
+                lines.getFirst());
         assertEquals("griffin-run: a/b: 30 %, 60.0 MB of 200 MB", lines.get(1));
         assertEquals(8, lines.size());
     }
@@ -191,8 +196,9 @@ class PullCommandTest {
     @Test
     void ratesAreOfWhatCameNow() {
         ByteArrayOutputStream err = new ByteArrayOutputStream();
-        Terminal terminal = new Terminal(new ByteArrayInputStream(new byte[0]), null, new Output(err, "standard error"), false, false, false,
-                Map.of(), new Interrupts());
+        Terminal terminal =
+                new Terminal(new ByteArrayInputStream(new byte[0]), null, new Output(err, "standard error"), false, false, false,
+                        Map.of(), new Interrupts());
         Progress progress = Progress.start(terminal, "pulling a/b", "MB");
         progress.from(500);
         assertEquals("pulling a/b [########........] 500/1000 MB, 2 s", progress.line(500, 1000, 2));

@@ -113,7 +113,8 @@ final class Hub implements AutoCloseable {
                 Optional<Checksum> hash = listed.checksum().or(() -> answer.linked(Answer.LINKED_HASH).flatMap(Checksum::of))
                         .or(() -> answer.status < 300 ? answer.header("etag").flatMap(Checksum::of) : Optional.empty());
                 Optional<Long> bytes = listed.bytes().or(() -> answer.linked(Answer.LINKED_SIZE).filter(size -> size.matches("\\d{1,18}"))
-                        .map(Long::valueOf)).or(() -> answer.status < 300 ? answer.length().stream().boxed().findFirst() : Optional.empty());
+                        .map(Long::valueOf))
+                        .or(() -> answer.status < 300 ? answer.length().stream().boxed().findFirst() : Optional.empty());
                 if (hash.isEmpty() || bytes.isEmpty()) {
                     throw new HubException(settings.hub() + " does not tell " + (bytes.isEmpty() ? "the size" : "a checksum") + " of "
                             + listed.name() + ", without which a download cannot be trusted");
@@ -148,8 +149,9 @@ final class Hub implements AutoCloseable {
             }
             Optional<String> commit = answer.linked(Answer.COMMIT);
             if (commit.isPresent() && !commit.get().equals(repository.commit())) {
-                throw new HubException(settings.hub() + " was asked for commit " + repository.commit() + " of " + name + " and answered with "
-                        + "another one: pull again");
+                throw new HubException(
+                        settings.hub() + " was asked for commit " + repository.commit() + " of " + name + " and answered with "
+                                + "another one: pull again");
             }
             return answer;
         } catch (IOException | RuntimeException e) {

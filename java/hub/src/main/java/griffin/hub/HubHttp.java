@@ -81,7 +81,8 @@ final class HubHttp implements AutoCloseable {
         Map<String, String> told = Map.of();
         for (URI at = first;;) {
             if (seen.size() > MOST_REDIRECTS) {
-                throw new HubException(Answer.where(first) + " was redirected more than " + MOST_REDIRECTS + " times: is " + hub + " a hub?");
+                throw new HubException(
+                        Answer.where(first) + " was redirected more than " + MOST_REDIRECTS + " times: is " + hub + " a hub?");
             }
             if (!seen.add(at)) {
                 throw new HubException(Answer.where(first) + " was redirected in a circle, to " + Answer.where(at) + " again");

@@ -183,8 +183,9 @@ final class Pull {
         } else if (faulty.add(file)) {
             note(file.name() + ": " + reason + "; deleted, and fetched again");
         } else {
-            throw new HubException(file.name() + " of " + model.name + ": " + reason + ", also when fetched again; it was deleted. The copy at "
-                    + settings.hub() + " is damaged, or something on the way changes it: try again later, or another hub");
+            throw new HubException(
+                    file.name() + " of " + model.name + ": " + reason + ", also when fetched again; it was deleted. The copy at "
+                            + settings.hub() + " is damaged, or something on the way changes it: try again later, or another hub");
         }
     }
 

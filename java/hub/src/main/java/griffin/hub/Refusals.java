@@ -51,7 +51,8 @@ final class Refusals {
                     : code.equals("RepoNotFound") || !gated(code, answer) && file == null ? missing(401) : gatedWithoutToken(answer);
             case 403 -> tokenSent ? gatedWithToken(answer) : gatedWithoutToken(answer);
             case 404 -> code.equals("RevisionNotFound")
-                    ? name + " has no revision '" + settings.revision() + "' at " + settings.hub() + ": see its list of branches and tags at "
+                    ? name + " has no revision '" + settings.revision() + "' at " + settings.hub()
+                            + ": see its list of branches and tags at "
                             + page()
                     : file == null ? missing(404) : name + " has no file " + file + " at " + settings.hub() + " any more (404): pull again";
             default -> Answer.where(answer.uri) + " answered " + answer.status + said(answer) + ": expected "
@@ -72,13 +73,15 @@ final class Refusals {
 
     private String gatedWithoutToken(Answer answer) {
         return name + " is gated: " + settings.hub() + " gives it only to those who accepted its terms (" + answer.status + said(answer)
-                + "). 1. Sign in and accept them at " + page() + ". 2. Make a token that may read at " + tokenPage() + ". 3. " + capital(GIVE)
+                + "). 1. Sign in and accept them at " + page() + ". 2. Make a token that may read at " + tokenPage() + ". 3. "
+                + capital(GIVE)
                 + ".";
     }
 
     private String gatedWithToken(Answer answer) {
         return settings.hub() + " knows the " + settings.token().orElseThrow() + ", but does not give it " + name + " (403" + said(answer)
-                + "): accept its terms at " + page() + " with the same account (where access is granted by hand, wait for that), and see at "
+                + "): accept its terms at " + page()
+                + " with the same account (where access is granted by hand, wait for that), and see at "
                 + tokenPage() + " that the token may read gated repositories";
     }
 

@@ -86,8 +86,10 @@ final class Retries {
             throw new HubException(what + ": no trusted connection: " + reason(e), e);
         }
         if (failures >= patience.attempts() || allFailures >= MOST_FAILURES) {
-            throw new HubException(what + " failed " + (failures < patience.attempts() ? allFailures : failures) + " times, at last because "
-                    + reason(e) + ": try again later; what was fetched is kept", e);
+            throw new HubException(
+                    what + " failed " + (failures < patience.attempts() ? allFailures : failures) + " times, at last because "
+                            + reason(e) + ": try again later; what was fetched is kept",
+                    e);
         }
         Optional<Duration> asked = e instanceof Later later ? later.wait : Optional.empty();
         if (asked.isPresent() && asked.get().compareTo(patience.longestWait()) > 0) {

@@ -171,8 +171,9 @@ final class Transfer {
         }
         long length = answer.length().orElse(file.bytes());
         if (answer.status != 200 || length != file.bytes() || answer.kind().equals("text/html")) {
-            throw new HubException(answer.where() + " answered " + answer.status + " with " + (answer.length().isPresent() ? length + " bytes of "
-                    : "") + answer.kind() + " where " + file.name() + " was expected, " + file.bytes() + " bytes");
+            throw new HubException(
+                    answer.where() + " answered " + answer.status + " with " + (answer.length().isPresent() ? length + " bytes of "
+                            : "") + answer.kind() + " where " + file.name() + " was expected, " + file.bytes() + " bytes");
         }
         if (partial.ranges() > 1) {
             throw new Fault(file, true, "the storage gives whole files only");

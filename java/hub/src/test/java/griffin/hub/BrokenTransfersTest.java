@@ -150,7 +150,8 @@ class BrokenTransfersTest extends HubTestCase {
     @Test
     void twoWrongHashesAreTheEnd() throws IOException {
         hub.storageFault = this::sendWrong;
-        assertContains(failure(), "model.safetensors of tiny/random: its content does not have the hash", "also when fetched again; it was deleted",
+        assertContains(failure(), "model.safetensors of tiny/random: its content does not have the hash",
+                "also when fetched again; it was deleted",
                 "damaged");
         try (var left = Files.walk(store.folder())) {
             assertFalse(left.anyMatch(path -> path.endsWith(WEIGHTS)), "deleted");
@@ -201,8 +202,9 @@ class BrokenTransfersTest extends HubTestCase {
         List<Long> before = stopAfter(4);
         assertWhole(pull());
         List<Long> after = starts();
-        assertEquals(4L * RANGE_BYTES, heard.plan.present() - Files.size(repository.resolve("LICENSE")) - Files.size(repository.resolve("README.md"))
-                - Files.size(repository.resolve("generation_config.json")) - Files.size(repository.resolve("tokenizer.json")));
+        assertEquals(4L * RANGE_BYTES,
+                heard.plan.present() - Files.size(repository.resolve("LICENSE")) - Files.size(repository.resolve("README.md"))
+                        - Files.size(repository.resolve("generation_config.json")) - Files.size(repository.resolve("tokenizer.json")));
         assertEquals(11 - 4, after.size());
         assertTrue(after.stream().noneMatch(before::contains), before + " and " + after);
         assertEquals(List.of(), heard.notes);

@@ -81,7 +81,8 @@ class HubSettingsTest {
 
     @Test
     void tokenFilesMustBeThere() throws IOException {
-        assertTrue(assertThrows(InvalidRequestException.class, () -> of(null, home.resolve("none"))).getMessage().contains("cannot be read"));
+        assertTrue(
+                assertThrows(InvalidRequestException.class, () -> of(null, home.resolve("none"))).getMessage().contains("cannot be read"));
         Path empty = Files.writeString(home.resolve("empty"), "\n");
         assertTrue(assertThrows(InvalidRequestException.class, () -> of(null, empty)).getMessage().contains("found nothing"));
     }

@@ -30,8 +30,9 @@ abstract class HubTestCase {
     static final String WEIGHTS = "model.safetensors";
     /** What is read of the repository, as opposed to what else is in it. */
     static final List<String> READ = List.of("LICENSE", "README.md", "config.json", "generation_config.json", WEIGHTS, "tokenizer.json");
-    static final Patience PATIENCE = new Patience(Duration.ofSeconds(5), Duration.ofSeconds(10), Duration.ofSeconds(10), Duration.ofMillis(1),
-            Duration.ofMillis(5), Duration.ofSeconds(3), 5);
+    static final Patience PATIENCE =
+            new Patience(Duration.ofSeconds(5), Duration.ofSeconds(10), Duration.ofSeconds(10), Duration.ofMillis(1),
+                    Duration.ofMillis(5), Duration.ofSeconds(3), 5);
     static final PullLimits LIMITS = new PullLimits(PATIENCE, RANGE_BYTES, DiskFile::open);
 
     @TempDir

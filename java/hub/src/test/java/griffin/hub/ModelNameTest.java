@@ -32,7 +32,9 @@ class ModelNameTest {
     @ValueSource(strings = {"recurrentgemma", "recurrentgemma:", "recurrentgemma:7b", "RECURRENTGEMMA:2b-", "recurrentgemma:2b/x"})
     void unknownTagsListWhatThereIs(String text) {
         String message = assertThrows(InvalidRequestException.class, () -> ModelName.parse(text)).getMessage();
-        assertTrue(message.contains(text) && message.contains("recurrentgemma:2b, recurrentgemma:2b-it, recurrentgemma:9b, recurrentgemma:9b-it"),
+        assertTrue(
+                message.contains(text)
+                        && message.contains("recurrentgemma:2b, recurrentgemma:2b-it, recurrentgemma:9b, recurrentgemma:9b-it"),
                 message);
     }
 
@@ -58,7 +60,8 @@ class ModelNameTest {
     /** Whatever is made of the pieces that paths are made of, a name is refused or leads two folders down. */
     @Test
     void noNameLeavesTheStore(@TempDir Path folder) throws IOException {
-        List<String> pieces = List.of("..", ".", "/", "\\", "a", "B9", "-", "_", "%2e", "%2F", ":", "~", "\0", "con", "nul", " ", "\u202e", "//",
+        List<String> pieces = List.of("..", ".", "/", "\\", "a", "B9", "-", "_", "%2e", "%2F", ":", "~", "\0", "con", "nul", " ", "\u202e",
+                "//",
                 ".git", "recurrentgemma", "C:", "$HOME", "*", "|", ".locks", "current", "a", "b", "x1", "y-2", "/", "/", "z.w", "Q_");
         Path store = folder.resolve("store");
         Files.createDirectories(store.resolve("inside"));

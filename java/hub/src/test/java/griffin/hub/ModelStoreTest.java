@@ -107,7 +107,8 @@ class ModelStoreTest extends HubTestCase {
         CompletableFuture<Path> first = CompletableFuture.supplyAsync(this::pull);
         assertTrue(begun.await(30, TimeUnit.SECONDS));
         String process = "by process " + ProcessHandle.current().pid();
-        assertContains(assertThrows(HubException.class, this::pull).getMessage(), "tiny/random is being pulled or removed", process, "wait");
+        assertContains(assertThrows(HubException.class, this::pull).getMessage(), "tiny/random is being pulled or removed", process,
+                "wait");
         assertContains(assertThrows(HubException.class, () -> store.remove(NAME)).getMessage(), process);
         over.countDown();
         assertWhole(first.get(30, TimeUnit.SECONDS));
@@ -129,7 +130,8 @@ class ModelStoreTest extends HubTestCase {
             return true;
         };
         Process process = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-cp",
-                System.getProperty("java.class.path"), PullProcess.class.getName(), hub.address().toString(), store.folder().toString(), "2")
+                System.getProperty("java.class.path"), PullProcess.class.getName(), hub.address().toString(), store.folder().toString(),
+                "2")
                 .redirectErrorStream(true).redirectOutput(folder.resolve("out").toFile()).start();
         try {
             assertTrue(begun.await(60, TimeUnit.SECONDS), () -> "it must begin");

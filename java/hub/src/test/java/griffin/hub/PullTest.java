@@ -82,8 +82,9 @@ class PullTest extends HubTestCase {
         Files.write(repository.resolve("other.safetensors"), random(4, 1000));
         Files.writeString(repository.resolve("model.safetensors.index.json"), "{\"weight_map\": {\"a\": \"model-1.safetensors\", "
                 + "\"b\": \"model-2.safetensors\", \"c\": \"model-3.safetensors\", \"d\": \"model-1.safetensors\"}}");
-        assertWhole(pull(), List.of("LICENSE", "README.md", "config.json", "generation_config.json", "tokenizer.json", "model-1.safetensors",
-                "model-2.safetensors", "model-3.safetensors", "model.safetensors.index.json"));
+        assertWhole(pull(),
+                List.of("LICENSE", "README.md", "config.json", "generation_config.json", "tokenizer.json", "model-1.safetensors",
+                        "model-2.safetensors", "model-3.safetensors", "model.safetensors.index.json"));
     }
 
     @Test
@@ -108,8 +109,9 @@ class PullTest extends HubTestCase {
             if (!exchange.getRequestURI().getPath().startsWith("/api/")) {
                 return false;
             }
-                        StandInHub.answer(exchange, 200, "application/json", "{\"sha\":\"" + commit() + "\",\"siblings\":[{\"rfilename\":\"config.json\"},"
-                    + "{\"rfilename\":\"model.safetensors\"},{\"rfilename\":\"tokenizer.json\"},{\"rfilename\":\"README.md\"}]}");
+            StandInHub.answer(exchange, 200, "application/json",
+                    "{\"sha\":\"" + commit() + "\",\"siblings\":[{\"rfilename\":\"config.json\"},"
+                            + "{\"rfilename\":\"model.safetensors\"},{\"rfilename\":\"tokenizer.json\"},{\"rfilename\":\"README.md\"}]}");
             return true;
         };
         assertWhole(pull(), List.of("config.json", WEIGHTS, "tokenizer.json"));
@@ -145,7 +147,8 @@ class PullTest extends HubTestCase {
         assertWhole(store.pull(NAME, settings("hf_secret"), heard, LIMITS));
         assertTrue(hub.requests().stream().anyMatch(Request::toStorage));
         for (Request request : hub.requests()) {
-            assertEquals(Optional.ofNullable(request.toStorage() ? null : "Bearer hf_secret"), Optional.ofNullable(request.authorization()));
+            assertEquals(Optional.ofNullable(request.toStorage() ? null : "Bearer hf_secret"),
+                    Optional.ofNullable(request.authorization()));
         }
     }
 

@@ -71,7 +71,8 @@ class RefusalsTest extends HubTestCase {
     void noModelOrPrivate() {
         for (int status : new int[] {401, 404}) {
             hub.hubFault = refusing(true, status, "X-Error-Code", "RepoNotFound");
-            assertContains(failure(), "there is no model tiny/random at " + hub.address() + " (" + status + "), or it is private", "check its name");
+            assertContains(failure(), "there is no model tiny/random at " + hub.address() + " (" + status + "), or it is private",
+                    "check its name");
         }
         hub.hubFault = exchange -> false;
         assertContains(failure(settings().withRevision("v7")), "tiny/random has no revision 'v7'");
@@ -100,8 +101,9 @@ class RefusalsTest extends HubTestCase {
     @ValueSource(ints = {408, 429, 500, 502, 503, 504})
     void whatMayPassIsAskedAgain(int status) throws IOException {
         AtomicInteger times = new AtomicInteger();
-        hub.hubFault = exchange -> times.getAndIncrement() % 3 < 2 && refusing(exchange.getRequestURI().getPath().startsWith("/api/"), status)
-                .answers(exchange);
+        hub.hubFault =
+                exchange -> times.getAndIncrement() % 3 < 2 && refusing(exchange.getRequestURI().getPath().startsWith("/api/"), status)
+                        .answers(exchange);
         assertWhole(store.pull(NAME, settings().withConnections(1), heard, LIMITS));
         hub.hubFault = refusing(true, status);
         hub.forgetRequests();
@@ -129,8 +131,9 @@ class RefusalsTest extends HubTestCase {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {"0|0", "120|120", " 7 |7", "Mon, 30 Nov 2026 12:00:30 GMT|30", "Mon, 30 Nov 2026 11:00:00 GMT|0", "soon|",
-        "-1|", "99999999999|", "|"})
+    @CsvSource(delimiter = '|',
+            value = {"0|0", "120|120", " 7 |7", "Mon, 30 Nov 2026 12:00:30 GMT|30", "Mon, 30 Nov 2026 11:00:00 GMT|0", "soon|",
+                "-1|", "99999999999|", "|"})
     void retryAfterIsSecondsOrADate(String header, Long seconds) {
         assertEquals(Optional.ofNullable(seconds).map(Duration::ofSeconds),
                 Retries.retryAfter(header == null ? "" : header, Instant.parse("2026-11-30T12:00:00Z")));
@@ -153,7 +156,8 @@ class RefusalsTest extends HubTestCase {
     }
 
     @ParameterizedTest
-    @CsvSource({"file:///etc/passwd,expected an address of http or https", "ftp://127.0.0.1/x,expected an address", "http:///x,expected an address",
+    @CsvSource({"file:///etc/passwd,expected an address of http or https", "ftp://127.0.0.1/x,expected an address",
+        "http:///x,expected an address",
         "':: ::',what is no address", "javascript:alert(1),expected an address"})
     void strangeTargetsAreRefused(String target, String message) {
         hub.hubFault = exchange -> {
@@ -203,7 +207,8 @@ class RefusalsTest extends HubTestCase {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"../../../evil.safetensors", "/etc/passwd", "sub/model.safetensors", "..", ".griffin.json", "none.safetensors", ""})
+    @ValueSource(
+            strings = {"../../../evil.safetensors", "/etc/passwd", "sub/model.safetensors", "..", ".griffin.json", "none.safetensors", ""})
     void indexesNameFilesOfTheRepository(String shard) throws IOException {
         Files.delete(repository.resolve(WEIGHTS));
         Files.writeString(repository.resolve("model.safetensors.index.json"), "{\"weight_map\": {\"a\": \"" + shard + "\"}}");

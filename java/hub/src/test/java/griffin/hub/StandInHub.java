@@ -233,7 +233,8 @@ public final class StandInHub implements AutoCloseable {
     /** Another content, another commit. */
     private static String commit(List<Entry> entries) {
         try {
-            byte[] all = entries.stream().map(entry -> entry.name + entry.hash).collect(Collectors.joining()).getBytes(StandardCharsets.UTF_8);
+            byte[] all =
+                    entries.stream().map(entry -> entry.name + entry.hash).collect(Collectors.joining()).getBytes(StandardCharsets.UTF_8);
             return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-1").digest(all));
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e);
