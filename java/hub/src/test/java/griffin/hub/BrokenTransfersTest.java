@@ -15,7 +15,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -60,7 +62,10 @@ class BrokenTransfersTest extends HubTestCase {
             sendPart(exchange, bytes, announced);
             return true;
         };
-        assertWhole(pull());
+        // Java's client may drop what came before a connection broke: an attempt may gain nothing.
+        Patience much = new Patience(PATIENCE.connect(), PATIENCE.answer(), PATIENCE.silence(), PATIENCE.firstPause(),
+                PATIENCE.longestPause(), PATIENCE.longestWait(), 200);
+        assertWhole(store.pull(NAME, settings(), heard, new PullLimits(much, RANGE_BYTES, DiskFile::open)));
         assertTrue(announced || sent.get() == WEIGHT_BYTES, "no byte twice where none was lost: " + sent);
     }
 
@@ -305,29 +310,27 @@ class BrokenTransfersTest extends HubTestCase {
 
     @Test
     void aStorageWithoutRangesGivesWholeFiles() throws IOException {
-        AtomicInteger whole = new AtomicInteger();
+        Files.delete(repository.resolve("tokenizer.json"));
+        AtomicInteger inOneRange = new AtomicInteger();
         hub.storageFault = exchange -> {
             byte[] content = Files.readAllBytes(repository.resolve(WEIGHTS));
-            if (StandInHub.range(exchange, WEIGHT_BYTES) == null && whole.get() == 0) {
-                return false;
-            }
-            whole.incrementAndGet();
             exchange.sendResponseHeaders(200, content.length);
-            // The first whole one breaks off in the middle, and there is no way to go on from there.
-            exchange.getResponseBody().write(content, 0, whole.get() < 14 ? content.length / 2 : content.length);
+            // The first one that is read to its end breaks off in the middle, and there is no way to go on from there.
+            boolean half = StandInHub.range(exchange, WEIGHT_BYTES) == null && inOneRange.getAndIncrement() == 0;
+            exchange.getResponseBody().write(content, 0, half ? content.length / 2 : content.length);
             return true;
         };
-        Files.delete(repository.resolve("tokenizer.json"));
         assertWhole(pull(), READ.subList(0, 5));
+        assertTrue(inOneRange.get() > 0, "it was asked for in one range");
         assertEquals(List.of(), heard.notes);
     }
 
     /** Signed links to a storage run out; the hub gives new ones. */
     @Test
     void anExpiredLinkIsReplaced() throws IOException {
-        AtomicInteger times = new AtomicInteger();
+        Set<String> before = ConcurrentHashMap.newKeySet();
         hub.storageFault = exchange -> {
-            if (times.getAndIncrement() % 2 == 0) {
+            if (before.add(String.valueOf(exchange.getRequestHeaders().getFirst("Range")))) {
                 StandInHub.answer(exchange, 403, "application/xml", "<Error>expired</Error>");
                 return true;
             }
