@@ -45,6 +45,7 @@ final class Cli {
     String input = "";
     /** Standard input where it is no text. */
     byte[] bytes;
+    Map<String, String> environment = Map.of();
     boolean inTerminal;
     boolean errTerminal;
     final Interrupts interrupts = new Interrupts();
@@ -82,7 +83,7 @@ final class Cli {
         Terminal terminal =
                 new Terminal(new ByteArrayInputStream(bytes != null ? bytes : input.getBytes(StandardCharsets.UTF_8)),
                         new Output(watched, "standard output"),
-                        new Output(err, "standard error"), inTerminal, false, errTerminal, Map.of(), interrupts);
+                        new Output(err, "standard error"), inTerminal, false, errTerminal, environment, interrupts);
         int exit = Main.run(terminal, arguments);
         return new Result(exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
     }
