@@ -45,6 +45,7 @@ final class Cli {
     String input = "";
     /** Standard input where it is no text. */
     byte[] bytes;
+    Map<String, String> environment = Map.of();
     boolean inTerminal;
     boolean errTerminal;
     Map<String, String> environment = Map.of();
