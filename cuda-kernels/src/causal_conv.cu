@@ -4,7 +4,7 @@
 //   [slots (C - 1), E] (oldest first); rows before position 0 count as zero. Afterwards the state holds the last C - 1 rows.
 //
 //   causal_conv_T(Step, x, xStride, taps [C, E], bias [E], state, out, outStride, E, C)   out is not x
-//     grid = (ceil(E / 512), maxRows / 16 + maxSequences), block = 128
+//     grid = (ceil(E / 512), M / 16 + S of the step), block = 128
 //
 // A tile is 16 rows of one sequence, counted from its first row, so only a sequence's first tile sees the state: the thread that reads a
 // channel of it is the one that writes it, last of all, and no second launch is needed. (With C > 17 the first tile takes all rows.)

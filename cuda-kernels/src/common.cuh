@@ -4,8 +4,9 @@
 // - Every block calls pdl_wait() exactly once before it touches anything another kernel writes, and before it returns.
 // - pdl_launch_dependents() comes first: it only lets the next kernel's blocks take free room on the chip. What they do before
 //   their own pdl_wait() may touch weights alone, plus the Step and the states of earlier programs (below).
-// - A program's first kernel is launched without PDL, and only its last two (advance, publish_result) write the Step. So Step fields,
-//   ring keys and ring values may be read before pdl_wait(). What earlier kernels of the same program write may not.
+// - A program's first kernel is launched without PDL. What the Step says of its rows (counts to sampling) is written by the program's last
+//   kernels alone (advance), and a layer's state (ring keys and values, h, convState) by that layer's kernel alone: both may be read before
+//   pdl_wait(). The results in the Step (ids to status: written by sampling) and whatever else kernels of the program write may not.
 // - Data that another kernel writes is read through L2 (load_fresh*, __ldcg): a block may be older than the data, and its L1 too.
 //   Only weights go through the read-only path (stream16, __ldg).
 // Without PDL, both calls do nothing wrong and nothing useful.
@@ -138,6 +139,12 @@ __device__ __forceinline__ bool aligned16(const void* p) { return (reinterpret_c
 /** Whether rows of `columns` elements at p, `stride` elements apart, can be read 16 bytes at a time. */
 template <class T> __device__ __forceinline__ bool vectorizable(const T* p, int stride, int columns) {
     return aligned16(p) && stride % PER16<T> == 0 && columns % PER16<T> == 0;
+}
+
+/** Four neighbouring elements; `to` is a multiple of four elements. */
+__device__ __forceinline__ void store4(float* to, float a, float b, float c, float d) { *reinterpret_cast<float4*>(to) = make_float4(a, b, c, d); }
+__device__ __forceinline__ void store4(bf16* to, float a, float b, float c, float d) {
+    *reinterpret_cast<uint2*>(to) = make_uint2(pack_pair(a, b), pack_pair(c, d));
 }
 
 /** 16 bytes of a weight, read once: past L1. */

@@ -56,8 +56,8 @@ __device__ void multiply_stage(float (&acc)[4][8][4], bf16* x, bf16* w, int warp
         for (int i = 0; i < 4; i++) {
 #pragma unroll
             for (int j = 0; j < 4; j++) {
-                multiply_add(acc[i][2 * j], a[i], b[j][0], b[j][1]);
-                multiply_add(acc[i][2 * j + 1], a[i], b[j][2], b[j][3]);
+                mma_bf16(acc[i][2 * j], a[i], b[j][0], b[j][1]);
+                mma_bf16(acc[i][2 * j + 1], a[i], b[j][2], b[j][3]);
             }
         }
     }

@@ -18,6 +18,7 @@
 // (bf16, ROWS > 1, I a multiple of 32) the I / 32 steps of a row.
 #pragma once
 
+#include "tensor_cores.cuh"
 #include "weight_stream.cuh"
 
 constexpr int MAX_WARPS = 12;
@@ -28,12 +29,10 @@ constexpr int CHUNK_LIMIT = 5 * STEP_BYTES;
 constexpr int STAGED_X_LIMIT = 80 * 1024;
 /** float4 of a row of the residual that a thread keeps in registers while the norm is summed. */
 constexpr int NORM_VECTORS = 4;
-/** Rows of the residual that a block normalises at a time. */
-constexpr int NORM_ROWS = 4;
 
 struct LinearShared {
     unsigned long long full[MAX_WARPS][MAX_STAGES];
-    float sums[2][MAX_WARPS][NORM_ROWS];
+    float sums[MAX_WARPS];
 };
 
 /** Bytes of a chunk: the row in equal parts of whole steps where that is possible. A function of the row's bytes alone. */
@@ -88,7 +87,7 @@ template <class T> struct PlainInput {
     }
 };
 
-/** RMS norm of rows of the residual, rounded to T: residual * rsqrt(mean(residual^2) + eps) * scale. */
+/** RMS norm of a row of the residual, rounded to T: residual * rsqrt(mean(residual^2) + eps) * scale. */
 template <class T> struct NormInput {
     static constexpr bool NORM = true;
     const float* residual;
@@ -111,102 +110,70 @@ template <class T> struct NormInput {
         return a;
     }
 
-    template <int ROWS> __device__ __forceinline__ void stage(T* to, int pitch, int live, int D, const Ahead& a, float* sums) const {
-        bool vectors = vectorizable(residual, stride, D) && aligned16(scale);
+    /** One row. */
+    template <int ROWS> __device__ __forceinline__ void stage(T* to, int, int live, int D, const Ahead& a, float* sums) const {
+        static_assert(ROWS == 1, "of several rows each block would normalise all");
+        const bool vectors = vectorizable(residual, stride, D) && aligned16(scale);
         if (vectors && D <= NORM_VECTORS * 4 * int(blockDim.x)) {
-            constexpr int BATCH = ROWS < NORM_ROWS ? ROWS : NORM_ROWS;
-#pragma unroll 1
-            for (int m = 0; m < ROWS; m += BATCH) {
-                stage_by_block<BATCH>(to + m * pitch, pitch, m, live, D, a, sums + m / BATCH % 2 * MAX_WARPS * NORM_ROWS);
-            }
-        } else {
-            // One warp a row: no barrier, the rows side by side.
-            for (int m = threadIdx.x / WARP; m < ROWS; m += blockDim.x / WARP) {
-                stage_by_warp(to + m * pitch, residual + size_t(m) * stride, m < live, D, vectors);
-            }
+            stage_by_block(to, live > 0, D, a, sums);
+        } else if (threadIdx.x < WARP) {
+            stage_by_warp(to, live > 0, D, vectors);
         }
     }
 
-    /** Rows first to first + BATCH, all in registers: one trip to L2, one barrier. `sums` holds [warps, NORM_ROWS]. */
-    template <int BATCH>
-    __device__ __forceinline__ void stage_by_block(T* to, int pitch, int first, int live, int D, const Ahead& a, float* sums) const {
-        float4 v[BATCH][NORM_VECTORS];
+    /** All in registers: one trip to L2, one barrier. `sums` holds [warps]. */
+    __device__ __forceinline__ void stage_by_block(T* to, bool live, int D, const Ahead& a, float* sums) const {
+        float4 v[NORM_VECTORS];
         const int at = int(threadIdx.x) * 4, step = int(blockDim.x) * 4;
+        float squares = 0;
 #pragma unroll
-        for (int m = 0; m < BATCH; m++) {
-#pragma unroll
-            for (int i = 0; i < NORM_VECTORS; i++) {
-                const int d = i * step + at;
-                const float* from = residual + size_t(first + m) * stride + d;
-                v[m][i] = first + m < live && d < D ? __ldcg(reinterpret_cast<const float4*>(from)) : float4{};
-            }
+        for (int i = 0; i < NORM_VECTORS; i++) {
+            const int d = i * step + at;
+            v[i] = live && d < D ? __ldcg(reinterpret_cast<const float4*>(residual + d)) : float4{};
         }
 #pragma unroll
-        for (int m = 0; m < BATCH; m++) {
-            float squares = 0;
-#pragma unroll
-            for (int i = 0; i < NORM_VECTORS; i++) {
-                squares += v[m][i].x * v[m][i].x + v[m][i].y * v[m][i].y + v[m][i].z * v[m][i].z + v[m][i].w * v[m][i].w;
-            }
-            squares = warp_sum(squares);
-            if (threadIdx.x % WARP == 0) {
-                sums[threadIdx.x / WARP * NORM_ROWS + m] = squares;
-            }
+        for (int i = 0; i < NORM_VECTORS; i++) {
+            squares += v[i].x * v[i].x + v[i].y * v[i].y + v[i].z * v[i].z + v[i].w * v[i].w;
         }
-        __syncthreads();
+        const float norm = rsqrtf(block_sum(squares, sums) / float(D) + eps);
 #pragma unroll
-        for (int m = 0; m < BATCH; m++) {
-            float sum = 0;
-            for (int warp = 0; warp < int(blockDim.x) / WARP; warp++) {
-                sum += sums[warp * NORM_ROWS + m];
-            }
-            const float norm = rsqrtf(sum / float(D) + eps);
-#pragma unroll
-            for (int i = 0; i < NORM_VECTORS; i++) {
-                const int d = i * step + at;
-                if (d < D) {
-                    store4(to + m * pitch + d, v[m][i].x * norm * a.scale[i].x, v[m][i].y * norm * a.scale[i].y,
-                           v[m][i].z * norm * a.scale[i].z, v[m][i].w * norm * a.scale[i].w);
-                }
+        for (int i = 0; i < NORM_VECTORS; i++) {
+            const int d = i * step + at;
+            if (d < D) {
+                store4(to + d, v[i].x * norm * a.scale[i].x, v[i].y * norm * a.scale[i].y, v[i].z * norm * a.scale[i].z,
+                       v[i].w * norm * a.scale[i].w);
             }
         }
     }
 
-    __device__ __forceinline__ void stage_by_warp(T* to, const float* row, bool live, int D, bool vectors) const {
-        int lane = threadIdx.x % WARP;
+    __device__ __forceinline__ void stage_by_warp(T* to, bool live, int D, bool vectors) const {
+        const int lane = threadIdx.x % WARP;
         float squares = 0;
         if (vectors) {
 #pragma unroll 8
             for (int d = lane * 4; d < D; d += WARP * 4) {
-                float4 v = live ? __ldcg(reinterpret_cast<const float4*>(row + d)) : float4{};
+                float4 v = live ? __ldcg(reinterpret_cast<const float4*>(residual + d)) : float4{};
                 squares += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
             }
         } else {
             for (int d = lane; d < D; d += WARP) {
-                float v = live ? __ldcg(row + d) : 0.0f;
+                float v = live ? __ldcg(residual + d) : 0.0f;
                 squares += v * v;
             }
         }
-        float norm = rsqrtf(warp_sum(squares) / float(D) + eps);
+        const float norm = rsqrtf(warp_sum(squares) / float(D) + eps);
         if (vectors) {
 #pragma unroll 4
             for (int d = lane * 4; d < D; d += WARP * 4) {
-                float4 v = live ? __ldcg(reinterpret_cast<const float4*>(row + d)) : float4{};
+                float4 v = live ? __ldcg(reinterpret_cast<const float4*>(residual + d)) : float4{};
                 float4 s = __ldg(reinterpret_cast<const float4*>(scale + d));
                 store4(to + d, v.x * norm * s.x, v.y * norm * s.y, v.z * norm * s.z, v.w * norm * s.w);
             }
         } else {
             for (int d = lane; d < D; d += WARP) {
-                to[d] = from_float<T>(live ? __ldcg(row + d) * norm * __ldg(scale + d) : 0.0f);
+                to[d] = from_float<T>(live ? __ldcg(residual + d) * norm * __ldg(scale + d) : 0.0f);
             }
         }
-    }
-
-    static __device__ __forceinline__ void store4(float* to, float a, float b, float c, float d) {
-        *reinterpret_cast<float4*>(to) = make_float4(a, b, c, d);
-    }
-    static __device__ __forceinline__ void store4(bf16* to, float a, float b, float c, float d) {
-        *reinterpret_cast<uint2*>(to) = make_uint2(pack_pair(a, b), pack_pair(c, d));
     }
 };
 

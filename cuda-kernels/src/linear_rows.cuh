@@ -140,7 +140,7 @@ __device__ __forceinline__ void mat_vec_rows(const int* count, int from, int lim
     pdl_wait();
     const int live = min(live_rows(count, from, limit), ROWS);
     float nextBefore = unit < range.last && lane < live ? output.fresh(unit, lane) : 0.0f;
-    const XRows<T> x = bring_rows<T, ROWS>(input, staged, reinterpret_cast<T*>(dynamic), live, I, inputAhead, shared.sums[0][0]);
+    const XRows<T> x = bring_rows<T, ROWS>(input, staged, reinterpret_cast<T*>(dynamic), live, I, inputAhead, shared.sums);
 
     for (; unit < range.last; unit += warps) {
         const float2 bias = nextBias;
@@ -181,7 +181,7 @@ __device__ __forceinline__ void mat_vec_scalar(const int* count, int from, int l
     const int live = min(live_rows(count, from, limit), ROWS);
     const UnitRange range(units);
     const bool staged = stages_x<T, ROWS>(input, I);
-    const XRows<T> x = bring_rows<T, ROWS>(input, staged, reinterpret_cast<T*>(dynamic), live, I, inputAhead, shared.sums[0][0]);
+    const XRows<T> x = bring_rows<T, ROWS>(input, staged, reinterpret_cast<T*>(dynamic), live, I, inputAhead, shared.sums);
     for (int unit = range.first + warp; unit < range.last; unit += warps) {
         float sum[PAIR] = {};
 #pragma unroll

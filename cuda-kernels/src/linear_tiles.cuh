@@ -21,13 +21,6 @@ template <int ROWS> struct TileShared {
     float part[MAX_WARPS][ROWS][PART_PITCH]; // [warp][row of x][weight row]
 };
 
-__device__ __forceinline__ void mma_tile(float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
-
 /** A warp's slice of a tile: bytes [at, at + bytes) of its rows, in parts of `chunk`. */
 struct TileSlice {
     int at, bytes, chunk, parts, pitch;
@@ -74,8 +67,8 @@ __device__ __forceinline__ void multiply_tile(const unsigned char* chunk, int pi
         if (i * TILE_STEP_BYTES < bytes) {
             const uint4 a = *reinterpret_cast<const uint4*>(w + i * TILE_STEP_BYTES);
             const uint4 b = *reinterpret_cast<const uint4*>(w + 8 * pitch + i * TILE_STEP_BYTES);
-            mma_tile(even, a.x, b.x, a.y, b.y, x.v[i].x, x.v[i].y);
-            mma_tile(odd, a.z, b.z, a.w, b.w, x.v[i].z, x.v[i].w);
+            mma_bf16(even, a.x, b.x, a.y, b.y, x.v[i].x, x.v[i].y);
+            mma_bf16(odd, a.z, b.z, a.w, b.w, x.v[i].z, x.v[i].w);
         }
     }
 }
@@ -144,7 +137,7 @@ __device__ __forceinline__ void mat_vec_tiles(const int* count, int from, int li
     pdl_wait();
     const int live = min(live_rows(count, from, limit), ROWS);
     float nextBefore = mine < range.last && row < live ? output.fresh(mine, row) : 0.0f;
-    const XRows<bf16> x = bring_rows<bf16, ROWS>(input, staged, reinterpret_cast<bf16*>(dynamic), live, I, inputAhead, shared.sums[0][0]);
+    const XRows<bf16> x = bring_rows<bf16, ROWS>(input, staged, reinterpret_cast<bf16*>(dynamic), live, I, inputAhead, shared.sums);
 
     TileInput now;
     now.load(x, slice, 0, live);

@@ -11,80 +11,24 @@
 // The blocks of one head all read the head's convolution state; the last to arrive shifts it. arrivals int [S, H], zero before the first
 // launch, is zero again after every launch; layers may share it.
 //
-// Launch: grid (E / G * ceil(G / 16), ceil(S / 4)), block 256, dynamic shared memory 16 G bytes. A block takes four sequences at a
-// time (G = 256, C = 4), elsewhere every gridDim.y-th.
-// Bytes: 2 E G sizeof(T) once, per sequence E ((C+2) sizeof(T) + 8). H100, 2B: floor at 3.09 TB/s 0.85 us; prediction 3 us, a launch and
-// two trips to L2; outcome 3.3 us with dependent launch, 4.6 without; 9B (floor 1.4) 3.6 and 5.2. 32 sequences: 36 us (40 one after the
-// other,
-// 42 eight side by side), floor 2 us.
-#include "common.cuh"
+// recurrence_decode_*: any shape, any number of sequences; grid (E / G * ceil(G / 16), ceil(S / 4)), block 256, dynamic shared memory
+// 16 G bytes. A block takes four sequences at a time (G = 256, C = 4), elsewhere every gridDim.y-th.
+// recurrence_decode_bf16_s8, _s16, _s32 (recurrence_tiles.cuh): G = 256 and C = 4 on tensor cores, for more than one sequence.
+//
+// Bytes: 2 E G sizeof(T) once, per sequence E ((2 C + 1) sizeof(T) + 8). H100, 2B: floor at 3.09 TB/s 0.85 us; prediction 3 us, a launch and
+// two trips to L2; outcome 3.3 us with dependent launch, 4.6 without; 9B (floor 1.4) 3.6 and 5.2. 32 sequences without tensor cores:
+// 36 us (40 one after the other, 42 eight side by side), floor 2 us.
+#include "recurrence.cuh"
+#include "recurrence_tiles.cuh"
 
-constexpr int CHANNELS = 16; // of a block: two a warp
-constexpr int RECURRENCE_THREADS = 256;
-constexpr int FAST_WIDTH = 256; // gate block width of the released models
-constexpr int FAST_TAPS = 4;
 constexpr int GROUP = 4; // sequences side by side
-
-template <class T> struct Recurrence {
-    Step step;
-    const T* xy;
-    int xyStride;
-    const float *taps, *convBias;
-    T* convState;
-    const T* gates;
-    const float *gateBias, *decay;
-    float* h;
-    T* out;
-    int outStride;
-    int* arrivals;
-    int E, C, G;
-};
-
-/** The new h of channel e, from the sums of its gates; writes h and out. */
-template <class T>
-__device__ __forceinline__ void recur(const Recurrence<T>& a, int q, int slot, bool reset, int e, float c, float inputSum, float decaySum,
-                                      float before, float y) {
-    float input = sigmoid(inputSum + __ldg(a.gateBias + e));
-    float r = sigmoid(decaySum + __ldg(a.gateBias + a.E + e));
-    float logA = __ldg(a.decay + e) * r;
-    float keep = reset ? 0.0f : expf(logA);
-    float gain = reset ? 1.0f : sqrtf(-expm1f(2.0f * logA));
-    float after = reset ? input * c : keep * before + gain * input * c;
-    a.h[size_t(slot) * a.E + e] = after;
-    a.out[size_t(q) * a.outStride + e] = from_float<T>(after * gelu_tanh(y));
-}
-
-/**
- * Counts this block in for SEQUENCES counters, `stride` apart, of which `live` exist; bit s: whether it is the last of its head for the
- * s-th. Called by all threads after all have read the head's state.
- */
-template <int SEQUENCES = 1> __device__ __forceinline__ unsigned last_to_arrive(int* counter, int stride, int blocks, int live = 1) {
-    __shared__ unsigned last;
-    if (threadIdx.x < WARP) {
-        bool mine = false;
-        if (int(threadIdx.x) < live) {
-            int* c = counter + threadIdx.x * stride;
-            __threadfence();
-            mine = atomicAdd(c, 1) == blocks - 1;
-            if (mine) {
-                *c = 0;
-            }
-        }
-        const unsigned all = __ballot_sync(~0u, mine);
-        if (threadIdx.x == 0) {
-            last = all;
-        }
-    }
-    __syncthreads();
-    return last;
-}
 
 /**
  * G = 256 and C = 4: a thread has one channel of the head, gate weights wait in registers before the input is there. SEQUENCES are taken
  * side by side, so that their trips to L2 overlap.
  */
 template <class T, int SEQUENCES> __device__ __forceinline__ void recurrence_fast(const Recurrence<T>& a) {
-    constexpr int N = PER16<T>, V = FAST_WIDTH * int(sizeof(T)) / (WARP * 16), HISTORY = FAST_TAPS - 1, SLICES = FAST_WIDTH / CHANNELS;
+    constexpr int N = PER16<T>, V = FAST_WIDTH * int(sizeof(T)) / (WARP * 16), HISTORY = FAST_TAPS - 1;
     extern __shared__ __align__(16) float conv[]; // [SEQUENCES, 256]
     const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     const int head = blockIdx.x / SLICES, slice = blockIdx.x % SLICES, heads = a.E / FAST_WIDTH;
@@ -188,8 +132,9 @@ template <class T, int SEQUENCES> __device__ __forceinline__ void recurrence_fas
         }
         if (own < live) {
             const int ownSlot = __ldcg(a.step.slots + first + own);
-            recur(a, first + own, ownSlot, position == 0, head * FAST_WIDTH + mine, conv[own * FAST_WIDTH + mine], inputSum, decaySum,
-                  before, y);
+            const int e = head * FAST_WIDTH + mine;
+            recur(a, first + own, ownSlot, position == 0, e, conv[own * FAST_WIDTH + mine], inputSum, decaySum, gate_constants(a, e), before,
+                  y);
         }
 #pragma unroll
         for (int s = 0; s < SEQUENCES; s++) {
@@ -239,7 +184,7 @@ template <class T> __device__ __forceinline__ void recurrence_any(const Recurren
             }
             if (lane == 0) {
                 const int e = head * a.G + j;
-                recur(a, q, slot, position == 0, e, conv[j], sum[0], sum[1], __ldcg(a.h + size_t(slot) * a.E + e),
+                recur(a, q, slot, position == 0, e, conv[j], sum[0], sum[1], gate_constants(a, e), __ldcg(a.h + size_t(slot) * a.E + e),
                       load_fresh(row + a.E + e));
             }
         }
@@ -276,3 +221,16 @@ template <class T> __device__ __forceinline__ void recurrence(const Recurrence<T
         recurrence<T>({step, xy, xyStride, taps, convBias, convState, gates, gateBias, decay, h, out, outStride, arrivals, E, C, G});      \
     }
 FOR_BOTH_TYPES(RECURRENCE)
+
+#define RECURRENCE_TILES(SEQUENCES)                                                                                                        \
+    extern "C" __global__ void __launch_bounds__(RECURRENCE_THREADS, 2)                                                                    \
+    recurrence_decode_bf16_s##SEQUENCES(Step step, const bf16* xy, int xyStride, const float* taps, const float* convBias,                \
+                                        bf16* convState, const bf16* gates, const float* gateBias, const float* decay, float* h,         \
+                                        bf16* out, int outStride, int* arrivals, int E, int C, int G) {                                    \
+        pdl_launch_dependents();                                                                                                           \
+        recurrence_tiles<SEQUENCES>(                                                                                                       \
+            {step, xy, xyStride, taps, convBias, convState, gates, gateBias, decay, h, out, outStride, arrivals, E, C, G});                \
+    }
+RECURRENCE_TILES(8)
+RECURRENCE_TILES(16)
+RECURRENCE_TILES(32)

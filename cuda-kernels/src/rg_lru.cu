@@ -1,4 +1,4 @@
-// RG-LRU scan of a prefill step, gates and gelu branch fused (their products are made by gates_gemm_T):
+// RG-LRU scan of a prefill step, gates and gelu branch fused (their products: gemm_wgmma.cu, cuBLASLt or gemm.cu):
 //
 //   i = sigmoid(gates[0][t, e] + gateBias[e]),  r = sigmoid(gates[1][t, e] + gateBias[E + e])
 //   log a = decay[e] r,  g = sqrt(-expm1(2 log a)),  h_t = a h_(t-1) + g i x[t, e];  at position 0: a = 0, g = 1
@@ -21,7 +21,7 @@
 //   rg_lru_scan_T(Step, x, xStride, gates, gateStride, gatePlane, gateBias [2E], decay [E], h [slots, E], gelu|null, geluStride,
 //                 out, outStride, scratch, E)
 //   gates: two planes [M, E], gatePlane elements apart. h: float, in and out. out may be x or gelu, not gates.
-//   grid = ceil(E / 64) * (maxRows / 128 + maxSequences), block = 256, no dynamic shared memory
+//   grid = ceil(E / 64) * (M / 128 + S) of the step, block = 256, no dynamic shared memory
 //   scratch: zero-filled once, 64 + 24 E (maxRows / 128 + maxSequences) bytes, 16-byte aligned; all layers and programs may
 //     share it, one launch after the other, but nothing else may write it: it remembers how many launches there were
 //
@@ -29,8 +29,8 @@
 // Floor, H100, T = 8192, E = 2560: 210 MB, about 75 us at 2.8 TB/s of copy. Special functions: 7 an element, about 40 us, overlapped.
 // Prediction: 0.75 to 0.85 of copy bandwidth. Outcome, H100: 0.51 (138 us) at T = 8192, E = 2560, 0.54 at T = 16384 or E = 4096; 128
 // registers a thread let two blocks run, and while a block looks back it loads nothing. Slower: 16 warps of 8 rows (0.30), tiles of 64
-// rows in
-// blocks that stay, the next tile by cp.async into shared memory (0.36: twice the links of look-back), gates scaled by log2 e (0.40).
+// rows in blocks that stay, the next tile by cp.async into shared memory (0.36: twice the links of look-back), gates scaled by log2 e
+// (0.40).
 
 #include "prefill.cuh"
 #include "rg_lru_gates.cuh"

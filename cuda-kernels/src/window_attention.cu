@@ -13,11 +13,11 @@
 //   window_attention_prefill_T(Step, qkv, qkvStride, keys [slots W, K], values, out, outStride, H, K, W)   out [M, H K], not in place
 //     block = 256, dynamic shared memory 196608: where the device grants it to a block, T = bf16 and K = 256
 //     block = 128, dynamic shared memory 98688 otherwise
-//     grid = maxRows H / (block / 2) + maxSequences
+//     grid = M H / (block / 2) + S of the step
 //   rotate_T(Step, qkv, qkvStride, H, K, rotaryDims, theta)   in place, query heads and key; before the attention
-//     grid = (ceil(maxRows / 4), ceil(rotaryDims / 128)), block = 256
+//     grid = (ceil(M / 4), ceil(rotaryDims / 128)), block = 256
 //   store_keys_T(Step, qkv, qkvStride, keys, values, H, K, W)   after the attention; the newest W rows of each sequence's last document
-//     grid = ceil(maxRows / 4), block = 128
+//     grid = ceil(M / 4), block = 128
 //
 // FLOPs: 4 K H a visible key: T = 8192, W = 2048, H = 10: 150 GFLOP; at 790 TFLOP/s 0.19 ms on an H100. Bytes: q, out and the rows
 // once, 90 MB: 0.03 ms. mma.sync reads K and V from shared memory once per 16 items, which bounds it near 0.55 of that rate.
@@ -68,8 +68,8 @@ template <int K, int WARPS, int KEYS> struct TensorAttention {
             for (int n = 0; n < KEYS; n += 16) {
                 unsigned b[4];   // keys n..n+7: b[0], b[1]; n+8..n+15: b[2], b[3]
                 load_matrices(b, swizzled<K>(keys, n + lane / 16 * 8 + lane % 8, k + lane / 8 % 2 * 8));
-                multiply_add(s[n / 8], q, b[0], b[1]);
-                multiply_add(s[n / 8 + 1], q, b[2], b[3]);
+                mma_bf16(s[n / 8], q, b[0], b[1]);
+                mma_bf16(s[n / 8 + 1], q, b[2], b[3]);
             }
         }
     }
@@ -85,8 +85,8 @@ template <int K, int WARPS, int KEYS> struct TensorAttention {
             for (int d = 0; d < K; d += 16) {
                 unsigned b[4];
                 load_matrices_transposed(b, swizzled<K>(values, n + lane % 16, d + lane / 16 * 8));
-                multiply_add(sum[d / 8], a, b[0], b[1]);
-                multiply_add(sum[d / 8 + 1], a, b[2], b[3]);
+                mma_bf16(sum[d / 8], a, b[0], b[1]);
+                mma_bf16(sum[d / 8 + 1], a, b[2], b[3]);
             }
         }
     }

@@ -1,6 +1,7 @@
 // Keys as the tile engine of window_attention_decode.cu multiplies them: sixteen of a warp in registers, or of a team in shared memory.
 #pragma once
 
+#include "tensor_cores.cuh"
 #include "window_attention_decode.cuh"
 
 constexpr int FAST_HEAD = 256;
@@ -11,15 +12,6 @@ constexpr int KEY_STEPS = FAST_HEAD / 32;
 constexpr int KEY_PIECES = FAST_HEAD / 8;
 /** Elements between rows of queries: 64 bytes apart modulo 128. */
 constexpr int QUERY_PITCH = FAST_HEAD + 32;
-
-__device__ __forceinline__ void mma_bf16(float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
-
-__device__ __forceinline__ unsigned shared_pointer(const void* p) { return unsigned(__cvta_generic_to_shared(p)); }
 
 /** Sixteen keys of a warp: lane (g, q) holds elements 8 q .. of every 32 of keys g and g + 8. */
 struct KeyTile {
@@ -64,13 +56,6 @@ struct KeyTile {
     }
 };
 
-/** Starts copying 16 bytes to shared memory, or writing zeros there. */
-__device__ __forceinline__ void copy16(void* to, const void* from, bool there) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_pointer(to)), "l"(from), "r"(there ? 16 : 0) : "memory");
-}
-__device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-/** Waits for all groups of this thread's copies but the youngest PENDING. */
-template <int PENDING> __device__ __forceinline__ void wait_copies() { asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory"); }
 /** A barrier of the two warps of a team; number 0 is the block's. */
 __device__ __forceinline__ void team_sync(int team) { asm volatile("bar.sync %0, %1;" ::"r"(team + 1), "n"(2 * WARP) : "memory"); }
 
@@ -87,7 +72,7 @@ struct SharedKeyTile {
         for (int i = 0; i < TILE_KEYS / 2; i++) {
             const int key = member * (TILE_KEYS / 2) + i;
             const bool holds = part.holds(row + key);
-            copy16(&piece[key][at(key, lane)], keys + (holds ? (slotRow + row + key) * FAST_HEAD + lane * 8 : 0), holds);
+            copy_async(&piece[key][at(key, lane)], keys + (holds ? (slotRow + row + key) * FAST_HEAD + lane * 8 : 0), holds);
         }
         commit_copies();
     }

@@ -43,7 +43,7 @@ __device__ __forceinline__ void fetch_values(bf16 (&to)[TILE_KEYS][COLUMNS + 8],
         const int key = i / PIECES, piece = i % PIECES;
         const bool holds = part.holds(row + key);
         const bf16* from = values + (holds ? (slotRow + row + key) * FAST_HEAD + piece * 8 : 0);
-        copy16(&to[key][piece * 8], from, holds);
+        copy_async(&to[key][piece * 8], from, holds);
     }
     commit_copies();
 }
@@ -84,18 +84,15 @@ template <int COLUMNS> struct HeadSums {
 #pragma unroll
         for (int n = 0; n < COLUMNS / 8; n += 2) {
             unsigned b[4];
-            asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-                         : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3])
-                         : "r"(shared_pointer(from + n * 8))
-                         : "memory");
+            load_matrices_transposed(b, from + n * 8);
 #pragma unroll
             for (int j = 0; j < 2; j++) {
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
                     out[n + j][i] *= keep[i / 2];
                 }
-                mma_bf16(out[n + j], high[0], high[1], high[2], high[3], b[2 * j], b[2 * j + 1]);
-                mma_bf16(out[n + j], low[0], low[1], low[2], low[3], b[2 * j], b[2 * j + 1]);
+                mma_bf16(out[n + j], high, b[2 * j], b[2 * j + 1]);
+                mma_bf16(out[n + j], low, b[2 * j], b[2 * j + 1]);
             }
         }
     }
@@ -221,14 +218,14 @@ __device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, in
         float c[2][4] = {};
         if constexpr (TEAM == 1) {
             keys.scores(s.query, c);
-            wait_copies<0>();
+            await_copies<0>();
         } else {
-            wait_copies<1>();
+            await_copies<1>();
             team_sync(team); // the other warp's keys, too
             SharedKeyTile{s.ring.key[team]}.scores(s.query, c);
             team_sync(team); // the other warp has read the keys
             fetch_keys(row + Shared::ROUND_KEYS);
-            wait_copies<1>();
+            await_copies<1>();
         }
         __syncwarp();
         weigh(c, [&](int key) { return part.holds(row + key); });
@@ -239,7 +236,7 @@ __device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, in
         }
         fetch_values<COLUMNS>(value, values, slotRow, part, row + Shared::ROUND_KEYS);
     }
-    wait_copies<0>(); // zeros
+    await_copies<0>(); // zeros
     if (part.owns_new_row() && team == Shared::TEAMS - 1) { // the new key, alone in a tile
         if constexpr (TEAM == 1) {
             keys.set_first(s.query[FAST_HEADS]);

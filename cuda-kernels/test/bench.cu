@@ -54,10 +54,14 @@ template <int R> void bench_kernels(const Row& row, const Model& m, const Device
     auto rows = [&](int O, int I, bool norm) { return linear_launch(R, O, I, 2, norm, I); };
     const bool one = R == 1;
     for (int O : {2 * D, qkv}) {
-        const LinearLaunch l = rows(O, D, true);
-        bench_linear(row, prefix + "norm_linear " + std::to_string(O), pool, size_t(O) * D, [&](const bf16* w) {
-            launch(one ? norm_linear_decode_bf16_r1 : norm_linear_decode_bf16_r8, l.grid, l.block(), l.shared, count.data, 0, R, residual.data,
-                   D, scale.data, EPS, w, bias.data, out.data, F, 0, O, D);
+        const LinearLaunch l = rows(O, D, one);
+        bench_linear(row, prefix + (one ? "norm_linear " : "linear ") + std::to_string(O), pool, size_t(O) * D, [&](const bf16* w) {
+            if (one) {
+                launch(norm_linear_decode_bf16_r1, l.grid, l.block(), l.shared, count.data, 0, R, residual.data, D, scale.data, EPS, w,
+                       bias.data, out.data, F, 0, O, D);
+            } else {
+                launch(linear_decode_bf16_r8, l.grid, l.block(), l.shared, count.data, 0, R, x.data, F, w, bias.data, out.data, F, 0, O, D);
+            }
         });
     }
     for (int I : {D, F}) {
@@ -67,11 +71,13 @@ template <int R> void bench_kernels(const Row& row, const Model& m, const Device
                    bias.data, residual.data, D, D, I);
         });
     }
-    const LinearLaunch l = rows(F, D, true);
-    bench_linear(row, prefix + "norm_gated_linear", pool, size_t(2) * F * D, [&](const bf16* w) {
-        launch(one ? norm_gated_linear_decode_bf16_r1 : norm_gated_linear_decode_bf16_r8, l.grid, l.block(), l.shared, count.data, 0, R,
-               residual.data, D, scale.data, EPS, w, bias.data, out.data, F, F, D);
-    });
+    if (one) {
+        const LinearLaunch l = rows(F, D, true);
+        bench_linear(row, prefix + "norm_gated_linear", pool, size_t(2) * F * D, [&](const bf16* w) {
+            launch(norm_gated_linear_decode_bf16_r1, l.grid, l.block(), l.shared, count.data, 0, R, residual.data, D, scale.data, EPS, w,
+                   bias.data, out.data, F, F, D);
+        });
+    }
     const LinearLaunch h = rows(V, D, false);
     bench_linear(row, prefix + "logits", pool, size_t(V) * D, [&](const bf16* w) {
         launch(one ? logits_decode_bf16_r1 : logits_decode_bf16_r8, h.grid, h.block(), h.shared, count.data, 0, R, x.data, F, w, CAP, logits.data,

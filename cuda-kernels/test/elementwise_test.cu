@@ -47,7 +47,7 @@ template <class T> void check_embed(int rows, int D, int pad) {
     compare_bits(name("embed", type_name<T>(), rows, D, pad), x.read(), want);
 }
 
-template <class T> void check_norm(int rows, int D, int pad, bool withDelta) {
+template <class T> void check_norm(int rows, int D, int pad, bool withDelta, unsigned threads = 256) {
     const int stride = D + pad, from = 1; // a view that leaves out the first counted row
     std::vector<float> residual = random_values<float>(size_t(rows + 1) * stride, 1, 4), delta = random_values<float>(size_t(rows + 1) * stride, 2),
                        scale = random_values<float>(D, 3, 0.3f, 1);
@@ -55,7 +55,7 @@ template <class T> void check_norm(int rows, int D, int pad, bool withDelta) {
     Device<T> out(std::vector<T>(size_t(rows + 1) * stride, host_from_float<T>(5)));
     Device<int> count(std::vector<int>{rows + from});
     auto run = [&](auto kernel) {
-        launch(kernel, unsigned(rows + 1), 256, 0, count.data, from, rows + 1, dResidual.data, stride, withDelta ? dDelta.data : nullptr,
+        launch(kernel, unsigned(rows + 1), threads, 0, count.data, from, rows + 1, dResidual.data, stride, withDelta ? dDelta.data : nullptr,
                stride, dScale.data, 1e-6f, out.data, stride, D);
     };
     if constexpr (sizeof(T) == 2) {
@@ -76,7 +76,7 @@ template <class T> void check_norm(int rows, int D, int pad, bool withDelta) {
             want[size_t(m) * stride + d] = sums[size_t(m) * stride + d] / std::sqrt(squares / D + 1e-6) * scale[d];
         }
     }
-    const std::string what = name("add_rms_norm", type_name<T>(), rows, D, pad) + (withDelta ? " with delta" : "");
+    const std::string what = name("add_rms_norm", type_name<T>(), rows, D, pad) + (withDelta ? " with delta" : "") + ", threads " + std::to_string(threads);
     compare(what, out.read(), want, 1e-5, sizeof(T) == 2 ? 0x1p-8 : 1e-5);
     compare(what + " residual", dResidual.read(), sums, 1e-6, 1e-6);
 }
@@ -148,6 +148,10 @@ template <class T> void check_type() {
             }
         }
         check_norm<T>(3, columns, 0, true);
+        for (unsigned threads : {unsigned(columns + 127) / 128 * 32, 1024u}) { // a whole row in registers, where it fits
+            check_norm<T>(5, columns, 8, true, std::min(threads, 1024u));
+            check_norm<T>(5, columns, 8, false, std::min(threads, 1024u));
+        }
     }
 }
 

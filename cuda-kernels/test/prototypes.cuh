@@ -4,13 +4,15 @@
 #include "../src/common.cuh"
 
 #define LINEAR_PROTOTYPES(R)                                                                                                           \
-    extern "C" __global__ void norm_linear_decode_bf16_r##R(const int*, int, int, const float*, int, const float*, float, const bf16*, \
-                                                            const float*, void*, int, int, int, int);                                  \
+    extern "C" __global__ void linear_decode_bf16_r##R(const int*, int, int, const bf16*, int, const bf16*, const float*, void*, int,  \
+                                                       int, int, int);                                                                 \
     extern "C" __global__ void linear_add_decode_bf16_r##R(const int*, int, int, const bf16*, int, const bf16*, const float*, float*,  \
                                                            int, int, int);                                                             \
-    extern "C" __global__ void norm_gated_linear_decode_bf16_r##R(const int*, int, int, const float*, int, const float*, float,        \
-                                                                  const bf16*, const float*, bf16*, int, int, int);                    \
     extern "C" __global__ void logits_decode_bf16_r##R(const int*, int, int, const bf16*, int, const bf16*, float, float*, int, int, int);
+extern "C" __global__ void norm_linear_decode_bf16_r1(const int*, int, int, const float*, int, const float*, float, const bf16*, const float*,
+                                                      void*, int, int, int, int);
+extern "C" __global__ void norm_gated_linear_decode_bf16_r1(const int*, int, int, const float*, int, const float*, float, const bf16*,
+                                                            const float*, bf16*, int, int, int);
 LINEAR_PROTOTYPES(1)
 LINEAR_PROTOTYPES(8)
 extern "C" __global__ void embed_bf16(Step, const bf16*, float, float*, int, int);

@@ -67,35 +67,51 @@ template <class T> struct RecurrenceCase {
     }
 };
 
-template <class T> void check(int sequences, int heads, int C, int G, int pad) {
-    RecurrenceCase<T> c(sequences, heads, C, G, pad);
+/** @param tile sequences of a block: 8, 16 or 32 for the tensor-core forms, 0 for the general one */
+template <class T> void check_form(const RecurrenceCase<T>& c, int tile) {
     DeviceStep step(c.step);
-    Device<T> xy(c.xy), state(c.state), gates(c.gates), out(std::vector<T>(size_t(sequences + 1) * (c.E + pad), host_from_float<T>(5)));
+    Device<T> xy(c.xy), state(c.state), gates(c.gates), out(std::vector<T>(size_t(c.sequences + 1) * (c.E + c.pad), host_from_float<T>(5)));
     Device<float> taps(c.taps), convBias(c.convBias), gateBias(c.gateBias), decay(c.decay), h(c.h);
-    Device<int> arrivals(size_t(sequences + 1) * heads, 0);
-    auto run = [&](auto kernel) {
-        launch(kernel, dim3(unsigned(heads * ((G + 15) / 16)), unsigned(sequences / 4 + 1)), 256, 4 * sizeof(float) * G, step.step, xy.data,
-               2 * c.E + pad, taps.data, convBias.data, state.data, gates.data, gateBias.data, decay.data, h.data, out.data, c.E + pad,
-               arrivals.data, c.E, C, G);
+    Device<int> arrivals(size_t(c.sequences + 1) * c.heads, 0);
+    auto run = [&](auto kernel, int perBlock, size_t shared) {
+        launch(kernel, dim3(unsigned(c.heads * ((c.G + 15) / 16)), unsigned(c.sequences / perBlock + 1)), 256, shared, step.step, xy.data,
+               2 * c.E + c.pad, taps.data, convBias.data, state.data, gates.data, gateBias.data, decay.data, h.data, out.data, c.E + c.pad,
+               arrivals.data, c.E, c.C, c.G);
     };
-    if constexpr (sizeof(T) == 2) {
-        run(recurrence_decode_bf16);
+    if constexpr (sizeof(T) == 4) {
+        run(recurrence_decode_f32, 4, 4 * sizeof(float) * c.G);
+    } else if (tile == 8) {
+        run(recurrence_decode_bf16_s8, 8, TILES_SHARED<8>);
+    } else if (tile == 16) {
+        run(recurrence_decode_bf16_s16, 16, TILES_SHARED<16>);
+    } else if (tile == 32) {
+        run(recurrence_decode_bf16_s32, 32, TILES_SHARED<32>);
     } else {
-        run(recurrence_decode_f32);
+        run(recurrence_decode_bf16, 4, 4 * sizeof(float) * c.G);
     }
     synchronize();
-    std::vector<double> want(size_t(sequences + 1) * (c.E + pad), 5), after;
+    std::vector<double> want(size_t(c.sequences + 1) * (c.E + c.pad), 5), after;
     std::vector<T> shifted;
     c.expect(want, after, shifted);
     char what[120];
-    std::snprintf(what, sizeof what, "recurrence_decode_%s sequences %d heads %d taps %d block %d pad %d", type_name<T>(), sequences, heads, C,
-                  G, pad);
+    std::snprintf(what, sizeof what, "recurrence_decode_%s tile %d sequences %d heads %d taps %d block %d pad %d", type_name<T>(), tile,
+                  c.sequences, c.heads, c.C, c.G, c.pad);
     // The convolution's bf16 result may round the other way now and then.
     const double absolute = sizeof(T) == 2 ? 1e-2 : 5e-5;
     compare(what, out.read(), want, absolute, sizeof(T) == 2 ? 0x1p-7 : 1e-4);
     compare(std::string(what) + " h", h.read(), after, absolute, 1e-4);
     compare_bits(std::string(what) + " convolution state", state.read(), shifted);
-    compare_bits(std::string(what) + " arrivals", arrivals.read(), std::vector<int>(size_t(sequences + 1) * heads, 0));
+    compare_bits(std::string(what) + " arrivals", arrivals.read(), std::vector<int>(size_t(c.sequences + 1) * c.heads, 0));
+}
+
+template <class T> void check(int sequences, int heads, int C, int G, int pad) {
+    const RecurrenceCase<T> c(sequences, heads, C, G, pad);
+    check_form(c, 0);
+    if (sizeof(T) == 2 && G == 256 && C == 4 && pad % 2 == 0) {
+        for (int tile : {8, 16, 32}) {
+            check_form(c, tile);
+        }
+    }
 }
 
 template <class T> void check_type() {
@@ -109,6 +125,8 @@ template <class T> void check_type() {
         check<T>(sequences, 1, 6, 207, 0);
     }
     check<T>(1, 16, 4, 256, 0);
+    check<T>(34, 16, 4, 256, 2);
+    check<T>(70, 2, 4, 256, 0);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
  * The Griffin inference library: models, sessions, states. Embed this module alone; it needs no command line or server. Start at
  * {@link griffin.Griffin}.
  */
+@SuppressWarnings("module") // griffin.hub is compiled after this one
 module griffin.core {
     requires static jdk.incubator.vector;
 
@@ -15,4 +16,6 @@ module griffin.core {
     exports griffin.model;
     exports griffin.weights;
     exports griffin.backend;
+    // Atomic files, for the modules of this project that keep files of their own.
+    exports griffin.io to griffin.hub;
 }

@@ -205,7 +205,7 @@ public final class Griffin implements AutoCloseable {
             return this;
         }
 
-        /** Prompt tokens read in one step; by default 256 on a CPU and 2,048 on a GPU. */
+        /** Prompt tokens read in one step; by default 256 on a CPU and on a GPU 2,048, or 8,192 with 40 GiB free. */
         public Builder chunk(int value) {
             chunk = require("chunk", value, 1, 1 << 16);
             return this;
@@ -227,7 +227,11 @@ public final class Griffin implements AutoCloseable {
         }
 
         public Griffin open() {
-            return new Griffin(this);
+            try {
+                return new Griffin(this);
+            } catch (InternalError e) {
+                throw ChangedFile.explain(e, files);
+            }
         }
 
         /** What {@link #open} would open, from headers alone: in a fraction of the time, and also where memory is too small for it. */

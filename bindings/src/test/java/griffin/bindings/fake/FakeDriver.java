@@ -34,6 +34,8 @@ public final class FakeDriver {
     final Map<Integer, Integer> attributes = new ConcurrentHashMap<>();
     final Map<String, FakeKernel> kernels = new ConcurrentHashMap<>();
     final Set<String> missingKernels = ConcurrentHashMap.newKeySet();
+    /** All names that modules have; null for any. */
+    volatile Set<String> knownKernels;
     final ThreadLocal<MemorySegment> context = ThreadLocal.withInitial(() -> MemorySegment.NULL);
     volatile int devices = 1;
     volatile int version = VERSION;
@@ -122,6 +124,12 @@ public final class FakeDriver {
     /** Leaves functions out, as an older driver does. A function called earlier in this process stays callable. */
     public FakeDriver without(String... functions) {
         hidden.addAll(List.of(functions));
+        return this;
+    }
+
+    /** Makes modules have these kernels alone, instead of any that is asked for. */
+    public FakeDriver withKernels(Set<String> names) {
+        knownKernels = Set.copyOf(names);
         return this;
     }
 

@@ -37,7 +37,8 @@ final class FakeLaunchApi {
             return Cuda.CUDA_ERROR_INVALID_HANDLE();
         }
         String kernel = name.reinterpret(Long.MAX_VALUE).getString(0);
-        if (FakeDriver.current().missingKernels.contains(kernel)) {
+        FakeDriver driver = FakeDriver.current();
+        if (driver.missingKernels.contains(kernel) || driver.knownKernels != null && !driver.knownKernels.contains(kernel)) {
             return Cuda.CUDA_ERROR_NOT_FOUND();
         }
         return FakeDeviceApi.write(function, streams().add(new Function(found, kernel, new ConcurrentHashMap<>())));

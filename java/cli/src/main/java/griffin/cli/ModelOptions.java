@@ -4,12 +4,16 @@ import griffin.Griffin;
 import griffin.ModelInfo;
 import griffin.stories.GriffinStories;
 import griffin.weights.ModelFiles;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.List;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
 
 /** Which model, and what it runs on. */
 final class ModelOptions {
@@ -22,11 +26,26 @@ final class ModelOptions {
         }
     }
 
-    @Option(names = {"-m", "--model"}, paramLabel = "DIR",
+    @Option(names = {"-m", "--model"}, paramLabel = "DIR|NAME", converter = PathOrName.class,
             description = "Folder of a model in Hugging Face form: config.json, safetensors weights, and tokenizer.json unless "
-                    + "ids are given. "
-                    + "Left out: the small story writer that comes with the command.")
+                    + "ids are given; or the name of a model that griffin-run pull has fetched, such as google/recurrentgemma-2b-it or "
+                    + "recurrentgemma:2b-it. Left out: the small story writer that comes with the command.")
     Path model;
+
+    /** A short name has a colon, which no path of Windows may have. */
+    static final class PathOrName implements ITypeConverter<Path> {
+        @Override
+        public Path convert(String text) {
+            try {
+                return Path.of(text);
+            } catch (InvalidPathException e) {
+                if (text.indexOf('\0') >= 0) {
+                    throw new TypeConversionException(e.getMessage());
+                }
+                return Path.of(PulledModels.id(text));
+            }
+        }
+    }
 
     @Option(names = "--device", paramLabel = "NAME", completionCandidates = Devices.class, defaultValue = "auto",
             description = "One of ${COMPLETION-CANDIDATES}; cuda:1 is the second card. auto takes the best one found, and says so if it is a GPU; reference "
@@ -50,7 +69,7 @@ final class ModelOptions {
     Integer threads;
 
     @Option(names = "--chunk", paramLabel = "N",
-            description = "Prompt tokens read in one step. Default: 256, on a GPU 2048. Less needs less memory.")
+            description = "Prompt tokens read in one step. Default: 256, on a GPU 2048, or 8192 with 40 GiB free. Less needs less memory.")
     Integer chunk;
 
     @Option(names = "--window", paramLabel = "N",
@@ -85,7 +104,7 @@ final class ModelOptions {
     }
 
     private <T> T underWay(Terminal terminal, String doing, Function<Griffin.Builder, T> work) {
-        Griffin.Builder builder = Griffin.builder(files()).device(device).compute(compute).check(check).notices(terminal::note);
+        Griffin.Builder builder = Griffin.builder(files(terminal)).device(device).compute(compute).check(check).notices(terminal::note);
         if (threads != null) {
             builder.threads(threads);
         }
@@ -111,8 +130,11 @@ final class ModelOptions {
         }
     }
 
-    private ModelFiles files() {
-        return model == null ? GriffinStories.files() : ModelFiles.of(model);
+    private ModelFiles files(Terminal terminal) {
+        if (model == null) {
+            return GriffinStories.files();
+        }
+        return ModelFiles.of(Files.exists(model) ? model : PulledModels.find(model, terminal.environment()));
     }
 
     /** What reports call the model. */

@@ -19,7 +19,9 @@ final class Progress {
     private final Terminal terminal;
     private final String label;
     private final String unit;
-    private final long start = System.nanoTime();
+    private long start = System.nanoTime();
+    /** What was there before the work began, which is no part of its rate. */
+    private int before;
     private int done;
     private int total;
     private boolean drawn;
@@ -47,10 +49,24 @@ final class Progress {
         return progress;
     }
 
+    /** The work begins now, and so many were there before. */
+    synchronized void from(int count) {
+        before = count;
+        start = System.nanoTime();
+    }
+
     /** So many of so many. */
     synchronized void update(int count, int of) {
         done = count;
         total = of;
+    }
+
+    /** A line for the user above this one. */
+    synchronized void note(String message) {
+        if (drawn && !over) {
+            terminal.err().print("\r" + CLEAR_REST);
+        }
+        terminal.note(message);
     }
 
     private synchronized void draw() {
@@ -78,11 +94,12 @@ final class Progress {
         int filled = (int) ((long) BAR * done / total);
         String bar = "#".repeat(filled) + ".".repeat(BAR - filled);
         String text = String.format(Locale.ROOT, "%s [%s] %d/%d %s", label, bar, done, total, unit);
-        if (done == 0) {
+        if (done <= before) {
             return text + String.format(Locale.ROOT, ", %.0f s", seconds);
         }
-        double rate = done / seconds;
-        return text + String.format(Locale.ROOT, ", %.0f %s/s, %.0f s left", rate, unit, (total - done) / rate);
+        double rate = (done - before) / seconds;
+        return text + String.format(Locale.ROOT, rate < 9.95 ? ", %.1f %s/s, %.0f s left" : ", %.0f %s/s, %.0f s left", rate, unit,
+                (total - done) / rate);
     }
 
     /** Wipes the line away; may be called again. */

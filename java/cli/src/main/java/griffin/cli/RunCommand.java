@@ -20,19 +20,23 @@ import picocli.CommandLine.Parameters;
                 + "everything else goes to standard error."},
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {"0:all went well, also when the reader of a pipe has gone",
-            "1:a model, a state, a device, a file or a folder is missing, damaged or failed",
+            "1:a model, a state, a device, a hub, a file or a folder is missing, damaged or failed",
             "2:the command line or the prompt is wrong, or the device asked for, a JDK or Maven is missing",
-            "130:ended by Ctrl-C, likewise 143 by SIGTERM and 129 by SIGHUP; what was written is kept, and --save and --state still save"},
+            "130:ended by Ctrl-C, likewise 143 by SIGTERM and 129 by SIGHUP; what was written is kept, --save and --state "
+                    + "still save, and pull goes on later"},
         footerHeading = "%nExamples:%n",
         footer = {"  griffin-run \"Once upon a time\"",
             "  griffin-run --temperature 0 --max-tokens 50 --stop \"The end\" \"Tom had a red ball.\"",
-            "  griffin-run chat --model recurrentgemma-2b-it", "  griffin-run --file book.txt --max-tokens 0 --save book.state",
+            "  griffin-run pull google/recurrentgemma-2b-it", "  griffin-run chat --model recurrentgemma:2b-it",
+            "  griffin-run --file book.txt --max-tokens 0 --save book.state",
             "  griffin-run --resume book.state \"In the end, he\"", "  griffin-run chat --state lily",
             "  echo \"A big dog\" | griffin-run --json | jq -r .text",
             "  griffin-run --model some-model --ids 2,5,7 --max-tokens 10", "", "Environment:",
             "  JAVA_HOME          a JDK 25 or newer to use first", "  GRIFFIN_JAVA_OPTS  further options of the JVM, such as -Xmx8g",
             "  GRIFFIN_JVM_DIRS   folders to search for JDKs, separated by colons",
             "  GRIFFIN_STATE_DIR  as --state-dir; GRIFFIN_STATE_COMPRESSION as --state-compression",
+            "  GRIFFIN_MODELS     folder of the models that pull fetches; default: ~/.cache/griffin/models",
+            "  GRIFFIN_HUB        address of the hub; griffin-run pull --help tells which other variables there are",
             "  NO_COLOR           no colours in help%n"})
 final class RunCommand implements Callable<Integer> {
 

@@ -5,9 +5,11 @@ import griffin.PrefixCache;
 import griffin.Scheduler;
 import griffin.StateCompression;
 import griffin.server.GriffinServer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -83,7 +85,7 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private GriffinServer server(Griffin griffin, Scheduler scheduler, PrefixCache cache) {
-        GriffinServer.Builder builder = GriffinServer.builder(griffin, scheduler, name()).prefixCache(cache).host(serve.host).port(serve.port)
+        GriffinServer.Builder builder = GriffinServer.builder(griffin, scheduler, name()).names(Set.of(model.name())).prefixCache(cache).host(serve.host).port(serve.port)
                 .apiKey(serve.apiKey).mostPromptTokens(serve.maxPrompt).limits(serve.limits())
                 .sessionBytes(ByteSize.parse("--state-memory", serve.stateMemory)).notices(terminal::note);
         if (serve.maxTokens != null) {
@@ -92,12 +94,12 @@ final class ServeCommand implements Callable<Integer> {
         return builder.start();
     }
 
-    /** The model's folder, as people and clients call it. */
+    /** The model's folder, or the name by which it was pulled, as people and clients call it. */
     private String name() {
         if (serve.name != null || model.model == null) {
             return serve.name != null ? serve.name : model.name();
         }
-        Path folder = model.model.toAbsolutePath().normalize().getFileName();
+        Path folder = Files.exists(model.model) ? model.model.toAbsolutePath().normalize().getFileName() : null;
         return folder == null ? model.name() : folder.toString();
     }
 

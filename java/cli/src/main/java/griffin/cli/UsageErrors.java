@@ -76,9 +76,13 @@ final class UsageErrors {
                 .sorted((a, b) -> Integer.compare(distance(a, name), distance(b, name))).limit(2).toList();
     }
 
-    /** The command that a prompt of one word was probably meant to be: one edit away, two where the name is longer than four letters. */
+    /**
+     * The command that a prompt of one word was probably meant to be: one edit away, two where the name is longer than four letters. Names of
+     * two letters are one edit away from too much.
+     */
     static Optional<String> command(CommandLine root, String prompt) {
-        return root.getSubcommands().keySet().stream().filter(name -> distance(name, prompt) <= (name.length() > 4 ? 2 : 1))
+        return root.getSubcommands().keySet().stream()
+                .filter(name -> name.length() > 2 && distance(name, prompt) <= (name.length() > 4 ? 2 : 1))
                 .min((a, b) -> Integer.compare(distance(a, prompt), distance(b, prompt)));
     }
 

@@ -45,9 +45,9 @@ final class Cli {
     String input = "";
     /** Standard input where it is no text. */
     byte[] bytes;
+    Map<String, String> environment = Map.of();
     boolean inTerminal;
     boolean errTerminal;
-    Map<String, String> environment = Map.of();
     final Interrupts interrupts = new Interrupts();
     /** Called before the n-th write to standard output, n from 1. */
     IntConsumer beforeWrite = n -> {};

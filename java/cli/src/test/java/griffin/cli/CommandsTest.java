@@ -120,7 +120,8 @@ class CommandsTest {
     @ValueSource(strings = {"bash", "zsh", "fish"})
     void completionKnowsCommandsAndOptions(String shell) {
         String script = Cli.run("completion", shell).out();
-        for (String word : List.of("chat", "info", "devices", "logits", "completion", "temperature", "repetition-penalty", "resume",
+        for (String word : List.of("chat", "info", "devices", "pull", "list", "google/recurrentgemma-9b-it", "token-file", "logits",
+                "completion", "temperature", "repetition-penalty", "resume",
                 "reference")) {
             assertTrue(script.contains(word), word);
         }
@@ -131,7 +132,8 @@ class CommandsTest {
     @Test
     void fishCompletionHasItsConditions() {
         String script = Cli.run("completion", "fish").out();
-        String none = "complete -c griffin-run -n 'not __fish_seen_subcommand_from chat info devices serve logits state completion help' ";
+        String none = "complete -c griffin-run -n 'not __fish_seen_subcommand_from chat info devices pull list rm serve logits state completion "
+                + "help' ";
         for (String line : List.of(none + "-l device -x -a 'auto cpu cuda metal reference' -d ", none + "-f -a chat -d ",
                 "complete -c griffin-run -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n",
                 "complete -c griffin-run -n '__fish_seen_subcommand_from chat' -f\n",
@@ -296,7 +298,7 @@ class CommandsTest {
             assertTrue(help.contains(word), word + " in " + help);
         }
         assertFalse(help.contains("\033"), "no colours in a pipe");
-        for (String command : List.of("chat", "info", "devices", "logits", "completion", "help")) {
+        for (String command : List.of("chat", "info", "devices", "pull", "list", "rm", "logits", "completion", "help")) {
             Cli.Result result = Cli.run(command, "--help");
             assertEquals(0, result.exit());
             assertTrue(result.out().startsWith("Usage: griffin-run " + command), result::out);

@@ -24,7 +24,8 @@ final class LauncherSandbox {
     /** What the launcher calls besides java and mvn; PATH holds these alone. */
     private static final List<String> TOOLS = List.of("find", "ln", "mv", "readlink", "rm", "sed", "sleep", "touch");
 
-    private static final List<String> MODULES = List.of("java/core", "java/stories", "java/cuda", "java/server", "java/cli", "bindings", "cuda-kernels");
+    private static final List<String> MODULES =
+            List.of("java/core", "java/stories", "java/cuda", "java/hub", "java/server", "java/cli", "bindings", "cuda-kernels");
 
     final Path folder;
     final Path root;

@@ -54,7 +54,7 @@ class ProcessTest {
     }
 
     /** What was started in the background of a script, or by nohup, ignores some signals, and so does every process that it starts. */
-    private static void assumeHeard(String signal) throws Exception {
+    static void assumeHeard(String signal) throws Exception {
         Path status = Path.of("/proc/self/status");
         int bit = switch (signal) {
             case "HUP" -> 0;

@@ -26,12 +26,17 @@ interface RecurrenceConformance extends Conformance {
         final StateLayout layout;
 
         Case(Conformance suite, Random random, int block, int heads, int taps, DType dtype, double size, float parameter) {
+            this(suite, random, Conformance.sequences(random, SLOTS, 6, 32), block, heads, taps, dtype, size, parameter);
+        }
+
+        Case(Conformance suite, Random random, StepPlan plan, int block, int heads, int taps, DType dtype, double size,
+                float parameter) {
             this.block = block;
             this.taps = taps;
             gateType = dtype;
             width = block * heads;
             layout = new StateLayout(1, 0, width, taps - 1, 1, 1, 32);
-            plan = Conformance.sequences(random, SLOTS, 6, 32);
+            this.plan = plan;
             xy = suite.normal(random, plan.rows() * 2 * width, size);
             xy[random.nextInt(xy.length)] = -0f;
             slots = new float[SLOTS + 1][];
@@ -121,6 +126,21 @@ interface RecurrenceConformance extends Conformance {
         causalConv(c);
         rgLru(c);
         recurrenceAgainstDefaultBody(c);
+    }
+
+    /** Decode steps: one row each, at the beginning and later on, in slots of another order. */
+    @Test
+    default void recurrenceOfSequencesOfOneRow() {
+        Random random = random();
+        for (int i = 0; i < 12; i++) {
+            StepPlan plan = new StepPlan(SLOTS, SLOTS);
+            int count = 1 + i % SLOTS;
+            for (int q = 0; q < count; q++) {
+                plan.add((q + i) % SLOTS, pick(random, 0, 1, 2, 3, 4, 5000), new int[1], 0, 1, StepPlan.Outputs.LAST);
+            }
+            recurrenceAgainstDefaultBody(new Case(this, random, plan, i % 3 == 0 ? 33 : 256, 1 + i % 3, i % 4 == 0 ? 3 : 4, DType.BF16, 1,
+                    Float.NaN));
+        }
     }
 
     private void rgLru(Case c) {

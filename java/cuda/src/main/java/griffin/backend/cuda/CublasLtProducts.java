@@ -148,7 +148,7 @@ final class CublasLtProducts implements AutoCloseable {
     }
 
     boolean servesGates(CudaBuffer x, CudaWeight gates) {
-        return x.aligned() && (long) gates.columns() * operands.bytes() % 16 == 0;
+        return x.aligned() && gates.address() % 16 == 0 && (long) gates.columns() * operands.bytes() % 16 == 0;
     }
 
     /**

@@ -16,7 +16,6 @@ final class CudaContext implements AutoCloseable {
     final boolean overlap;
     private final MemorySegment context;
     private final int handle;
-    private Thread current;
     private boolean closed;
 
     CudaContext(CudaDriver.Device device, boolean overlap) {
@@ -43,12 +42,12 @@ final class CudaContext implements AutoCloseable {
         }
     }
 
-    /** Makes the context the calling thread's: every public call of the backend comes through here. */
+    /**
+     * Makes the context the calling thread's: every public call of the backend comes through here. Nothing is remembered, because another
+     * device's context may have been made this thread's meanwhile.
+     */
     void enter() {
-        if (current != Thread.currentThread()) {
-            CudaErrors.check(Cuda.cuCtxSetCurrent(context), "cuCtxSetCurrent");
-            current = Thread.currentThread();
-        }
+        CudaErrors.check(Cuda.cuCtxSetCurrent(context), "cuCtxSetCurrent");
     }
 
     /** Waits for all that was queued; the place where a kernel's failure shows. */

@@ -25,8 +25,8 @@ final class CudaProgram implements Program {
     /** What steps of many rows run, before it was lowered. */
     final List<Operation> planned;
     private final Call[] plain;
-    /** By the power of two of rows; null where the plain list serves. */
-    private final Call[][] fused;
+    /** For decode steps of one row; null where the plain list serves. */
+    private final Call[] single;
     /** By the power of two of sequences. */
     private final MemorySegment[] graphs = new MemorySegment[Integer.numberOfTrailingZeros(LARGEST_BUCKET) + 1];
     private final Extent extent = new Extent();
@@ -40,11 +40,8 @@ final class CudaProgram implements Program {
         advances = recorded.stream().anyMatch(Operation.Advance.class::isInstance);
         planned = published(settings.fusions() ? DecodePlanner.sums(recorded) : recorded);
         plain = lowering.lower(planned);
-        fused = new Call[Integer.numberOfTrailingZeros(MatVec.MOST_ROWS) + 1][];
-        for (int i = 0; settings.fusions() && i < fused.length && 1 << i <= 2 * step.maxSequences() - 1; i++) {
-            List<Operation> planned = new DecodePlanner(lowering.matVec, 1 << i).plan(recorded);
-            fused[i] = planned.equals(recorded) ? null : lowering.lower(published(planned));
-        }
+        List<Operation> fused = settings.fusions() ? new DecodePlanner(lowering.matVec).plan(recorded) : recorded;
+        single = fused.equals(recorded) ? null : lowering.lower(published(fused));
     }
 
     private List<Operation> published(List<Operation> list) {
@@ -89,21 +86,15 @@ final class CudaProgram implements Program {
         return step.ran(advances);
     }
 
-    /** The list for a step: the fused one for decode steps of at most 8 rows. */
     private void issue(Extent e) {
-        Call[] calls = plain;
-        if (e.decode && e.rows > 0 && e.rows <= MatVec.MOST_ROWS) {
-            Call[] few = fused[Integer.numberOfTrailingZeros(bucket(e.rows))];
-            calls = few == null ? plain : few;
-        }
-        for (Call call : calls) {
+        for (Call call : e.decode && e.rows == 1 && single != null ? single : plain) {
             call.issue(e);
         }
     }
 
     /** Issues the list for a full bucket into a graph; its kernels stop at the rows that live when it runs. */
     private MemorySegment capture(int bucket) {
-        int all = Math.min(bucket, step.maxRows());
+        int all = Math.min(bucket, Math.min(step.maxSequences(), step.maxRows()));
         Extent full = new Extent().set(all, all, all, true);
         full.spare = true;
         try (Arena arena = Arena.ofConfined()) {
@@ -111,9 +102,13 @@ final class CudaProgram implements Program {
             CudaErrors.check(Cuda.cuStreamBeginCapture_v2(context.stream, Cuda.CU_STREAM_CAPTURE_MODE_RELAXED()), "cuStreamBeginCapture");
             try {
                 issue(full);
-            } finally {
-                CudaErrors.check(Cuda.cuStreamEndCapture(context.stream, out), "cuStreamEndCapture of a step of " + bucket + " sequences");
+            } catch (Throwable e) { // it names the kernel; that the capture is void then is no news
+                if (Cuda.cuStreamEndCapture(context.stream, out) == Cuda.CUDA_SUCCESS()) {
+                    Cuda.cuGraphDestroy(out.get(ValueLayout.ADDRESS, 0));
+                }
+                throw e;
             }
+            CudaErrors.check(Cuda.cuStreamEndCapture(context.stream, out), "cuStreamEndCapture of a step of " + bucket + " sequences");
             MemorySegment graph = out.get(ValueLayout.ADDRESS, 0);
             int result = Cuda.cuGraphInstantiateWithFlags(out, graph, 0);
             CudaErrors.check(Cuda.cuGraphDestroy(graph), "cuGraphDestroy");

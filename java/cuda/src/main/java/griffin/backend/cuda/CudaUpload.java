@@ -15,7 +15,7 @@ import java.util.stream.LongStream;
  */
 final class CudaUpload {
 
-    private static final int LARGEST = 4 << 20;
+    private static final int LARGEST = 2 << 20;
     private static final int SMALLEST = 1 << 20;
 
     /** The last bits of a float16, which a bfloat16 of 8 digits has no room for. */
@@ -179,10 +179,13 @@ final class CudaUpload {
     /** Waits for what is under way and gives the staging memory back; the next load takes it again. */
     void release() {
         if (staging != null) {
-            staging.drain();
-            staging.close();
+            Staging last = staging;
             staging = null;
-            memory.free(raw);
+            try (last) {
+                last.drain();
+            } finally {
+                memory.free(raw);
+            }
         }
     }
 

@@ -11,23 +11,21 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Rewrites a recorded list for decode steps of few rows, where a launch costs as much as a small product:
+ * Rewrites a recorded list for decode steps of one row, where a launch costs as much as a small product:
  * <ol>
  * <li>a product whose result the next norm adds to the residual adds it there itself (linear_add_decode);
  * <li>a norm whose result only the next product reads is computed by that product (norm_linear_decode, norm_gated_linear_decode).
  * </ol>
  * A recurrent layer becomes five launches: x|y with its norm, recurrence, out, gate|up with its norm, down. The buffers in between
- * ({@code delta}, {@code normed}) are not written then. Steps of more rows keep the first rule: it saves {@code delta} twice.
+ * ({@code delta}, {@code normed}) are not written then. Steps of more rows keep the first rule: it saves {@code delta} twice. The second
+ * would have every block normalise all rows, which costs more than the launches (linear.cu has the figures).
  */
 final class DecodePlanner {
 
     private final MatVec matVec;
-    private final int rows;
 
-    /** @param rows the most rows of a step that the list is for, at most 8 */
-    DecodePlanner(MatVec matVec, int rows) {
+    DecodePlanner(MatVec matVec) {
         this.matVec = matVec;
-        this.rows = rows;
     }
 
     List<Operation> plan(List<Operation> recorded) {
@@ -99,7 +97,7 @@ final class DecodePlanner {
     }
 
     private boolean fits(CudaWeight w) {
-        return matVec.choose(rows, w.columns(), w.rows(), true, true) != null;
+        return matVec.choose(1, w.columns(), w.rows(), true) != null;
     }
 
     private static boolean feeds(AddRmsNorm norm, CudaBuffer in, CudaRows rows) {

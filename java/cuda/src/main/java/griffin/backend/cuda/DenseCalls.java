@@ -6,6 +6,7 @@ import griffin.backend.DType;
 final class DenseCalls {
 
     private static final int THREADS = 256;
+    private static final int MOST_THREADS = 1024;
 
     private DenseCalls() {}
 
@@ -19,7 +20,8 @@ final class DenseCalls {
         Arguments arguments = l.arguments().rows(o.rows()).matrix(o.residual()).pointer(o.delta() == null ? 0 : o.delta().address())
                 .integer(o.delta() == null ? 0 : o.delta().stride()).pointer(o.scale().address()).real(o.eps()).matrix(o.out())
                 .integer(o.residual().columns());
-        return l.launch(l.kernel("add_rms_norm"), arguments, THREADS, 0,
+        int four = 32 * Launch.blocks(o.residual().columns(), 4 * 32); // whole warps: then a thread keeps its four elements in registers
+        return l.launch(l.kernel("add_rms_norm"), arguments, four <= MOST_THREADS ? four : THREADS, 0,
                 (extent, launch) -> launch.grid(oneEach(o.rows().count(extent)), 1, 1));
     }
 

@@ -31,7 +31,12 @@ final class Lowering {
 
     /** A kernel of the operand type. */
     CudaKernels.Kernel kernel(String name) {
-        return kernels.get(name + suffix);
+        return kernel(name, "");
+    }
+
+    /** The same in one of its forms. */
+    CudaKernels.Kernel kernel(String name, String form) {
+        return kernels.get(name + suffix + form);
     }
 
     Arguments arguments() {

@@ -58,12 +58,11 @@ final class MatVec {
      * @param rows    1, 2, 4 or 8
      * @param inputs  I
      * @param units   outputs, or pairs of gate and up
-     * @param norm    whether the input is normalised on the way
      * @param vectors whether the input's rows can be read 16 bytes at a time
      */
-    Shape choose(int rows, int inputs, int units, boolean norm, boolean vectors) {
+    Shape choose(int rows, int inputs, int units, boolean vectors) {
         long staged = (long) rows * ((long) inputs * elementBytes + 128);
-        boolean stages = norm || rows == 1 || !vectors || staged <= STAGED_LIMIT;
+        boolean stages = rows == 1 || !vectors || staged <= STAGED_LIMIT;
         long x = stages ? (staged + 127) / 128 * 128 : 0;
         int most = device.sharedPerBlock() - STATIC;
         long room = Math.min(most, Math.max(ring(rows), x + GOOD_WARPS * RING_OF_WARP));

@@ -1,6 +1,8 @@
 package griffin.backend.cuda;
 
+import griffin.backend.DType;
 import griffin.backend.RgLruWeights;
+import java.util.Arrays;
 
 /** Convolution and RG-LRU: launch by launch for prompts (causal_conv.cu, rg_lru.cu), in one launch for decode steps (recurrence.cu). */
 final class RecurrenceCalls {
@@ -12,6 +14,13 @@ final class RecurrenceCalls {
     private static final int WGMMA_BLOCK = 256;
     private static final int WGMMA_THREADS = 256;
     private static final int WGMMA_SHARED = 197632;
+
+    /** What recurrence_decode_bf16_s8, _s16 and _s32 are for, and the shared memory they take (recurrence_tiles.cuh). */
+    private static final int TILED_WIDTH = 256;
+    private static final int TILED_TAPS = 4;
+    private static final int[] SEQUENCES_OF_BLOCK = {8, 16, 32};
+    private static final int TILED_SHARED = 32 * 576 + 4096;
+    private static final int TILED_SHARED_EACH = 576;
 
     private RecurrenceCalls() {}
 
@@ -101,13 +110,39 @@ final class RecurrenceCalls {
         CudaWeight taps = CudaWeight.of(o.weights().taps());
         CudaWeight gates = CudaWeight.of(o.weights().rgLru().gates());
         int width = o.xy().columns() / 2;
-        int block = gates.columns();
-        long arrivals = l.memory.scratch("arrivals of the recurrence", 4L * o.step().maxSequences() * (width / block));
+        int gateWidth = gates.columns();
+        long arrivals = l.memory.scratch("arrivals of the recurrence", 4L * o.step().maxSequences() * (width / gateWidth));
         Arguments arguments = l.arguments().step(o.step()).matrix(o.xy()).pointer(taps.address())
                 .pointer(CudaWeight.addressOf(o.weights().convBias())).pointer(o.convState().address()).pointer(gates.address())
                 .pointer(CudaWeight.addressOf(o.weights().rgLru().gateBias())).pointer(CudaWeight.addressOf(o.weights().rgLru().decay()))
-                .pointer(o.state().address()).matrix(o.out()).pointer(arrivals).integer(width).integer(taps.columns()).integer(block);
-        return l.launch(l.kernel("recurrence_decode"), arguments, 256, 16 * block, (extent, launch) -> launch
-                .grid((long) width / block * Launch.blocks(block, 16), Launch.blocks(extent.sequences, 4), 1));
+                .pointer(o.state().address()).matrix(o.out()).pointer(arrivals).integer(width).integer(taps.columns()).integer(gateWidth);
+        long slices = (long) width / gateWidth * Launch.blocks(gateWidth, 16);
+        Launch any = l.launch(l.kernel("recurrence_decode"), arguments, 256, 16 * gateWidth,
+                (extent, launch) -> launch.grid(slices, Launch.blocks(extent.sequences, 4), 1));
+        boolean tiled = l.operands == DType.BF16 && gateWidth == TILED_WIDTH && taps.columns() == TILED_TAPS && o.xy().aligned()
+                && aligned(gates.address(), taps.address(), CudaWeight.addressOf(o.weights().convBias()), o.convState().address());
+        return tiled && o.step().maxSequences() > 1 ? manySequences(l, arguments, slices, any) : any;
+    }
+
+    private static boolean aligned(long... addresses) {
+        return Arrays.stream(addresses).allMatch(address -> address % 16 == 0);
+    }
+
+    /** The forms for several sequences on tensor cores, each from half of its sequences on. */
+    private static Call manySequences(Lowering l, Arguments arguments, long slices, Call one) {
+        Launch[] forms = new Launch[SEQUENCES_OF_BLOCK.length];
+        for (int i = 0; i < forms.length; i++) {
+            int sequences = SEQUENCES_OF_BLOCK[i];
+            forms[i] = l.launch(l.kernel("recurrence_decode", "_s" + sequences), arguments, 256,
+                    TILED_SHARED + sequences * TILED_SHARED_EACH,
+                    (extent, launch) -> launch.grid(slices, Launch.blocks(extent.sequences, sequences), 1));
+        }
+        return extent -> {
+            int i = 0;
+            while (i < forms.length - 1 && SEQUENCES_OF_BLOCK[i] < extent.sequences) {
+                i++;
+            }
+            (extent.sequences <= 1 ? one : forms[i]).issue(extent);
+        };
     }
 }

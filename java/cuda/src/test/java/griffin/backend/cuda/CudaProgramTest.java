@@ -28,6 +28,8 @@ import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A whole model recorded on the fake driver: which kernels run, how often a graph is captured, and what failures become. */
 class CudaProgramTest {
@@ -139,7 +141,9 @@ class CudaProgramTest {
             for (int sequences : new int[] {1, 2, 3, 4, 5, 3, 1, 4}) {
                 List<Launch> step = tiny.run(sequences, 1);
                 String bucket = "_r" + (sequences <= 2 ? sequences : sequences <= 4 ? 4 : 8);
-                assertTrue(names(step).contains("norm_linear_decode_bf16" + bucket), sequences + ": " + names(step));
+                assertTrue(names(step).contains("linear_add_decode_bf16" + bucket), sequences + ": " + names(step));
+                assertEquals(sequences == 1, names(step).stream().anyMatch(name -> name.startsWith("norm_")),
+                        "norms within products for one row alone: " + names(step));
             }
             assertEquals(4, tiny.driver.calls("cuStreamBeginCapture_v2"), "buckets 1, 2, 4 and 8");
             assertEquals(8, tiny.driver.calls("cuGraphLaunch"));
@@ -171,11 +175,12 @@ class CudaProgramTest {
         assertEquals(List.of(), driver.errors());
     }
 
-    @Test
-    void aLaunchThatFailsNamesTheKernel() {
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aLaunchThatFailsNamesTheKernel(boolean graphs) {
         FakeDriver driver = Fake.publishing();
-        try (Tiny tiny = new Tiny(driver, folder, 1, false, true)) {
-            tiny.run(1, 1);
+        try (Tiny tiny = new Tiny(driver, folder, 1, graphs, true)) {
+            tiny.run(1, graphs ? 4 : 1); // a graph is captured by the first decode step
             driver.failFrom("cuLaunchKernelEx", driver.calls("cuLaunchKernelEx") + 2, Cuda.CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES());
             var e = assertThrows(DeviceException.class, () -> tiny.run(1, 1));
             assertTrue(e.getMessage().contains("norm_linear_decode_bf16_r1")

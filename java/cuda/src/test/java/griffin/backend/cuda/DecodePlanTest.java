@@ -26,7 +26,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** How decode steps of several sequences launch the attention: the geometry of window_attention_decode.cu. */
+/** How decode steps of several sequences launch attention and recurrence: the geometry of window_attention_decode.cu and recurrence.cu. */
 class DecodePlanTest {
 
     private static final int SEQUENCES = 17;
@@ -39,8 +39,12 @@ class DecodePlanTest {
         NativeLibraries.forget();
     }
 
-    /** "kernel grid shared" of the attention in a step of each number of sequences. */
     private List<Set<String>> attention(DType operands, int... sequences) {
+        return launches("attention_decode", operands, sequences);
+    }
+
+    /** "kernel grid shared" of the kernels of that name in a step of each number of sequences. */
+    private List<Set<String>> launches(String kernel, DType operands, int... sequences) {
         ModelFiles files = SparseModel.narrow2b(folder, "BF16");
         new FakeCublasLt().install();
         FakeDriver driver = Fake.publishing();
@@ -49,11 +53,11 @@ class DecodePlanTest {
             GriffinModel model = new GriffinModel(backend, config, WeightFiles.open(files, arena));
             StateBuffers states = backend.allocateStates(GriffinModel.stateLayout(config), SEQUENCES);
             ModelRunner runner = new ModelRunner(backend, model, states, SEQUENCES, SEQUENCES);
-            return Arrays.stream(sequences).mapToObj(count -> attention(driver, runner, count)).toList();
+            return Arrays.stream(sequences).mapToObj(count -> launches(kernel, driver, runner, count)).toList();
         }
     }
 
-    private static Set<String> attention(FakeDriver driver, ModelRunner runner, int sequences) {
+    private static Set<String> launches(String kernel, FakeDriver driver, ModelRunner runner, int sequences) {
         int before = driver.launches().size();
         runner.plan().clear();
         for (int q = 0; q < sequences; q++) {
@@ -61,7 +65,7 @@ class DecodePlanTest {
         }
         runner.await(runner.generate(), new StepResult(SEQUENCES));
         List<Launch> step = driver.launches().subList(before, driver.launches().size());
-        return step.stream().filter(launch -> launch.kernel().startsWith("attention_decode"))
+        return step.stream().filter(launch -> launch.kernel().startsWith(kernel))
                 .map(l -> l.kernel() + " " + l.gridX() + "x" + l.gridY() + "x" + l.gridZ() + " " + l.sharedBytes())
                 .collect(Collectors.toSet());
     }
@@ -71,6 +75,15 @@ class DecodePlanTest {
         assertEquals(List.of(Set.of("attention_decode_bf16_c32 16x8x1 30272"), Set.of("attention_decode_bf16_c32 16x8x2 30272"),
                 Set.of("attention_decode_bf16_c256 16x1x4 79424"), Set.of("attention_decode_bf16_c256 8x1x17 79424")),
                 attention(DType.BF16, 1, 2, 3, 17));
+    }
+
+    /** 256 channels are sixteen slices; a captured step is that of the next power of two, as far as the step reaches. */
+    @Test
+    void severalSequencesHaveTheirGatesOnTensorCores() {
+        assertEquals(List.of(Set.of("recurrence_decode_bf16 16x1x1 4096"), Set.of("recurrence_decode_bf16_s8 16x1x1 27136"),
+                Set.of("recurrence_decode_bf16_s8 16x1x1 27136"), Set.of("recurrence_decode_bf16_s16 16x1x1 31744"),
+                Set.of("recurrence_decode_bf16_s32 16x1x1 40960")), launches("recurrence_decode", DType.BF16, 1, 2, 8, 9, 17));
+        assertEquals(List.of(Set.of("recurrence_decode_f32 16x2x1 4096")), launches("recurrence_decode", DType.F32, 5));
     }
 
     @Test

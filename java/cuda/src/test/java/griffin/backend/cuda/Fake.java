@@ -8,14 +8,22 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** A backend on the fake driver: everything up to the kernels themselves is real. */
 final class Fake {
 
     /** Bytes of struct Step. */
     static final long STEP_BYTES = 18 * 8 + 4 * 4;
+
+    private static final Path MANIFEST = Path.of("../../cuda-kernels/compiled/manifest.json");
+    private static final Pattern KERNELS = Pattern.compile("\"kernels\": \\[([^\\]]*)\\]");
+    private static final Pattern NAME = Pattern.compile("\"(\\w+)\"");
 
     private Fake() {}
 
@@ -39,9 +47,26 @@ final class Fake {
         return new CudaBackend(0, operands, settings, notices);
     }
 
-    /** A driver whose publish_result counts the ticket up and publishes it, so that runs can be awaited. */
+    /** The kernels of {@code cuda-kernels/compiled}. */
+    static Set<String> compiledKernels() {
+        try {
+            Set<String> names = new HashSet<>();
+            Matcher lists = KERNELS.matcher(Files.readString(MANIFEST));
+            while (lists.find()) {
+                NAME.matcher(lists.group(1)).results().forEach(name -> names.add(name.group(1)));
+            }
+            return names;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /**
+     * A driver with the kernels that were compiled and no others, whose publish_result counts the ticket up and publishes it, so that runs
+     * can be awaited.
+     */
     static FakeDriver publishing() {
-        return new FakeDriver().kernel("publish_result", List.of(STEP_BYTES), arguments -> {
+        return new FakeDriver().withKernels(compiledKernels()).kernel("publish_result", List.of(STEP_BYTES), arguments -> {
             MemorySegment step = arguments.getFirst();
             MemorySegment counts = at(step.get(ValueLayout.JAVA_LONG, 0), 16);
             int ticket = counts.getAtIndex(ValueLayout.JAVA_INT, 3);

@@ -18,20 +18,20 @@ class MatVecTest {
         MatVec h100 = new MatVec(H100, 2);
         for (int[] shape : new int[][] {{2560, 5120}, {2560, 7680}, {7680, 2560}, {4096, 8192}, {4096, 12288}, {12288, 4096},
             {2560, 256000}}) {
-            MatVec.Shape found = h100.choose(1, shape[0], shape[1], true, true);
+            MatVec.Shape found = h100.choose(1, shape[0], shape[1], true);
             assertTrue(found.threads() >= 256 && found.threads() <= 384, found::toString);
             assertEquals(123_488, found.shared(), "so much that two do not share a multiprocessor, and no more");
         }
-        assertEquals(384, h100.choose(8, 7680, 2560, false, true).threads(), "240 steps of a row: twenty for each of twelve warps");
-        assertEquals(256, h100.choose(8, 4096, 8192, true, true).threads(), "128 steps of a row: sixteen for each of eight warps");
-        assertEquals(32 * 3, h100.choose(8, 12288, 4096, true, true).threads(), "192 KB of rows leave three warps a ring");
-        assertEquals(320, h100.choose(1, 2560, 5120, true, true).threads(), "39 rows a block: four rounds of ten warps");
+        assertEquals(384, h100.choose(8, 7680, 2560, true).threads(), "240 steps of a row: twenty for each of twelve warps");
+        assertEquals(256, h100.choose(8, 4096, 4096, true).threads(), "128 steps of a row: sixteen for each of eight warps");
+        assertEquals(32 * 3, h100.choose(8, 12288, 4096, false).threads(), "192 KB of rows that must be staged leave three warps a ring");
+        assertEquals(320, h100.choose(1, 2560, 5120, true).threads(), "39 rows a block: four rounds of ten warps");
     }
 
     @Test
     void theRingCanBeSetForExperiments() {
-        assertEquals(107_776, new MatVec(H100, 2, 107_776).choose(1, 2560, 5120, true, true).shared());
-        assertEquals(H100.sharedPerBlock() - (15 << 10), new MatVec(H100, 2, 1 << 20).choose(1, 2560, 5120, true, true).shared(),
+        assertEquals(107_776, new MatVec(H100, 2, 107_776).choose(1, 2560, 5120, true).shared());
+        assertEquals(H100.sharedPerBlock() - (15 << 10), new MatVec(H100, 2, 1 << 20).choose(1, 2560, 5120, true).shared(),
                 "no more than a block can have");
     }
 
@@ -41,15 +41,15 @@ class MatVecTest {
             for (int bytes : new int[] {2, 4}) {
                 for (int rows : new int[] {1, 2, 4, 8}) {
                     for (int inputs : new int[] {1, 33, 2560, 4096, 12288}) {
-                        MatVec.Shape found = new MatVec(device, bytes).choose(rows, inputs, 5120, true, true);
+                        MatVec.Shape found = new MatVec(device, bytes).choose(rows, inputs, 5120, false);
                         assertTrue(found == null || found.shared() <= device.sharedPerBlock() - (15 << 10), () -> device + " " + found);
                         assertTrue(found == null || found.shared() >= rows * (inputs * bytes + 128) + found.threads() / 32 * 5632);
                     }
                 }
             }
         }
-        assertNull(new MatVec(RTX, 4).choose(8, 4096, 4096, true, true), "132 KB of rows on a card of 99");
-        assertNotNull(new MatVec(RTX, 4).choose(8, 4096, 4096, false, true), "read from L2 where they need not be normalised");
+        assertNull(new MatVec(RTX, 4).choose(8, 4096, 4096, false), "132 KB of rows on a card of 99");
+        assertNotNull(new MatVec(RTX, 4).choose(8, 4096, 4096, true), "read from L2 where they are aligned");
     }
 
     @Test

@@ -1,6 +1,7 @@
 package griffin.backend.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import griffin.backend.DType;
 import griffin.backend.Program;
@@ -12,13 +13,15 @@ import griffin.bindings.fake.FakeDriver;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Weights of any size arrive whole and in order, and their source is not read any more when {@code load} returns. */
+/** Weights of any size arrive whole and in order, and their source is not read any more once a step was asked for. */
 class StagingTest {
 
     private static final int COLUMNS = 1031;
@@ -62,6 +65,26 @@ class StagingTest {
             }
         }
         assertEquals(List.of(), driver.errors());
+        assertEquals(List.of(), driver.leaks());
+    }
+
+    /** A source that is gone while it is being read: what the reader saw comes out, and everything is given back. */
+    @Test
+    void aSourceThatCannotBeReadFailsCleanly() throws Exception {
+        Path file = folder.resolve("weights");
+        long bytes = 4L * 9001 * COLUMNS;
+        FakeDriver driver = Fake.publishing();
+        try (Arena arena = Arena.ofShared(); FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE,
+                StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+            MemorySegment mapped = channel.map(FileChannel.MapMode.READ_WRITE, 0, bytes, arena);
+            channel.truncate(0);
+            CudaBackend backend = Fake.open(driver, folder, DType.F32, true, true);
+            assertThrows(InternalError.class, () -> {
+                backend.load(WeightRole.LINEAR, new TensorPart(DType.F32, 9001, COLUMNS, mapped));
+                backend.allocateStep(1, 1, 0);
+            });
+            backend.close();
+        }
         assertEquals(List.of(), driver.leaks());
     }
 
