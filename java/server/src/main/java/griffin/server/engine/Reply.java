@@ -1,10 +1,10 @@
 package griffin.server.engine;
 
+import griffin.Completion;
 import griffin.FinishReason;
 import griffin.Generation;
 import griffin.server.http.ClientGoneException;
 import griffin.server.http.Exchange;
-import griffin.Completion;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.function.Consumer;
