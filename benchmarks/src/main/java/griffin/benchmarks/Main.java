@@ -11,7 +11,7 @@ import java.util.function.DoubleSupplier;
 public final class Main {
 
     private static final Set<String> NAMES =
-            Set.of("report", "ceilings", "decode", "batch", "prefill", "scan", "conv", "soak", "coldstart", "state");
+            Set.of("report", "ceilings", "decode", "batch", "prefill", "scan", "conv", "soak", "coldstart", "state", "concurrent");
 
     private static final String USAGE = """
             usage: benchmarks/run NAME [options]
@@ -25,6 +25,7 @@ public final class Main {
               first      time to the first token in this new process
               coldstart  time from starting ./griffin-run to its first character; run it in the repository's root
               soak       200,000 tokens through the stories model, resident memory before and after
+              concurrent generations of the embedded model side by side through the scheduler, against one session
               state      saving a state of full size, and going on from its file in the page cache
               jmh ...    JMH with its own options: operations by shape
             options: --model DIR, or random weights of --shape 2b|9b|stories (2b) with --layers N (all); --runs N (5);
@@ -77,6 +78,7 @@ public final class Main {
             case "soak" -> Soak.run(o);
             case "state" -> StateFiles.run(o);
             case "coldstart" -> ColdStart.run(o);
+            case "concurrent" -> Concurrent.run(o);
             default -> throw new IllegalStateException(name);
         }
     }

@@ -16,9 +16,6 @@ import griffin.session.States;
 import griffin.tokenizer.Tokenizer;
 import griffin.weights.ModelFiles;
 import griffin.weights.WeightFiles;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -26,9 +23,9 @@ import java.security.SecureRandom;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 
 /**
  * A Griffin model, opened on a device. Sessions of one model may be used from several threads; they take turns.
@@ -42,7 +39,9 @@ import java.util.function.Supplier;
  */
 public final class Griffin implements AutoCloseable {
 
+    static final int MOST_SESSIONS = 1 << 20;
     private static final String TOKENIZER = ModelInfo.TOKENIZER;
+    private static final int MOST_PARALLEL = 1 << 12;
 
     private final ModelFiles files;
     private final Arena arena = Arena.ofShared();
@@ -54,18 +53,16 @@ public final class Griffin implements AutoCloseable {
     private final ModelRunner runner;
     private final StatePool pool;
     private final States states;
-    private final ReentrantLock turn = new ReentrantLock(true);
+    private final Turn turn;
     private Tokenizer tokenizer;
-    private boolean closed;
-    /** Whether device steps are being run; guarded by the turn. */
-    private boolean stepping;
 
     private Griffin(Builder b) {
         files = b.files;
+        turn = new Turn(files);
         config = GriffinConfig.read(files);
         generation = GenerationConfig.read(files);
         Devices.Choice choice = b.choose();
-        backend = choice.backend();
+        backend = b.backend.apply(choice.backend());
         deviceReason = choice.reason();
         try {
             weights = WeightFiles.open(files, arena);
@@ -74,14 +71,17 @@ public final class Griffin implements AutoCloseable {
             }
             StateLayout layout = GriffinModel.stateLayout(config);
             int chunk = b.chunk == 0 ? backend.defaultChunk() : b.chunk;
-            MemoryCheck.require(backend, config, weights, b.sessions, chunk);
-            pool = new StatePool(backend, layout, b.sessions);
+            MemoryCheck memory = new MemoryCheck(backend, config, weights, chunk);
+            int sessions = b.memory > 0 ? memory.sessions(b.memory, b.parallel) : Math.max(b.sessions, b.parallel);
+            int parallel = Math.min(b.parallel, sessions);
+            memory.require(sessions, parallel);
+            pool = new StatePool(backend, layout, sessions);
             long[] loaded = {0};
             GriffinModel model = new GriffinModel(backend, config, weights, bytes -> {
                 loaded[0] += bytes;
                 b.loading.loaded(loaded[0], weights.bytes());
             });
-            runner = new ModelRunner(backend, model, pool.states(), chunk, 1);
+            runner = new ModelRunner(backend, model, pool.states(), MemoryCheck.rows(chunk, parallel), parallel, chunk);
             runner.warmUp();
             states = new States(runner, pool, config, weights);
         } catch (Throwable e) {
@@ -117,11 +117,14 @@ public final class Griffin implements AutoCloseable {
         private String device = "auto";
         private int threads;
         private int sessions = 2;
+        private int parallel = 1;
+        private long memory;
         private int chunk;
         private DType operands = DType.BF16;
         private Consumer<String> notices = notice -> {};
         private LoadListener loading = (bytes, of) -> {};
         private boolean check;
+        private UnaryOperator<Backend> backend = UnaryOperator.identity();
 
         private Builder(ModelFiles files) {
             this.files = files;
@@ -141,7 +144,32 @@ public final class Griffin implements AutoCloseable {
 
         /** How many sessions can be open at once, 2 by default; each costs its state, whatever its length. */
         public Builder sessions(int value) {
-            sessions = require("sessions", value, 1, 1 << 20);
+            sessions = require("sessions", value, 1, MOST_SESSIONS);
+            return this;
+        }
+
+        /** The most sequences of one step, 1 by default: what a {@link Scheduler} runs side by side. There are at least as many sessions. */
+        public Builder parallel(int value) {
+            parallel = require("parallel", value, 1, MOST_PARALLEL);
+            return this;
+        }
+
+        /**
+         * A budget instead of a number of sessions: there are as many as fit in so many bytes beside the weights and the buffers, and
+         * fewer sequences in a step if they are fewer. {@link Griffin#sessions} tells how many. On a CPU the weights count, too, although
+         * they are in mapped files.
+         */
+        public Builder memory(long bytes) {
+            if (bytes < 1) {
+                throw new InvalidRequestException("memory must be at least 1 byte, not " + bytes);
+            }
+            memory = bytes;
+            return this;
+        }
+
+        /** For tests: what is to be used instead of the device that was chosen. */
+        Builder backend(UnaryOperator<Backend> value) {
+            backend = value;
             return this;
         }
 
@@ -197,7 +225,7 @@ public final class Griffin implements AutoCloseable {
 
         /** What {@link #open} would open, from headers alone: in a fraction of the time, and also where memory is too small for it. */
         public ModelInfo info() {
-            return ModelInfo.read(files, this::choose, chunk, check);
+            return ModelInfo.read(files, this::choose, chunk, parallel, check);
         }
 
         private Devices.Choice choose() {
@@ -240,7 +268,7 @@ public final class Griffin implements AutoCloseable {
     public Tokenizer tokenizer() {
         return exclusively(() -> {
             if (tokenizer == null) {
-                tokenizer = readTokenizer();
+                tokenizer = ModelInfo.readTokenizer(files, config);
             }
             return tokenizer;
         });
@@ -249,24 +277,6 @@ public final class Griffin implements AutoCloseable {
     /** Whether the model comes with a {@code tokenizer.json}; without one, it works on ids alone. */
     public boolean hasTokenizer() {
         return files.exists(TOKENIZER);
-    }
-
-    private Tokenizer readTokenizer() {
-        if (!hasTokenizer()) {
-            String found = files.exists("tokenizer.model") ? "found tokenizer.model alone" : "found none";
-            throw new ModelFormatException("text needs " + files.describe(TOKENIZER) + ", " + found
-                    + ": get tokenizer.json from the same model repository, or give token ids instead of text");
-        }
-        try (InputStream in = files.open(TOKENIZER)) {
-            Tokenizer read = Tokenizer.read(in, files.describe(TOKENIZER));
-            if (read.vocabularySize() > config.vocabulary()) {
-                throw new ModelFormatException(files.describe(TOKENIZER) + " has " + read.vocabularySize() + " tokens, and "
-                        + files.describe("config.json") + " a vocabulary of " + config.vocabulary() + ": they belong to different models");
-            }
-            return read;
-        } catch (IOException e) {
-            throw new UncheckedIOException(files.describe(TOKENIZER) + " cannot be read: " + e, e);
-        }
     }
 
     /** The id that begins every text, if the model names one. */
@@ -310,6 +320,21 @@ public final class Griffin implements AutoCloseable {
         return exclusively(() -> backend.statistics(tokensPerSecond));
     }
 
+    /** Sessions that can be open at once, those of a scheduler included. */
+    public int sessions() {
+        return pool.states().slots();
+    }
+
+    /** The most sequences of one step. */
+    public int parallel() {
+        return runner.maxSequences();
+    }
+
+    /** Prompt tokens read in one step. */
+    public int chunk() {
+        return runner.chunk();
+    }
+
     /** Bytes of the weights in the model's files. */
     public long weightBytes() {
         return weights.bytes();
@@ -325,6 +350,15 @@ public final class Griffin implements AutoCloseable {
         return runner.workspaceBytes();
     }
 
+    /** What a failed step is to be reported as. */
+    Throwable explain(Throwable e) {
+        try {
+            return e instanceof InternalError internal ? ChangedFile.explain(internal, files) : e;
+        } catch (InternalError other) {
+            return other;
+        }
+    }
+
     States states() {
         return states;
     }
@@ -333,52 +367,23 @@ public final class Griffin implements AutoCloseable {
         return runner;
     }
 
+    StatePool pool() {
+        return pool;
+    }
+
     /** Runs with the device to oneself. */
     <T> T exclusively(Supplier<T> work) {
-        turn.lock();
-        try {
-            if (closed) {
-                throw new IllegalStateException("this model has been closed");
-            }
-            return work.get();
-        } catch (InternalError e) {
-            throw ChangedFile.explain(e, files);
-        } finally {
-            turn.unlock();
-        }
+        return turn.exclusively(work);
     }
 
-    /**
-     * Runs device steps, {@link #exclusively}. The lock lets its own thread in again, and a step that a listener started would overwrite
-     * the one that is calling it.
-     */
+    /** Runs device steps, {@link #exclusively}; from within them no others can be run. */
     <T> T inSteps(Supplier<T> steps) {
-        refuseInSteps();
-        stepping = true;
-        try {
-            return steps.get();
-        } finally {
-            stepping = false;
-        }
+        return turn.inSteps(steps);
     }
 
-    private void refuseInSteps() {
-        if (stepping) {
-            throw new IllegalStateException("a listener cannot generate, score or close the model that is calling it: do so when the call "
-                    + "has returned, or cancel it first");
-        }
-    }
-
-    /** The same, or nothing once the model is closed. */
+    /** Runs with the device to oneself, or not at all once the model is closed. */
     void exclusivelyIfOpen(Runnable work) {
-        turn.lock();
-        try {
-            if (!closed) {
-                work.run();
-            }
-        } finally {
-            turn.unlock();
-        }
+        turn.exclusivelyIfOpen(work);
     }
 
     /**
@@ -388,16 +393,9 @@ public final class Griffin implements AutoCloseable {
      */
     @Override
     public void close() {
-        turn.lock();
-        try {
-            refuseInSteps();
-            if (!closed) {
-                closed = true;
-                backend.close();
-                arena.close();
-            }
-        } finally {
-            turn.unlock();
-        }
+        turn.close(() -> {
+            backend.close();
+            arena.close();
+        });
     }
 }

@@ -48,7 +48,7 @@ public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceRe
      *
      * @throws ModelFormatException when it is not a complete Griffin model
      */
-    static ModelInfo read(ModelFiles files, Supplier<Devices.Choice> device, int chunk, boolean check) {
+    static ModelInfo read(ModelFiles files, Supplier<Devices.Choice> device, int chunk, int parallel, boolean check) {
         GriffinConfig config = GriffinConfig.read(files);
         GenerationConfig generation = GenerationConfig.read(files);
         Devices.Choice choice = device.get();
@@ -60,7 +60,7 @@ public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceRe
             }
             return new ModelInfo(config, backend.device(), choice.reason(), weights.bytes(),
                     config.stateBytes(backend.operandType()),
-                    GriffinModel.memoryNeed(config, 1, chunk == 0 ? backend.defaultChunk() : chunk, 1)
+                    GriffinModel.memoryNeed(config, 1, MemoryCheck.rows(chunk == 0 ? backend.defaultChunk() : chunk, parallel), parallel)
                             .workspaceBytes(backend.operandType()),
                     files.exists(TOKENIZER),
                     bosId(config, generation), List.copyOf(endIds(config, generation, endOfTurn(files))));
@@ -81,6 +81,25 @@ public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceRe
 
     static OptionalInt endOfTurn(Tokenizer tokenizer) {
         return tokenizer.id(END_OF_TURN);
+    }
+
+    /** @throws ModelFormatException when there is no tokenizer.json, or it belongs to another model */
+    static Tokenizer readTokenizer(ModelFiles files, GriffinConfig config) {
+        if (!files.exists(TOKENIZER)) {
+            String found = files.exists("tokenizer.model") ? "found tokenizer.model alone" : "found none";
+            throw new ModelFormatException("text needs " + files.describe(TOKENIZER) + ", " + found
+                    + ": get tokenizer.json from the same model repository, or give token ids instead of text");
+        }
+        try (InputStream in = files.open(TOKENIZER)) {
+            Tokenizer read = Tokenizer.read(in, files.describe(TOKENIZER));
+            if (read.vocabularySize() > config.vocabulary()) {
+                throw new ModelFormatException(files.describe(TOKENIZER) + " has " + read.vocabularySize() + " tokens, and "
+                        + files.describe("config.json") + " a vocabulary of " + config.vocabulary() + ": they belong to different models");
+            }
+            return read;
+        } catch (IOException e) {
+            throw new UncheckedIOException(files.describe(TOKENIZER) + " cannot be read: " + e, e);
+        }
     }
 
     private static OptionalInt endOfTurn(ModelFiles files) {

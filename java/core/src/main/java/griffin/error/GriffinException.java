@@ -6,7 +6,7 @@ package griffin.error;
  */
 public abstract sealed class GriffinException extends RuntimeException
         permits ModelFormatException, StateFormatException, BackendUnavailableException, DeviceException, DeviceMemoryException,
-        InvalidRequestException, HubException {
+        InvalidRequestException, BusyException, HubException {
 
     private static final long serialVersionUID = 1L;
 

@@ -9,6 +9,7 @@ import griffin.backend.Step;
 import griffin.backend.StepPlan;
 import griffin.backend.StepResult;
 import griffin.sampling.SamplingParams;
+import java.lang.foreign.MemorySegment;
 
 /**
  * Runs a model: one step, one workspace, a pool's states, and the recorded programs over them. The caller fills {@link #plan} and
@@ -29,12 +30,21 @@ public final class ModelRunner {
     private final Program score;
     private final Program[] heads;
     private final int headRows;
+    private final int chunk;
+    /** Samples from logits that are there; recorded when first wanted. */
+    private Program sample;
 
     /**
      * @param maxRows      M: token rows of one step, so also the largest chunk of a prompt
      * @param maxSequences S: sequences of one step
      */
     public ModelRunner(Backend backend, GriffinModel model, StateBuffers states, int maxRows, int maxSequences) {
+        this(backend, model, states, maxRows, maxSequences, maxRows);
+    }
+
+    /** @param chunk the most rows of a prompt that a sequence alone takes in one step */
+    public ModelRunner(Backend backend, GriffinModel model, StateBuffers states, int maxRows, int maxSequences, int chunk) {
+        this.chunk = chunk;
         this.backend = backend;
         this.model = model;
         this.states = states;
@@ -101,6 +111,11 @@ public final class ModelRunner {
         return step.maxRows();
     }
 
+    /** The most rows of a prompt that a sequence alone takes in one step. */
+    public int chunk() {
+        return chunk;
+    }
+
     /** S: the most sequences of a step. */
     public int maxSequences() {
         return step.maxSequences();
@@ -123,6 +138,29 @@ public final class ModelRunner {
     /** One more decode step of all sequences that have not ended: nothing crosses to the device but the launch. */
     public long next() {
         return backend.run(generate);
+    }
+
+    /**
+     * Samples for the one planned row, which the state holds already, from the logits that it led to. The state stays as it is; the step
+     * stands ready as after {@link #generate}.
+     *
+     * @param logits float32 [V]
+     */
+    public long sample(float[] logits) {
+        if (sample == null) {
+            sample = backend.record(step, () -> {
+                backend.sample(step, workspace.logits(), states.seen());
+                backend.advance(step);
+            });
+        }
+        backend.submit(step, plan);
+        backend.write(workspace.logits().rows(0, 1), MemorySegment.ofArray(logits));
+        return backend.run(sample);
+    }
+
+    /** Copies the logits [V] of one of the last step's output rows. */
+    public void logits(int output, float[] into) {
+        backend.read(workspace.logits().rows(output, 1), MemorySegment.ofArray(into));
     }
 
     /**

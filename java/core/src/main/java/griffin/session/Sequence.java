@@ -51,15 +51,11 @@ public final class Sequence implements AutoCloseable {
     private boolean closed;
 
     public Sequence(ModelRunner runner, StatePool pool) {
-        this(runner, pool, Mark.START, pool.acquire());
+        this(runner, pool, Mark.START, pool.acquire(false));
     }
 
-    /** For who fills the whole slot next. */
-    Sequence(ModelRunner runner, StatePool pool, Mark mark) {
-        this(runner, pool, mark, pool.acquireUncleared());
-    }
-
-    private Sequence(ModelRunner runner, StatePool pool, Mark mark, int slot) {
+    /** @param slot borrowed from the pool, and as {@code mark} says; who makes a sequence of a state fills the whole slot next */
+    Sequence(ModelRunner runner, StatePool pool, Mark mark, int slot) {
         this.runner = runner;
         this.pool = pool;
         this.slot = slot;
@@ -82,6 +78,11 @@ public final class Sequence implements AutoCloseable {
         return consumed + (pending == NONE ? 0 : 1);
     }
 
+    /** Tokens in the state: all but a pending one. */
+    public int consumed() {
+        return consumed;
+    }
+
     /** Whether nothing was given to it yet. */
     public boolean empty() {
         return length() == 0;
@@ -95,7 +96,7 @@ public final class Sequence implements AutoCloseable {
     /** A second sequence that goes on from here. */
     public Sequence fork() {
         requireUsable();
-        Sequence copy = new Sequence(runner, pool, mark());
+        Sequence copy = new Sequence(runner, pool, mark(), pool.acquireUncleared(false));
         try {
             runner.backend().copySlot(pool.states(), slot, copy.slot);
             return copy;
@@ -114,7 +115,8 @@ public final class Sequence implements AutoCloseable {
      */
     public SequenceRun start(int[] prompt, SamplingParams params, int maxTokens, int[] endIds) {
         requireUsable();
-        check(prompt);
+        check(prompt, runner.model().config().vocabulary());
+        requireRoom(prompt);
         if (empty() && prompt.length == 0) {
             throw new InvalidRequestException("there is nothing to continue: the prompt is empty and the session has no tokens yet");
         }
@@ -124,7 +126,25 @@ public final class Sequence implements AutoCloseable {
             throw new InvalidRequestException(
                     "the session's last tokens were scored, so all are in its state: give at least one token more");
         }
-        run = new SequenceRun(this, runner, prompt, input, params, maxTokens, endIds);
+        run = new SequenceRun(this, runner, prompt.length, input, params, maxTokens, endIds);
+        return run;
+    }
+
+    /**
+     * A generation whose prompt is in the state already, none of it pending; it begins by sampling from the logits that the prompt led to,
+     * so nothing is computed again.
+     *
+     * @param lastId    the prompt's last token
+     * @param logits    float32 [V] after it
+     * @param maxTokens at least 1
+     */
+    public SequenceRun start(int lastId, float[] logits, SamplingParams params, int maxTokens, int[] endIds) {
+        requireUsable();
+        if (consumed == 0 || pending != NONE || maxTokens < 1) {
+            throw new IllegalStateException("logits are of use where a prompt is in the state and something is to be sampled: " + mark());
+        }
+        run = new SequenceRun(this, runner, 0, new int[] {lastId}, params, maxTokens, endIds);
+        run.begins(logits);
         return run;
     }
 
@@ -160,7 +180,8 @@ public final class Sequence implements AutoCloseable {
      */
     public void score(int[] ids, LogitsSink sink) {
         requireUsable();
-        check(ids);
+        check(ids, runner.model().config().vocabulary());
+        requireRoom(ids);
         if (ids.length == 0) {
             throw new InvalidRequestException("logits were asked for, of no tokens: give at least one token id");
         }
@@ -194,10 +215,6 @@ public final class Sequence implements AutoCloseable {
 
     // ---- what a run does with its sequence
 
-    int consumed() {
-        return consumed;
-    }
-
     int held() {
         return held;
     }
@@ -218,22 +235,32 @@ public final class Sequence implements AutoCloseable {
         return pool.stepIs(generation);
     }
 
-    /**
-     * Feeds ids[from, to) in one step: the planned one, or the next decode step of a run whose step was the last one. If that
-     * fails, the state may hold part of the tokens, so the sequence is of no use any more.
-     */
-    void step(SequenceRun generation, StepResult into, boolean decodes, int[] ids, int from, int to) {
+    /** A step with tokens of this sequence begins. If it fails, the state may hold part of them, and the sequence is of no use any more. */
+    void stepBegins() {
+        requireUsable();
         broken = true;
         pool.stepIsOf(null);
-        runner.await(decodes ? runner.next() : runner.generate(), into);
+    }
+
+    /**
+     * The step has ended: ids[from, to) are in the state.
+     *
+     * @param sampled what it sampled
+     * @throws ModelFormatException when the logits were not finite; the sequence stays broken
+     */
+    void stepEnded(int[] ids, int from, int to, int sampled) {
         fed(ids, from, to);
-        if (into.ids[0] == StepResult.NOT_FINITE) {
+        if (sampled == StepResult.NOT_FINITE) {
             throw new ModelFormatException("the logits after token " + consumed + " of the session are not finite, so no token can follow: "
                     + "the model's weights, or the state that was resumed, hold NaN, infinite or absurdly large numbers; "
                     + "griffin-run info --check reads every weight and names the tensors that do");
         }
-        pool.stepIsOf(generation);
         broken = false;
+    }
+
+    /** The step was of this run alone, which can go on from it. */
+    void stepIsOf(SequenceRun generation) {
+        pool.stepIsOf(generation);
     }
 
     void requireRun(SequenceRun generation) {
@@ -289,16 +316,23 @@ public final class Sequence implements AutoCloseable {
         return h ^ h >>> 32;
     }
 
-    private void check(int[] ids) {
-        int vocabulary = runner.model().config().vocabulary();
+    private void requireRoom(int[] ids) {
+        if (Integer.MAX_VALUE - length() < ids.length) {
+            throw new InvalidRequestException("a sequence can have at most " + Integer.MAX_VALUE + " tokens");
+        }
+    }
+
+    /**
+     * Asserts that ids are the model's.
+     *
+     * @throws InvalidRequestException naming the first that is not
+     */
+    public static void check(int[] ids, int vocabulary) {
         for (int i = 0; i < ids.length; i++) {
             if (ids[i] < 0 || ids[i] >= vocabulary) {
                 throw new InvalidRequestException(
                         "token id " + ids[i] + " at index " + i + " is outside the model's vocabulary: 0 to " + (vocabulary - 1));
             }
-        }
-        if (Integer.MAX_VALUE - length() < ids.length) {
-            throw new InvalidRequestException("a sequence can have at most " + Integer.MAX_VALUE + " tokens");
         }
     }
 

@@ -8,13 +8,20 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.BitSet;
 
-/** The state slots of a model, each borrowed by one sequence, all of the same size; and whose step was the last. Not thread-safe. */
+/**
+ * The state slots of a model, each borrowed by one sequence, all of the same size; and whose step was the last. Some can be reserved, so that
+ * whoever admits sequences by counting never finds the slots taken by others. Not thread-safe.
+ */
 public final class StatePool {
 
     private final Backend backend;
     private final StateBuffers states;
     private final BitSet used = new BitSet();
-    private SequenceRun stepOf;
+    /** Of the used ones, those that were reserved. */
+    private final BitSet ofReserved = new BitSet();
+    /** Free slots that only {@link #acquire acquire(true)} gets. */
+    private int reserved;
+    private Object stepOf;
     private MemorySegment exported;
 
     public StatePool(Backend backend, StateLayout layout, int slots) {
@@ -26,31 +33,56 @@ public final class StatePool {
         return states;
     }
 
+    /** Slots that anybody can borrow. */
+    public int free() {
+        return states.slots() - used.cardinality() - reserved;
+    }
+
+    /**
+     * Sets free slots aside for sequences that are made as reserved ones.
+     *
+     * @throws DeviceMemoryException when fewer are free
+     */
+    public void reserve(int slots) {
+        if (slots > free()) {
+            throw new DeviceMemoryException(slots + " state slots are needed, and " + free() + " of " + states.slots()
+                    + " are free: close sessions, or open the model with more");
+        }
+        reserved += slots;
+    }
+
+    /** Gives reserved slots back, none of them borrowed. */
+    public void unreserve(int slots) {
+        reserved -= slots;
+    }
+
     /**
      * Borrows an empty slot.
      *
+     * @param asReserved whether it is to be one of the reserved ones
      * @throws DeviceMemoryException when all are borrowed
      */
-    int acquire() {
-        int slot = free();
-        backend.clearSlot(states, slot);
-        used.set(slot);
-        return slot;
+    int acquire(boolean asReserved) {
+        int slot = acquireUncleared(asReserved);
+        try {
+            backend.clearSlot(states, slot);
+            return slot;
+        } catch (Throwable e) {
+            release(slot);
+            throw e;
+        }
     }
 
     /** The same of a slot that still holds what another sequence left, for who overwrites all of it. */
-    int acquireUncleared() {
-        int slot = free();
-        used.set(slot);
-        return slot;
-    }
-
-    private int free() {
-        int slot = used.nextClearBit(0);
-        if (slot >= states.slots()) {
+    int acquireUncleared(boolean asReserved) {
+        if ((asReserved ? reserved : free()) == 0) {
             throw new DeviceMemoryException("all " + states.slots() + " state slots are in use (" + states.layout().bytes()
                     + " bytes each): close a session, or open the model with more sessions");
         }
+        int slot = used.nextClearBit(0);
+        used.set(slot);
+        ofReserved.set(slot, asReserved);
+        reserved -= asReserved ? 1 : 0;
         return slot;
     }
 
@@ -73,15 +105,16 @@ public final class StatePool {
 
     void release(int slot) {
         used.clear(slot);
+        reserved += ofReserved.get(slot) ? 1 : 0;
     }
 
-    /** Whether the runner's step is as the run left it, so that it can go on from there. */
-    boolean stepIs(SequenceRun run) {
-        return stepOf == run;
+    /** Whether the runner's step is as this run or batch left it, so that it can go on from there. */
+    boolean stepIs(Object owner) {
+        return stepOf == owner;
     }
 
     /** Notes whose step the runner's is from now on; null while it is nobody's. */
-    void stepIsOf(SequenceRun run) {
-        stepOf = run;
+    void stepIsOf(Object owner) {
+        stepOf = owner;
     }
 }

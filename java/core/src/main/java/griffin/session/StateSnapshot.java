@@ -1,5 +1,6 @@
 package griffin.session;
 
+import griffin.backend.Backend;
 import griffin.backend.StateLayout;
 import griffin.error.StateFormatException;
 import griffin.model.ModelRunner;
@@ -55,11 +56,36 @@ public final class StateSnapshot {
     // ---- writing
 
     static byte[] write(byte[] identity, StatePool pool, Sequence sequence, Packing packing) {
-        StateLayout layout = pool.states().layout();
-        Sequence.Mark mark = sequence.mark();
-        MemorySegment slot = pool.exported(sequence.slot());
-        return pack(new SnapshotHeader(VERSION, packing, identity, layout, mark.consumed(), mark.pending(), mark.held(), mark.tokenHash(),
-                0), StateBlock.of(layout, mark.consumed()), slot);
+        SnapshotHeader header = headerOf(identity, pool, sequence.mark(), packing);
+        return pack(header, StateBlock.of(header.layout(), header.consumed()), pool.exported(sequence.slot()));
+    }
+
+    private static SnapshotHeader headerOf(byte[] identity, StatePool pool, Sequence.Mark mark, Packing packing) {
+        return new SnapshotHeader(VERSION, packing, identity, pool.states().layout(), mark.consumed(), mark.pending(), mark.held(),
+                mark.tokenHash(), 0);
+    }
+
+    /** A state that was copied out of its slot, quickly, between two steps; any thread may make a snapshot of it. */
+    public static final class Copy {
+
+        private final SnapshotHeader header;
+        private final MemorySegment slot;
+
+        private Copy(SnapshotHeader header, MemorySegment slot) {
+            this.header = header;
+            this.slot = slot;
+        }
+
+        /** The snapshot, not packed. */
+        public byte[] bytes() {
+            return pack(header, StateBlock.of(header.layout(), header.consumed()), slot);
+        }
+    }
+
+    static Copy copy(byte[] identity, StatePool pool, Sequence sequence, Sequence.Mark mark, Backend backend) {
+        MemorySegment slot = MemorySegment.ofArray(new int[Math.toIntExact(pool.states().layout().bytes() / Integer.BYTES)]);
+        backend.exportSlot(pool.states(), sequence.slot(), slot);
+        return new Copy(headerOf(identity, pool, mark, Packing.NONE), slot);
     }
 
     /** @param like everything but version and payload */
@@ -112,7 +138,7 @@ public final class StateSnapshot {
      *
      * @param name what messages call the snapshot
      */
-    static Sequence read(MemorySegment bytes, String name, byte[] identity, ModelRunner runner, StatePool pool) {
+    static Sequence read(MemorySegment bytes, String name, byte[] identity, ModelRunner runner, StatePool pool, boolean reserved) {
         SnapshotHeader header = SnapshotHeader.read(bytes, name);
         List<Stored> table = table(bytes, header, header.layout(), name);
         header.requireModel(identity, pool.states().layout(), name);
@@ -125,7 +151,7 @@ public final class StateSnapshot {
             clearUnused(header, slot);
             unpack(bytes, table, slot, name);
         }
-        Sequence sequence = new Sequence(runner, pool, header.mark());
+        Sequence sequence = new Sequence(runner, pool, header.mark(), pool.acquireUncleared(reserved));
         try {
             runner.backend().importSlot(pool.states(), sequence.slot(), slot);
             return sequence;

@@ -33,6 +33,62 @@ public final class States {
         return new Sequence(runner, pool);
     }
 
+    /** A sequence with no tokens, on one of the pool's reserved slots. */
+    public Sequence createReserved() {
+        return new Sequence(runner, pool, Sequence.Mark.START, pool.acquire(true));
+    }
+
+    /** The part of {@link #snapshot} that needs the device. */
+    public StateSnapshot.Copy copy(Sequence sequence) {
+        sequence.requireUsable();
+        return StateSnapshot.copy(identity(), pool, sequence, sequence.mark(), runner.backend());
+    }
+
+    /** The same without a token that is not in the state yet, or was only sampled. */
+    public StateSnapshot.Copy copyConsumed(Sequence sequence) {
+        sequence.requireUsable();
+        Sequence.Mark mark = new Sequence.Mark(sequence.consumed(), Sequence.NONE, Sequence.NONE, sequence.mark().tokenHash());
+        return StateSnapshot.copy(identity(), pool, sequence, mark, runner.backend());
+    }
+
+    /** A snapshot that is whole and this model's, unpacked. */
+    public static final class Checked {
+
+        private final byte[] bytes;
+        private final SnapshotHeader header;
+
+        private Checked(byte[] bytes, SnapshotHeader header) {
+            this.bytes = bytes;
+            this.header = header;
+        }
+
+        public SnapshotHeader header() {
+            return header;
+        }
+
+        /** Whether its last token waits to be read, so that the sequence can go on without being given another. */
+        public boolean pending() {
+            return header.pending() != Sequence.NONE;
+        }
+    }
+
+    /**
+     * The part of {@link #restore} that needs no device. From any thread.
+     *
+     * @param name what messages call the bytes
+     * @throws StateFormatException when they are damaged or another model's
+     */
+    public Checked check(byte[] bytes, String name) {
+        SnapshotHeader header = StateSnapshot.verify(MemorySegment.ofArray(bytes), name);
+        header.requireModel(identity(), pool.states().layout(), name);
+        return new Checked(StateSnapshot.repack(bytes, Packing.NONE), header);
+    }
+
+    /** A sequence from a snapshot that was checked, on one of the pool's reserved slots. */
+    public Sequence restoreReserved(Checked checked) {
+        return StateSnapshot.read(MemorySegment.ofArray(checked.bytes), "the snapshot", identity(), runner, pool, true);
+    }
+
     /** The sequence as bytes, not packed. */
     public byte[] snapshot(Sequence sequence) {
         return snapshot(sequence, Packing.NONE);
@@ -56,7 +112,7 @@ public final class States {
 
     /** The same from any memory. */
     public Sequence restore(MemorySegment bytes, String name) {
-        return StateSnapshot.read(bytes, name, identity(), runner, pool);
+        return StateSnapshot.read(bytes, name, identity(), runner, pool, false);
     }
 
     /** Writes a snapshot to {@code file}, which appears whole or stays as it was. From any thread. */
@@ -77,7 +133,7 @@ public final class States {
     }
 
     /** The fingerprint of the model: SHA-256, 32 bytes. */
-    public byte[] identity() {
+    public synchronized byte[] identity() {
         if (identity == null) {
             identity = ModelIdentity.of(config, files);
         }

@@ -64,6 +64,11 @@ final class AdaptiveKernels implements Kernels {
         return vector.panelColumns();
     }
 
+    @Override
+    public int streamedFloats() {
+        return vector.streamedFloats();
+    }
+
     /** Whether the warm-up and the compiler want processors just now; no two warm-ups run, since the process has one instance. */
     static boolean warming() {
         return warming;

@@ -14,8 +14,9 @@ import java.util.Arrays;
  */
 final class CpuLinear implements Runnable {
 
-    /** Up to this many input rows stream the weights. */
+    /** Up to this many input rows stream the weights, and more where they are short ({@link Kernels#streamedFloats}). */
     private static final int STREAM_ROWS = 12;
+    private static final int MOST_STREAM_ROWS = 32;
     /** Streaming: rows of a chunk, between enough for long runs of addresses and enough chunks per thread for balance. */
     private static final int STREAM_CHUNK = 64;
     private static final int LEAST_STREAM_CHUNK = 8;
@@ -54,15 +55,15 @@ final class CpuLinear implements Runnable {
         streamed = new RowChunks(w, Math.clamp(even, LEAST_STREAM_CHUNK, STREAM_CHUNK));
         panels = new RowChunks(w, PANEL_ROWS);
         panelColumns = backend.kernels.panelColumns();
-        streamRows = streamRows(w);
+        streamRows = streamRows(w, backend.kernels);
         backend.workers.reserve(panelFloats(n), 0);
     }
 
     /** There are streaming kernels for bfloat16, and for one row of float32; anything else is widened first. */
-    private static int streamRows(HostWeight w) {
-        int most = STREAM_ROWS;
+    private static int streamRows(HostWeight w, Kernels kernels) {
+        int most = Math.max(STREAM_ROWS, Math.min(MOST_STREAM_ROWS, kernels.streamedFloats() / w.columns()));
         for (TensorPart part : w.parts()) {
-            most = Math.min(most, part.dtype() == DType.BF16 ? STREAM_ROWS : part.dtype() == DType.F32 ? 1 : 0);
+            most = Math.min(most, part.dtype() == DType.BF16 ? most : part.dtype() == DType.F32 ? 1 : 0);
         }
         return most;
     }

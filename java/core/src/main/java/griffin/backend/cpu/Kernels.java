@@ -22,6 +22,11 @@ interface Kernels {
         return 256;
     }
 
+    /** Floats of input rows up to which {@link #matmulBf16} is faster than widening the weights first, beyond a dozen rows. */
+    default int streamedFloats() {
+        return 0;
+    }
+
     /**
      * sum_k a[aAt + k] b[bAt + k], k in [0, n).
      *

@@ -37,6 +37,15 @@ final class Kernels512 extends VectorKernels {
         return 2560;
     }
 
+    /**
+     * As long as the rows of x stay in the second-level cache. Measured with 320 columns, processor time of a decode step of the embedded
+     * model against widening: 16 rows 0.80, 24 rows 0.85, 32 rows 0.92.
+     */
+    @Override
+    public int streamedFloats() {
+        return 30_720;
+    }
+
     @Override
     public float dot(float[] a, int aAt, float[] b, int bAt, int n, float[] lanes) {
         FloatVector s0 = FloatVector.zero(F);

@@ -1,0 +1,193 @@
+package griffin;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import griffin.backend.Backend;
+import griffin.error.DeviceException;
+import griffin.error.GriffinException;
+import griffin.error.ModelFormatException;
+import griffin.sampling.SamplingParams;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.zip.CRC32C;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A device that fails: who fails with it, and that everything else goes on. */
+@Timeout(120)
+@ExtendWith(Seed.class)
+class SchedulerFailureTest {
+
+    private static final DeviceException FAULT = new DeviceException("the device failed");
+    private static final GenerationOptions GREEDY =
+            GenerationOptions.DEFAULT.withSampling(SamplingParams.GREEDY).withIgnoreEos(true).withMaxTokens(20);
+    private static final GenerationListener SILENT = new GenerationListener() {};
+
+    @TempDir
+    private Path folder;
+    private Griffin griffin;
+    private volatile String failing = "";
+    private volatile int callsBefore;
+
+    @BeforeEach
+    void open() {
+        ByteModel.write(folder);
+        griffin = ByteModel.open(folder, cpu -> (Backend) Proxy.newProxyInstance(Backend.class.getClassLoader(),
+                new Class<?>[] {Backend.class}, (proxy, method, arguments) -> {
+                    if (method.getName().equals(failing) && callsBefore-- == 0) {
+                        throw FAULT;
+                    }
+                    try {
+                        return method.invoke(cpu, arguments);
+                    } catch (InvocationTargetException e) {
+                        throw e.getCause();
+                    }
+                }));
+    }
+
+    @AfterEach
+    void close() {
+        griffin.close();
+    }
+
+    private void failAt(String method, int calls) {
+        callsBefore = calls;
+        failing = method;
+    }
+
+    private List<Integer> alone(int... ids) {
+        try (Session session = griffin.newSession()) {
+            return session.generate(ids, GREEDY, SILENT).ids();
+        }
+    }
+
+    private static Throwable failure(Completion completion) {
+        return assertThrows(GriffinException.class, completion::result);
+    }
+
+    @Test
+    void aFailedStepFailsThoseOfThatStep() throws InterruptedException {
+        List<Integer> expected = alone(2, 9);
+        try (Scheduler scheduler = Scheduler.builder(griffin).parallel(3).listener((requests, rows, decoding) -> {
+            if (decoding == 2) {
+                failAt("run", 0);
+            }
+        }).start()) {
+            for (int round = 0; round < 5; round++) {
+                List<Completion> all = new ArrayList<>();
+                for (int i = 0; i < 3; i++) {
+                    all.add(scheduler.submit(Job.of(new int[] {2, 9}, GREEDY.withMaxTokens(i == 2 ? 1 : 20))));
+                }
+                assertEquals(expected.subList(0, 1), all.get(2).result().ids(), "it had ended before");
+                for (Completion one : all.subList(0, 2)) {
+                    if (failure(one) != FAULT) {
+                        throw new AssertionError("another failure", failure(one));
+                    }
+                    assertTrue(one.state().isEmpty());
+                }
+            }
+            assertEquals(10, scheduler.statistics().failed());
+            assertEquals(expected, scheduler.submit(Job.of(new int[] {2, 9}, GREEDY)).result().ids(), "the scheduler lives on");
+        }
+        assertEquals(griffin.sessions(), griffin.pool().free());
+    }
+
+    /** Every call of the device fails once, somewhere in a random schedule: no request hangs, no slot is lost, all others are right. */
+    @Test
+    void anythingMayFail() throws InterruptedException {
+        List<Integer> expected = alone(2, 9, 31);
+        Random random = Seed.random("faults");
+        int failed = 0;
+        try (Scheduler scheduler =
+                Scheduler.builder(griffin).parallel(4).prefixes(new MapStore()).leastCached(2).cacheInterval(2).start()) {
+            for (String method : List.of("submit", "run", "await", "clearSlot", "exportSlot", "importSlot", "read", "write")) {
+                for (int round = 0; round < 20; round++) {
+                    List<Completion> all = new ArrayList<>();
+                    failAt(method, random.nextInt(20));
+                    for (int i = 0; i < 6; i++) {
+                        all.add(scheduler
+                                .submit(new Job(i % 2 == 0 ? new int[] {2, 9, 31} : new int[] {5, random.nextInt(200)}, GREEDY, null,
+                                        i % 3 == 0)));
+                    }
+                    for (int i = 0; i < 6; i++) {
+                        try {
+                            Generation result = all.get(i).result();
+                            assertEquals(i % 2 == 0 ? expected : result.ids(), result.ids(), method);
+                        } catch (DeviceException e) {
+                            failed++;
+                            assertSame(FAULT, e);
+                        }
+                    }
+                    failing = "";
+                }
+            }
+            assertEquals(0, scheduler.statistics().running());
+        }
+        assertTrue(failed > 20, failed + " failed");
+        assertEquals(griffin.sessions(), griffin.pool().free());
+    }
+
+    /** A state with a NaN in it: its own sequence fails, and no other in the same steps. */
+    @Test
+    void logitsThatAreNotFiniteFailOneSequence() throws InterruptedException {
+        List<Integer> expected = alone(5, 6, 7);
+        byte[] poisoned;
+        try (Session session = griffin.newSession()) {
+            session.generate(new int[] {2, 9, 31}, GREEDY.withMaxTokens(12), SILENT);
+            poisoned = poison(session.snapshot());
+        }
+        try (Scheduler scheduler = Scheduler.builder(griffin).start()) {
+            for (int i = 0; i < 10; i++) {
+                Completion good = scheduler.submit(new Job(new int[] {5, 6, 7}, GREEDY, null, true));
+                Completion bad = scheduler.submit(new Job(new int[] {4}, GREEDY, poisoned, true));
+                assertInstanceOf(ModelFormatException.class, failure(bad));
+                assertTrue(failure(bad).getMessage().contains("not finite"), failure(bad).getMessage());
+                assertEquals(expected, good.result().ids());
+            }
+        }
+    }
+
+    /** Replaces the first number of the state, the recurrent part, in a snapshot whose blocks are float32, and seals it again. */
+    private static byte[] poison(byte[] snapshot) {
+        ByteBuffer bytes = ByteBuffer.wrap(snapshot).order(ByteOrder.LITTLE_ENDIAN);
+        int blocks = bytes.getInt(104);
+        int table = 108;
+        int start = table + 12 * blocks + 4;
+        bytes.putFloat(start, Float.NaN);
+        bytes.putInt(table + 8, crc(snapshot, start, bytes.getInt(table + 4)));
+        bytes.putInt(start - 4, crc(snapshot, 0, start - 4));
+        return snapshot;
+    }
+
+    private static int crc(byte[] bytes, int at, int length) {
+        CRC32C crc = new CRC32C();
+        crc.update(bytes, at, length);
+        return (int) crc.getValue();
+    }
+
+    @Test
+    void aModelThatIsClosedFailsItsRequests() throws InterruptedException {
+        try (Scheduler scheduler = Scheduler.builder(griffin).start()) {
+            Completion running = scheduler.submit(Job.of(new int[] {2, 9}, GREEDY.withMaxTokens(Integer.MAX_VALUE)));
+            running.next();
+            griffin.close();
+            assertTrue(failure(running).getMessage().contains("has been closed"), failure(running).getMessage());
+            Completion late = scheduler.submit(Job.of(new int[] {2, 9}, GREEDY));
+            assertTrue(failure(late).getMessage().contains("has been closed"), failure(late).getMessage());
+        }
+    }
+}
