@@ -48,7 +48,6 @@ final class Cli {
     Map<String, String> environment = Map.of();
     boolean inTerminal;
     boolean errTerminal;
-    Map<String, String> environment = Map.of();
     final Interrupts interrupts = new Interrupts();
     /** Called before the n-th write to standard output, n from 1. */
     IntConsumer beforeWrite = n -> {};
