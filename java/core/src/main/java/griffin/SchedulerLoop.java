@@ -94,6 +94,7 @@ final class SchedulerLoop implements Runnable {
 
     private void rest() {
         batch.forget();
+        stepping.clear();
         long now = System.nanoTime();
         long nanos = Long.MAX_VALUE;
         for (Request request : running) {
@@ -140,6 +141,7 @@ final class SchedulerLoop implements Runnable {
         boolean any = false;
         for (Prefixes.Ready found; prefixes != null && (found = prefixes.poll()) != null; any = true) {
             lookedUp.remove(found.request());
+            countPlaces();
             counts.lookedUp(found.tokens());
             if (closing || found.request().completion.cancelled()) {
                 promised.remove(found.request());
@@ -156,6 +158,7 @@ final class SchedulerLoop implements Runnable {
             any = true;
             if (prefixes != null && request.resume == null) {
                 lookedUp.add(request);
+                countPlaces();
                 if (prefixes.keeps(request.promptIds.length) && request.maxTokens > 0) {
                     promised.add(request);
                 }
@@ -195,7 +198,11 @@ final class SchedulerLoop implements Runnable {
         }
         counts.generated(request.generated());
         running.add(request);
-        counts.running = running.size();
+        countPlaces();
+    }
+
+    private void countPlaces() {
+        counts.running = running.size() + lookedUp.size();
     }
 
     // ---- going
@@ -209,7 +216,7 @@ final class SchedulerLoop implements Runnable {
     }
 
     private void end(Request request) {
-        counts.running = running.size();
+        countPlaces();
         Sequence sequence = request.sequence();
         StateSnapshot.Copy state = null;
         Generation result = null;
@@ -250,7 +257,7 @@ final class SchedulerLoop implements Runnable {
         List<Request> all = intake.remove(request -> true);
         all.addAll(running);
         running.clear();
-        counts.running = 0;
+        countPlaces();
         for (Request request : all) {
             request.fail(griffin.explain(why));
             griffin.exclusivelyIfOpen(() -> {

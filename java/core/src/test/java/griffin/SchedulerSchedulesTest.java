@@ -15,7 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 @ExtendWith(Seed.class)
 class SchedulerSchedulesTest {
 
-    private static final int SCHEDULES = 2000;
+    private static final int SCHEDULES = 3000;
 
     @Test
     void everySequenceIsAsIfItWereAlone(@TempDir Path folder) throws InterruptedException {
