@@ -52,7 +52,7 @@ type nul >"%ROOT%\.griffin-run.started"
 call mvn -B -q -Dstyle.color=never -f "%ROOT%\pom.xml" -pl java/cli -am -Dmaven.test.skip=true -Dgriffin.skipChecks package 1>&2 <nul
 endlocal & set "STATUS=%ERRORLEVEL%"
 rem A source edited while Maven ran must count as newer than the jars, and jars that Maven left alone as checked.
-if "%STATUS%"=="0" powershell -NoProfile -NonInteractive -Command "$t = (Get-Item ($env:ROOT + '\.griffin-run.started')).LastWriteTimeUtc; foreach ($m in 'java\core','java\stories','java\cuda','java\hub','java\cli','bindings','cuda-kernels') { (Get-Item ($env:ROOT + '\' + $m + '\target\griffin-' + (Split-Path -Leaf $m) + '.jar')).LastWriteTimeUtc = $t }"
+if "%STATUS%"=="0" powershell -NoProfile -NonInteractive -Command "$t = (Get-Item ($env:ROOT + '\.griffin-run.started')).LastWriteTimeUtc; foreach ($m in 'java\core','java\stories','java\cuda','java\hub','java\server','java\cli','bindings','cuda-kernels') { (Get-Item ($env:ROOT + '\' + $m + '\target\griffin-' + (Split-Path -Leaf $m) + '.jar')).LastWriteTimeUtc = $t }"
 del "%ROOT%\.griffin-run.started" 2>nul
 :built
 rmdir "%ROOT%\.griffin-run.lock"
@@ -62,7 +62,7 @@ exit /b 1
 
 :start
 set "CP="
-for %%M in (java\core java\stories java\cuda java\hub java\cli bindings cuda-kernels) do call :append "%ROOT%\%%M\target\griffin-%%~nxM.jar"
+for %%M in (java\core java\stories java\cuda java\hub java\server java\cli bindings cuda-kernels) do call :append "%ROOT%\%%M\target\griffin-%%~nxM.jar"
 rem The serial collector starts fastest. It yields to a collector of the user's choice: the JVM refuses two.
 set "COLLECTOR=-XX:+UseSerialGC"
 echo "%GRIFFIN_JAVA_OPTS%" | findstr /r /c:"-XX:+Use.*GC" >nul && set "COLLECTOR="
@@ -97,9 +97,9 @@ exit /b 0
 rem Sets STALE if a jar is missing or a source or pom is newer than the jar of its module.
 :stale
 set "STALE="
-for %%M in (java\core java\stories java\cuda java\hub java\cli bindings cuda-kernels) do if not exist "%ROOT%\%%M\target\griffin-%%~nxM.jar" set "STALE=1"
+for %%M in (java\core java\stories java\cuda java\hub java\server java\cli bindings cuda-kernels) do if not exist "%ROOT%\%%M\target\griffin-%%~nxM.jar" set "STALE=1"
 if not exist "%ROOT%\java\cli\target\lib" set "STALE=1"
 if defined STALE exit /b 0
-powershell -NoProfile -NonInteractive -Command "$r = $env:ROOT; foreach ($m in 'java\core','java\stories','java\cuda','java\hub','java\cli','bindings','cuda-kernels') { $j = (Get-Item ($r + '\' + $m + '\target\griffin-' + (Split-Path -Leaf $m) + '.jar')).LastWriteTimeUtc; $s = @(Get-Item ($r + '\pom.xml'), ($r + '\' + $m + '\pom.xml')) + @(Get-ChildItem -Recurse ($r + '\' + $m + '\src\main'), ($r + '\' + $m + '\compiled') -ErrorAction SilentlyContinue); if ($s | Where-Object { $_.LastWriteTimeUtc -gt $j }) { exit 1 } }; exit 0"
+powershell -NoProfile -NonInteractive -Command "$r = $env:ROOT; foreach ($m in 'java\core','java\stories','java\cuda','java\hub','java\server','java\cli','bindings','cuda-kernels') { $j = (Get-Item ($r + '\' + $m + '\target\griffin-' + (Split-Path -Leaf $m) + '.jar')).LastWriteTimeUtc; $s = @(Get-Item ($r + '\pom.xml'), ($r + '\' + $m + '\pom.xml')) + @(Get-ChildItem -Recurse ($r + '\' + $m + '\src\main'), ($r + '\' + $m + '\compiled') -ErrorAction SilentlyContinue); if ($s | Where-Object { $_.LastWriteTimeUtc -gt $j }) { exit 1 } }; exit 0"
 if errorlevel 1 set "STALE=1"
 exit /b 0

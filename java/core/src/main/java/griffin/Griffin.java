@@ -41,6 +41,7 @@ public final class Griffin implements AutoCloseable {
 
     static final int MOST_SESSIONS = 1 << 20;
     private static final String TOKENIZER = ModelInfo.TOKENIZER;
+    private static final int MOST_WINDOW = 1 << 20;
     private static final int MOST_PARALLEL = 1 << 12;
 
     private final ModelFiles files;
@@ -59,7 +60,7 @@ public final class Griffin implements AutoCloseable {
     private Griffin(Builder b) {
         files = b.files;
         turn = new Turn(files);
-        config = GriffinConfig.read(files);
+        config = b.config();
         generation = GenerationConfig.read(files);
         Devices.Choice choice = b.choose();
         backend = b.backend.apply(choice.backend());
@@ -120,6 +121,7 @@ public final class Griffin implements AutoCloseable {
         private int parallel = 1;
         private long memory;
         private int chunk;
+        private int window;
         private DType operands = DType.BF16;
         private Consumer<String> notices = notice -> {};
         private LoadListener loading = (bytes, of) -> {};
@@ -209,6 +211,15 @@ public final class Griffin implements AutoCloseable {
             return this;
         }
 
+        /**
+         * Tokens that attention looks back on, instead of as many as the model was trained with (0, the default); a notice says so where
+         * it differs. Its states are no states of the model as trained.
+         */
+        public Builder window(int tokens) {
+            window = require("window", tokens, 0, MOST_WINDOW);
+            return this;
+        }
+
         /** Whether all weights are first read and refused if one is NaN or infinite. */
         public Builder check(boolean value) {
             check = value;
@@ -225,7 +236,17 @@ public final class Griffin implements AutoCloseable {
 
         /** What {@link #open} would open, from headers alone: in a fraction of the time, and also where memory is too small for it. */
         public ModelInfo info() {
-            return ModelInfo.read(files, this::choose, chunk, parallel, check);
+            return ModelInfo.read(files, this::config, this::choose, chunk, parallel, check);
+        }
+
+        private GriffinConfig config() {
+            GriffinConfig trained = GriffinConfig.read(files);
+            if (window == 0 || window == trained.window()) {
+                return trained;
+            }
+            notices.accept("the window is " + window + " tokens, and the model was trained with " + trained.window()
+                    + ": what it writes is not what it was trained to write");
+            return trained.withWindow(window);
         }
 
         private Devices.Choice choose() {

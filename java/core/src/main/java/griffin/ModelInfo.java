@@ -48,8 +48,9 @@ public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceRe
      *
      * @throws ModelFormatException when it is not a complete Griffin model
      */
-    static ModelInfo read(ModelFiles files, Supplier<Devices.Choice> device, int chunk, int parallel, boolean check) {
-        GriffinConfig config = GriffinConfig.read(files);
+    static ModelInfo read(ModelFiles files, Supplier<GriffinConfig> configuration, Supplier<Devices.Choice> device, int chunk, int parallel,
+            boolean check) {
+        GriffinConfig config = configuration.get();
         GenerationConfig generation = GenerationConfig.read(files);
         Devices.Choice choice = device.get();
         try (Backend backend = choice.backend(); Arena arena = Arena.ofShared()) {

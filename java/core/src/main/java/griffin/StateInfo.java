@@ -54,8 +54,13 @@ public record StateInfo(int version, StateCompression compression, String model,
         }
     }
 
-    /** Checks a whole state; {@code name} is what messages call it. */
-    static StateInfo of(byte[] snapshot, String name) {
+    /**
+     * Checks a whole state.
+     *
+     * @param name what messages call it
+     * @throws StateFormatException when it is damaged or no state
+     */
+    public static StateInfo of(byte[] snapshot, String name) {
         return of(StateSnapshot.verify(MemorySegment.ofArray(snapshot), name), snapshot.length, Instant.now());
     }
 

@@ -256,6 +256,7 @@ class SchedulerTest {
         }
         assertMessage(DeviceMemoryException.class, "2 state slots are needed, and 1 of", () -> scheduler().parallel(2).start());
         try (Scheduler scheduler = scheduler().parallel(1).start()) {
+            assertEquals(1, scheduler.statistics().slotsFree());
             assertMessage(DeviceMemoryException.class, "all 12 state slots are in use", griffin::newSession);
             assertEquals(1, scheduler.statistics().slotsFree());
         }

@@ -63,6 +63,13 @@ final class InfoCommand implements Callable<Integer> {
         line(out, "first id", info.bosId().map(String::valueOf).orElse("none"));
         line(out, "end ids", info.endIds().stream().map(String::valueOf).collect(Collectors.joining(", ")));
         line(out, "device", info.device().kind() + " (" + info.device().name() + ")");
+        line(out, "length", "unlimited, always: a state has the same size after any number of tokens");
+        out.append("\nSettings of serve, each an option and an environment variable:\n");
+        for (Settings.Setting setting : Settings.read(terminal)) {
+            String value = setting.value() == null ? "not set" : setting.value();
+            out.append(String.format(Locale.ROOT, "  %-20s %-26s %s%s%n", setting.option(), setting.variable(), value,
+                    setting.set() ? " (from the environment)" : "").replace("\r", ""));
+        }
         return out.toString();
     }
 
@@ -115,5 +122,15 @@ final class InfoCommand implements Callable<Integer> {
         json.writeStringProperty("device", info.device().kind());
         json.writeStringProperty("device_name", info.device().name());
         json.writeNumberProperty("device_memory_bytes", info.device().memoryBytes());
+        json.writeObjectPropertyStart("settings");
+        for (Settings.Setting setting : Settings.read(terminal)) {
+            json.writeName(setting.option().substring(2).replace('-', '_'));
+            if (setting.value() == null) {
+                json.writeNull();
+            } else {
+                json.writeString(setting.value());
+            }
+        }
+        json.writeEndObject();
     }
 }

@@ -16,7 +16,7 @@ public final class Main {
     /** Columns of help where it goes to no terminal. */
     private static final int HELP_WIDTH = 110;
 
-    private static final List<String> MODEL_COMMANDS = List.of("pull", "list", "rm");
+    private static final List<String> RARE_COMMANDS = List.of("pull", "list", "rm", "serve");
     /** What is about all commands. */
     private static final List<String> EVERY_COMMAND = List.of("-h", "--help", "help", "completion");
 
@@ -129,21 +129,27 @@ public final class Main {
     /** The same for certain arguments: without the commands that they cannot mean, whose options take time to look at. */
     private static CommandLine commandLine(Terminal terminal, List<String> args) {
         return commandLine(terminal, args.stream().anyMatch(argument -> EVERY_COMMAND.contains(argument)
-                || MODEL_COMMANDS.stream().anyMatch(name -> argument.length() <= name.length() + 1
+                || RARE_COMMANDS.stream().anyMatch(name -> argument.length() <= name.length() + 1
                         && UsageErrors.distance(name, argument) <= 1)));
     }
 
-    private static CommandLine commandLine(Terminal terminal, boolean models) {
+    private static CommandLine commandLine(Terminal terminal, boolean rare) {
         CommandLine command = new CommandLine(new RunCommand(terminal));
         command.addSubcommand(new ChatCommand(terminal)).addSubcommand(new InfoCommand(terminal))
                 .addSubcommand(new DevicesCommand(terminal));
-        if (models) {
+        if (rare) {
             command.addSubcommand(new PullCommand(terminal)).addSubcommand(new ListCommand(terminal))
-                    .addSubcommand(new RemoveCommand(terminal));
+                    .addSubcommand(new RemoveCommand(terminal)).addSubcommand(new ServeCommand(terminal));
         }
         command.addSubcommand(new LogitsCommand(terminal)).addSubcommand(new StateCommand(terminal))
                 .addSubcommand(new CompletionCommand(terminal))
                 .addSubcommand(new HelpCommand(terminal));
+        Environment environment = new Environment(terminal.environment());
+        command.getSubcommands().forEach((name, subcommand) -> {
+            if (Environment.COMMANDS.contains(name)) {
+                subcommand.setDefaultValueProvider(environment);
+            }
+        });
         // @FILE belongs to --ids. The width of a terminal is asked for only when help is printed.
         return command.setExpandAtFiles(false).setAllowSubcommandsAsOptionParameters(true).setUsageHelpWidth(HELP_WIDTH)
                 .setUsageHelpAutoWidth(terminal.outTerminal())

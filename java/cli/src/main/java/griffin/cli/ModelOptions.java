@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
@@ -71,6 +72,11 @@ final class ModelOptions {
             description = "Prompt tokens read in one step. Default: 256, on a GPU 2048, or 8192 with 40 GiB free. Less needs less memory.")
     Integer chunk;
 
+    @Option(names = "--window", paramLabel = "N",
+            description = "Look back on N tokens instead of as many as the model was trained with; warns that this departs from it. "
+                    + "Environment: GRIFFIN_WINDOW, for serve and info.")
+    Integer window;
+
     @Option(names = "--check", description = "Read all weights first and refuse the model if one is NaN or infinite.")
     boolean check;
 
@@ -80,7 +86,12 @@ final class ModelOptions {
      * @param verbose whether to say in any case which device was taken and why
      */
     Griffin open(Terminal terminal, boolean verbose) {
-        Griffin griffin = underWay(terminal, "loading ", Griffin.Builder::open);
+        return open(terminal, verbose, builder -> builder);
+    }
+
+    /** The same with further settings. */
+    Griffin open(Terminal terminal, boolean verbose, UnaryOperator<Griffin.Builder> more) {
+        Griffin griffin = underWay(terminal, "loading ", builder -> more.apply(builder).open());
         noteDevice(terminal, verbose, griffin.device().kind(), griffin.deviceReason());
         return griffin;
     }
@@ -99,6 +110,9 @@ final class ModelOptions {
         }
         if (chunk != null) {
             builder.chunk(chunk);
+        }
+        if (window != null) {
+            builder.window(window);
         }
         Progress progress = Progress.start(terminal, doing + name(), "MB");
         builder.loading((bytes, of) -> progress.update((int) (bytes / 1_000_000), (int) (of / 1_000_000)));

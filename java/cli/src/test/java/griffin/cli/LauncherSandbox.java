@@ -25,7 +25,7 @@ final class LauncherSandbox {
     private static final List<String> TOOLS = List.of("find", "ln", "mv", "readlink", "rm", "sed", "sleep", "touch");
 
     private static final List<String> MODULES =
-            List.of("java/core", "java/stories", "java/cuda", "java/hub", "java/cli", "bindings", "cuda-kernels");
+            List.of("java/core", "java/stories", "java/cuda", "java/hub", "java/server", "java/cli", "bindings", "cuda-kernels");
 
     final Path folder;
     final Path root;
@@ -107,7 +107,7 @@ final class LauncherSandbox {
                 while read -r line; do echo "mvn ate $line" >>'%s'; done
                 %s
                 /bin/mkdir -p java/cli/target/lib
-                for module in java/core java/stories java/cuda java/cli bindings cuda-kernels; do : >"$module/target/griffin-${module##*/}.jar"; done
+                for module in java/core java/stories java/cuda java/server java/cli bindings cuda-kernels; do : >"$module/target/griffin-${module##*/}.jar"; done
                 """.formatted(root, mavenLog(), mavenLog(), extra));
     }
 

@@ -123,7 +123,7 @@ class LauncherTest {
         assertTrue(result.values("argument").contains("griffin.cli.Main"));
         String classPath = result.values("argument").get(result.values("argument").indexOf("-cp") + 1);
         assertEquals(box.jar("java/core") + ":" + box.jar("java/stories") + ":" + box.jar("java/cuda") + ":" + box.jar("java/hub") + ":"
-                + box.jar("java/cli") + ":" + box.jar("bindings") + ":" + box.jar("cuda-kernels") + ":"
+                + box.jar("java/server") + ":" + box.jar("java/cli") + ":" + box.jar("bindings") + ":" + box.jar("cuda-kernels") + ":"
                 + box.module("java/cli").resolve("target/lib/some library.jar"), classPath);
     }
 

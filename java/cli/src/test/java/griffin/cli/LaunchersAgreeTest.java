@@ -66,7 +66,7 @@ class LaunchersAgreeTest {
 
     @Test
     void theSameJdkAndTheSameModules() {
-        String modules = "java/core java/stories java/cuda java/hub java/cli bindings cuda-kernels";
+        String modules = "java/core java/stories java/cuda java/hub java/server java/cli bindings cuda-kernels";
         assertEquals(List.of("needed=25"), all(posix, "^needed=\\d+$"));
         assertEquals(List.of("if %MAJOR% LSS 25"), all(windows, "if %MAJOR% \\w+ \\d+"));
         assertTrue(posix.contains("modules='" + modules + "'"));

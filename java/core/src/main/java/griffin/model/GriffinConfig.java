@@ -53,6 +53,12 @@ public record GriffinConfig(int vocabulary, int width, int lruWidth, int mlpWidt
         return ConfigReader.parse(json, file);
     }
 
+    /** The same model looking back on another number of tokens. */
+    public GriffinConfig withWindow(int tokens) {
+        return new GriffinConfig(vocabulary, width, lruWidth, mlpWidth, heads, headWidth, tokens, layers, convTaps, blockKinds, normEpsilon,
+                logitsSoftCap, ropeTheta, rotaryWidth, scaledEmbedding, tied, bosId, eosIds, padId);
+    }
+
     /** G = E / H: width of one diagonal gate block of the RG-LRU. */
     public int gateWidth() {
         return lruWidth / heads;

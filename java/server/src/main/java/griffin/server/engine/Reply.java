@@ -1,0 +1,86 @@
+package griffin.server.engine;
+
+import griffin.FinishReason;
+import griffin.Generation;
+import griffin.server.http.ClientGoneException;
+import griffin.server.http.Exchange;
+import griffin.Completion;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/** One generation under way, as the answer to a request: ends when the client goes. */
+public final class Reply implements AutoCloseable {
+
+    /** How often a client that is not being written to is looked at. */
+    private static final Duration LOOK = Duration.ofMillis(200);
+
+    private final Completion completion;
+    private final Ask ask;
+    private final int forked;
+    private final Generations owner;
+    private final long submitted = System.nanoTime();
+    private long firstToken;
+    private boolean finished;
+
+    /** @param forked prompt tokens that were read once for all choices */
+    Reply(Completion completion, Ask ask, int forked, Generations owner) {
+        this.completion = completion;
+        this.ask = ask;
+        this.forked = forked;
+        this.owner = owner;
+    }
+
+    /**
+     * Hands over each piece of text as it comes, and waits for the end.
+     *
+     * @throws ClientGoneException when the client has gone, which ends the generation
+     * @throws griffin.error.GriffinException when it failed
+     */
+    public Generation read(Exchange exchange, Consumer<Completion.Piece> pieces) throws InterruptedException {
+        while (!completion.done()) {
+            Optional<Completion.Piece> piece = completion.next(LOOK);
+            if (piece.isPresent()) {
+                if (firstToken == 0) {
+                    firstToken = System.nanoTime();
+                    owner.measures().first(firstToken - submitted);
+                }
+                pieces.accept(piece.get());
+            } else if (!completion.done() && exchange.gone()) {
+                throw new ClientGoneException(null);
+            }
+        }
+        Generation generation = completion.result();
+        finished = true;
+        if (generation.finishReason() == FinishReason.CANCELLED) {
+            owner.measures().cancelled();
+        }
+        owner.finished(this, generation);
+        return generation;
+    }
+
+    /** The state afterwards, if it was asked for. */
+    public Optional<byte[]> state() {
+        return completion.state();
+    }
+
+    /** Tokens of the prompt, what was resumed included. */
+    public int promptTokens() {
+        return ask.resumed() + ask.ids().length;
+    }
+
+    /** Tokens of the prompt that a kept state had. */
+    public int cachedTokens() {
+        return forked > 0 ? ask.resumed() : ask.resumed() + completion.cachedTokens();
+    }
+
+    /** Ends the generation if it has not ended. */
+    @Override
+    public void close() {
+        if (!finished) {
+            finished = true;
+            owner.measures().cancelled();
+        }
+        completion.close();
+    }
+}

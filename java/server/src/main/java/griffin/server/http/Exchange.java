@@ -1,0 +1,196 @@
+package griffin.server.http;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.Map;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.io.EndPoint;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.util.BufferUtil;
+
+/** One request and its answer. What is written may be written from several threads; the rest is its own thread's. */
+public final class Exchange {
+
+    public static final String JSON = "application/json";
+
+    private final Request request;
+    private final Response response;
+    private final HttpLimits limits;
+    private final String path;
+    private boolean bodyRead;
+    private boolean overran;
+
+    Exchange(Request request, Response response, HttpLimits limits) {
+        this.request = request;
+        this.response = response;
+        this.limits = limits;
+        path = Request.getPathInContext(request);
+    }
+
+    public String method() {
+        return request.getMethod();
+    }
+
+    /** The path, in canonical form. */
+    public String path() {
+        return path;
+    }
+
+    /** A header's value, or null. */
+    public String header(String name) {
+        return request.getHeaders().get(name);
+    }
+
+    /** The request's body, which can be read once. */
+    public byte[] body() throws InterruptedException {
+        return body(limits.bodyBytes());
+    }
+
+    /**
+     * The request's body, which can be read once.
+     *
+     * @param most its longest length in bytes
+     */
+    public byte[] body(long most) throws InterruptedException {
+        long announced = request.getLength();
+        if (announced > most) {
+            throw tooLarge(most);
+        }
+        ByteArrayOutputStream body = new ByteArrayOutputStream(Math.clamp(announced, 1024, 1 << 16));
+        Semaphore arrived = new Semaphore(0);
+        long start = System.nanoTime();
+        while (true) {
+            Content.Chunk chunk = request.read();
+            if (chunk == null) {
+                request.demand(arrived::release);
+                long left = limits.bodyNanos(body.size()) - (System.nanoTime() - start);
+                if (!arrived.tryAcquire(Math.max(0, left), TimeUnit.NANOSECONDS)) {
+                    throw tooSlow();
+                }
+                continue;
+            }
+            if (Content.Chunk.isFailure(chunk)) {
+                throw failed(chunk.getFailure());
+            }
+            append(chunk, body, most);
+            if (chunk.isLast()) {
+                bodyRead = true;
+                return body.toByteArray();
+            }
+        }
+    }
+
+    private static void append(Content.Chunk chunk, ByteArrayOutputStream body, long most) {
+        try {
+            ByteBuffer bytes = chunk.getByteBuffer();
+            if (body.size() + bytes.remaining() > most) {
+                throw tooLarge(most);
+            }
+            byte[] copy = new byte[bytes.remaining()];
+            bytes.get(copy);
+            body.writeBytes(copy);
+        } finally {
+            chunk.release();
+        }
+    }
+
+    private static RuntimeException failed(Throwable failure) {
+        if (failure instanceof TimeoutException) {
+            return tooSlow();
+        }
+        if (failure instanceof org.eclipse.jetty.http.HttpException bad) {
+            return new HttpError(bad.getCode(), "the body cannot be read: " + bad.getReason(), null, null).with("Connection", "close");
+        }
+        return new ClientGoneException(failure);
+    }
+
+    private static HttpError tooSlow() {
+        return new HttpError(408, "the body did not arrive in time", null, null).with("Connection", "close");
+    }
+
+    private static HttpError tooLarge(long most) {
+        return new HttpError(413, "the body has more than the " + most + " bytes that this server takes", null, null)
+                .with("Connection", "close");
+    }
+
+    /** Answers with one body. */
+    public void send(int status, String contentType, byte[] body) {
+        send(status, contentType, body, Map.of());
+    }
+
+    /** Answers with one body and further headers. */
+    public synchronized void send(int status, String contentType, byte[] body, Map<String, String> headers) {
+        response.setStatus(status);
+        response.getHeaders().put(HttpHeader.CONTENT_TYPE, contentType);
+        response.getHeaders().put(HttpHeader.CONTENT_LENGTH, body.length);
+        headers.forEach((name, value) -> response.getHeaders().put(name, value));
+        write(true, body);
+    }
+
+    /** Begins an answer of unknown length, which {@link #write} continues and {@link #end} ends. */
+    public synchronized void stream(String contentType) {
+        response.setStatus(200);
+        response.getHeaders().put(HttpHeader.CONTENT_TYPE, contentType);
+        response.getHeaders().put(HttpHeader.CACHE_CONTROL, "no-cache");
+        response.getHeaders().put("X-Accel-Buffering", "no"); // proxies that buffer would turn the stream into one piece
+    }
+
+    /**
+     * Sends a piece of a stream at once, and waits while the client is slow.
+     *
+     * @throws ClientGoneException when it has gone or does not read
+     */
+    public synchronized void write(byte[] piece) {
+        write(false, piece);
+    }
+
+    /** Ends a stream. */
+    public synchronized void end() {
+        write(true, new byte[0]);
+    }
+
+    private void write(boolean last, byte[] bytes) {
+        try {
+            Content.Sink.write(response, last, ByteBuffer.wrap(bytes));
+        } catch (IOException e) {
+            throw new ClientGoneException(e);
+        }
+    }
+
+    /** Whether something of the answer was sent, so that its status stands. */
+    public boolean committed() {
+        return response.isCommitted();
+    }
+
+    /**
+     * Whether the client has closed its connection, which only a look at the connection tells while nothing is sent. A client that sends
+     * its next request before it has this answer loses the connection afterwards ({@link #overran}), since that look takes a byte of it.
+     */
+    public synchronized boolean gone() {
+        EndPoint connection = request.getConnectionMetaData().getConnection().getEndPoint();
+        if (!connection.isOpen()) {
+            return true;
+        }
+        if (!bodyRead || overran) {
+            return false;
+        }
+        try {
+            int read = connection.fill(BufferUtil.allocate(1));
+            overran = read > 0;
+            return read < 0;
+        } catch (IOException e) {
+            return true;
+        }
+    }
+
+    /** Whether the connection cannot serve another request. */
+    synchronized boolean overran() {
+        return overran;
+    }
+}

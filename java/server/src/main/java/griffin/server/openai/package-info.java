@@ -1,0 +1,2 @@
+/** OpenAI's API: models, completions, chat completions. */
+package griffin.server.openai;
