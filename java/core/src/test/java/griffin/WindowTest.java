@@ -38,7 +38,8 @@ class WindowTest {
     private static List<Integer> generated(Griffin griffin) {
         int[] prompt = IntStream.range(0, 40).map(i -> 3 + i * 7 % 50).toArray();
         try (Session session = griffin.newSession()) {
-            return session.generate(prompt, new GenerationOptions(SamplingParams.GREEDY, 30, List.of(), true), new GenerationListener() {}).ids();
+            return session.generate(prompt, new GenerationOptions(SamplingParams.GREEDY, 30, List.of(), true), new GenerationListener() {})
+                    .ids();
         }
     }
 

@@ -71,9 +71,14 @@ final class ServeCommand implements Callable<Integer> {
             return null;
         }
         StateCompression compression = StateCompression.valueOf(serve.stateCompression.toUpperCase(Locale.ROOT));
-        return PrefixCache.builder().identity(griffin.modelIdentity()).memory(ByteSize.parse("--state-memory", serve.stateMemory))
+        return PrefixCache.builder().identity(griffin.modelIdentity()).memory(stateBytes())
                 .directory(serve.stateDir == null ? null : serve.stateDir.resolve("cache"))
                 .diskBudget(ByteSize.parse("--state-disk", serve.stateDisk)).compression(compression).build();
+    }
+
+    /** Memory for kept states: they are in Java's heap, which must not be full of them. */
+    private long stateBytes() {
+        return Math.min(ByteSize.parse("--state-memory", serve.stateMemory), Runtime.getRuntime().maxMemory() / 4);
     }
 
     private Scheduler scheduler(Griffin griffin, PrefixCache cache) {
@@ -85,9 +90,10 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private GriffinServer server(Griffin griffin, Scheduler scheduler, PrefixCache cache) {
-        GriffinServer.Builder builder = GriffinServer.builder(griffin, scheduler, name()).names(Set.of(model.name())).prefixCache(cache).host(serve.host).port(serve.port)
+        GriffinServer.Builder builder = GriffinServer.builder(griffin, scheduler, name()).names(Set.of(model.name())).prefixCache(cache)
+                .host(serve.host).port(serve.port)
                 .apiKey(serve.apiKey).mostPromptTokens(serve.maxPrompt).limits(serve.limits())
-                .sessionBytes(ByteSize.parse("--state-memory", serve.stateMemory)).notices(terminal::note);
+                .sessionBytes(stateBytes()).notices(terminal::note);
         if (serve.maxTokens != null) {
             builder.maxTokens(serve.maxTokens);
         }
@@ -139,7 +145,7 @@ final class ServeCommand implements Callable<Integer> {
         if (!serve.cachesStates()) {
             return "state cache off: every prompt is read from its beginning";
         }
-        return "state cache on: " + serve.stateMemory + " in memory, "
+        return "state cache on: " + ByteSize.text(stateBytes()) + " in memory, "
                 + (serve.stateDir == null ? "none on disk" : serve.stateDisk + " in " + serve.stateDir.resolve("cache")) + ", compression "
                 + serve.stateCompression;
     }

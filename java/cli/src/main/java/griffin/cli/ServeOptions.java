@@ -68,7 +68,8 @@ final class ServeOptions {
     String stateCache;
 
     @Option(names = "--state-memory", paramLabel = "SIZE", defaultValue = "512M",
-            description = "Memory for the state cache, and as much again for the states of sessions. Default: ${DEFAULT-VALUE}.")
+            description = "Memory for the state cache, and as much again for the states of sessions; at most a quarter of Java's heap each. "
+                    + "Default: ${DEFAULT-VALUE}.")
     String stateMemory;
 
     @Option(names = "--state-dir", paramLabel = "DIR",
@@ -174,6 +175,7 @@ final class ServeOptions {
         if (body < 1024 || body > 1 << 30) {
             throw new InvalidRequestException("--max-body must be 1K to 1G, not " + maxBody);
         }
-        return new ServerLimits((int) body, maxRequests, maxConnections, Duration.ofSeconds(idleTimeout), Duration.ofSeconds(receiveTimeout));
+        return new ServerLimits((int) body, maxRequests, maxConnections, Duration.ofSeconds(idleTimeout),
+                Duration.ofSeconds(receiveTimeout));
     }
 }

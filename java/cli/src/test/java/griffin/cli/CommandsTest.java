@@ -132,8 +132,9 @@ class CommandsTest {
     @Test
     void fishCompletionHasItsConditions() {
         String script = Cli.run("completion", "fish").out();
-        String none = "complete -c griffin-run -n 'not __fish_seen_subcommand_from chat info devices pull list rm serve logits state completion "
-                + "help' ";
+        String none =
+                "complete -c griffin-run -n 'not __fish_seen_subcommand_from chat info devices pull list rm serve logits state completion "
+                        + "help' ";
         for (String line : List.of(none + "-l device -x -a 'auto cpu cuda metal reference' -d ", none + "-f -a chat -d ",
                 "complete -c griffin-run -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n",
                 "complete -c griffin-run -n '__fish_seen_subcommand_from chat' -f\n",

@@ -85,14 +85,17 @@ class ServeCommandTest {
             assertEquals(200, ask(said.get("url") + "/v1/models", "Authorization", "Bearer k"));
             HttpResponse<String> answer = client.send(HttpRequest.newBuilder(URI.create(said.get("url") + "/v1/completions"))
                     .header("Authorization", "Bearer k")
-                    .POST(HttpRequest.BodyPublishers.ofString("{\"model\":\"griffin-stories\",\"prompt\":\"Once upon a time\",\"max_tokens\":4}"))
+                    .POST(HttpRequest.BodyPublishers
+                            .ofString("{\"model\":\"griffin-stories\",\"prompt\":\"Once upon a time\",\"max_tokens\":4}"))
                     .build(), HttpResponse.BodyHandlers.ofString());
             assertEquals(200, answer.statusCode(), answer.body());
             new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid())).start().waitFor();
             assertTrue(process.waitFor(SECONDS, TimeUnit.SECONDS), "it must end");
             assertEquals(0, process.exitValue(), this::errors);
-            assertTrue(errors().contains("3 state slots within 512 MiB, 0.4 MiB each") && errors().contains("up to 7 requests wait"), errors());
-            assertTrue(errors().contains("texts of any length") && errors().contains("state cache on: 512M in memory, 8G in "), errors());
+            assertTrue(errors().contains("3 state slots within 512 MiB, 0.4 MiB each") && errors().contains("up to 7 requests wait"),
+                    errors());
+            assertTrue(errors().contains("texts of any length") && errors().contains("state cache on: 512 MiB in memory, 8G in "),
+                    errors());
             assertFalse(errors().contains("warning"), errors());
         } finally {
             process.destroyForcibly();
@@ -133,7 +136,8 @@ class ServeCommandTest {
     @Test
     void infoShowsTheSettings() {
         Cli cli = new Cli();
-        cli.environment = Map.of("GRIFFIN_MEMORY", "2048M", "GRIFFIN_STATE_CACHE", "off", "GRIFFIN_API_KEY", "s3cret", "GRIFFIN_WINDOW", "128");
+        cli.environment =
+                Map.of("GRIFFIN_MEMORY", "2048M", "GRIFFIN_STATE_CACHE", "off", "GRIFFIN_API_KEY", "s3cret", "GRIFFIN_WINDOW", "128");
         Cli.Result result = cli.launch("info");
         assertEquals(0, result.exit(), result.err());
         assertTrue(result.out().matches("(?s).*--memory +GRIFFIN_MEMORY +2048M \\(from the environment\\).*"), result.out());
@@ -142,7 +146,8 @@ class ServeCommandTest {
         assertTrue(result.out().contains("window        128 tokens"), result.out());
         assertFalse(result.out().contains("s3cret"), "a key is not shown");
         assertTrue(result.out().contains("unlimited, always"), result.out());
-        for (String name : List.of("MEMORY", "PARALLEL", "BATCH", "STATE_CACHE", "STATE_DIR", "STATE_COMPRESSION", "WINDOW", "QUEUE", "HOST",
+        for (String name : List.of("MEMORY", "PARALLEL", "BATCH", "STATE_CACHE", "STATE_DIR", "STATE_COMPRESSION", "WINDOW", "QUEUE",
+                "HOST",
                 "PORT", "API_KEY")) {
             assertTrue(result.out().contains("GRIFFIN_" + name + " "), name);
         }

@@ -2,6 +2,7 @@ package griffin.server;
 
 import griffin.Griffin;
 import griffin.PrefixCache;
+import griffin.Scheduler;
 import griffin.server.engine.ServedModel;
 import griffin.server.engine.ServerEngine;
 import griffin.server.http.HttpFront;
@@ -12,7 +13,6 @@ import griffin.server.ollama.Ollama;
 import griffin.server.ollama.OllamaModels;
 import griffin.server.openai.OpenAi;
 import griffin.server.own.OwnRoutes;
-import griffin.Scheduler;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -38,7 +38,8 @@ public final class GriffinServer implements AutoCloseable {
 
     private GriffinServer(Builder b) {
         scheduler = b.scheduler;
-        ServerEngine engine = new ServerEngine(b.griffin, scheduler, b.cache, b.name, b.names, b.maxTokens, b.mostPromptTokens, b.sessionBytes);
+        ServerEngine engine =
+                new ServerEngine(b.griffin, scheduler, b.cache, b.name, b.names, b.maxTokens, b.mostPromptTokens, b.sessionBytes);
         ServedModel model = engine.model();
         KeepAlive keepAlive = new KeepAlive();
         List<Route> routes = new ArrayList<>();

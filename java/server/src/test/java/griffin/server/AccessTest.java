@@ -97,7 +97,8 @@ class AccessTest {
             }
             await(served, "griffin_slots_free", 1);
             await(served, "griffin_waiting", 0);
-            assertEquals(200, served.post("/v1/completions", "{\"model\":\"" + MODEL + "\",\"prompt\":\"x\",\"max_tokens\":1}").statusCode());
+            assertEquals(200,
+                    served.post("/v1/completions", "{\"model\":\"" + MODEL + "\",\"prompt\":\"x\",\"max_tokens\":1}").statusCode());
             assertEquals(2, served.measure("griffin_busy_total"));
         }
     }
@@ -107,7 +108,8 @@ class AccessTest {
     void whoGoesBeforeTheAnswerFreesThePlace() throws Exception {
         try (Served served = Served.start(1, 1, builder -> builder)) {
             try (RawClient client = new RawClient(served.server.port())) {
-                client.send(RawClient.post("/v1/completions", ENDLESS.replace("\"stream\":true", "\"stream\":false").getBytes(StandardCharsets.UTF_8)));
+                client.send(RawClient.post("/v1/completions",
+                        ENDLESS.replace("\"stream\":true", "\"stream\":false").getBytes(StandardCharsets.UTF_8)));
                 await(served, "griffin_running", 1);
             }
             await(served, "griffin_running", 0);

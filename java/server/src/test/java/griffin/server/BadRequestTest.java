@@ -46,10 +46,12 @@ class BadRequestTest {
 
     static List<String> malformed() {
         List<String> all = new ArrayList<>(List.of("", " ", "{", "}", "[]", "null", "1", "\"text\"", "{}", "{\"model\"}", "{\"model\":}",
-                "{\"model\":\"" + MODEL + "\"", "{'model':'" + MODEL + "'}", "{\"model\":\"" + MODEL + "\",}", "{\"model\":\"" + MODEL + "\"}}",
+                "{\"model\":\"" + MODEL + "\"", "{'model':'" + MODEL + "'}", "{\"model\":\"" + MODEL + "\",}",
+                "{\"model\":\"" + MODEL + "\"}}",
                 "{\"model\":\"" + MODEL + "\"}{}", "{\"model\":\"" + MODEL + "\",\"model\":\"" + MODEL + "\"}", "\u0000", "{\"model\":NaN}",
                 "{\"model\":\"a\\u12\"}", "{\"model\":\"tab\there\"}", "model=" + MODEL, "<model/>", "{\"model\":1e999999}",
-                "{\"model\":" + "9".repeat(2000) + "}", "[".repeat(100_000), "{\"a\":".repeat(50_000), "{\"model\":" + "[".repeat(200) + "]".repeat(200) + "}",
+                "{\"model\":" + "9".repeat(2000) + "}", "[".repeat(100_000), "{\"a\":".repeat(50_000),
+                "{\"model\":" + "[".repeat(200) + "]".repeat(200) + "}",
                 "{\"" + "k".repeat(100_000) + "\":1}", "{\"model\":\"" + "m".repeat(500_000) + "\"}"));
         return all;
     }
@@ -59,9 +61,8 @@ class BadRequestTest {
     void malformedJsonIsRefused(String body) throws Exception {
         for (String path : PATHS) {
             HttpResponse<String> response = served.post(path, body);
-            boolean named = path.equals("/api/show") && body.contains("mmmm");
             assertTrue(response.statusCode() == 400 || response.statusCode() == 404 && body.contains("mmmm"),
-                    () -> path + " " + response.statusCode() + named + response.body());
+                    () -> path + " " + response.statusCode() + response.body());
             shaped(path, response);
         }
     }
@@ -81,7 +82,8 @@ class BadRequestTest {
 
     static List<String> wrongChats() {
         List<String> all = new ArrayList<>();
-        for (String messages : List.of("1", "{}", "\"hi\"", "[1]", "[[]]", "[null]", "[{}]", "[{\"role\":\"user\"}]", "[{\"content\":\"x\"}]",
+        for (String messages : List.of("1", "{}", "\"hi\"", "[1]", "[[]]", "[null]", "[{}]", "[{\"role\":\"user\"}]",
+                "[{\"content\":\"x\"}]",
                 "[{\"role\":1,\"content\":\"x\"}]", "[{\"role\":\"user\",\"content\":1}]", "[{\"role\":\"user\",\"content\":{\"a\":1}}]",
                 "[{\"role\":\"wizard\",\"content\":\"x\"}]", "[{\"role\":\"assistant\",\"content\":\"x\"}]",
                 "[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"user\",\"content\":\"b\"}]",
@@ -90,11 +92,13 @@ class BadRequestTest {
         }
         String fine = "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],";
         for (String wrong : List.of("\"temperature\":-1", "\"temperature\":\"hot\"", "\"temperature\":1e9", "\"top_p\":2", "\"top_k\":1.5",
-                "\"max_tokens\":0", "\"max_tokens\":-1", "\"max_tokens\":1e10", "\"max_tokens\":\"5\"", "\"n\":0", "\"n\":1000", "\"n\":true",
+                "\"max_tokens\":0", "\"max_tokens\":-1", "\"max_tokens\":1e10", "\"max_tokens\":\"5\"", "\"n\":0", "\"n\":1000",
+                "\"n\":true",
                 "\"stream\":\"yes\"", "\"stream\":1", "\"stop\":1", "\"stop\":[1]", "\"stop\":[\"\"]", "\"seed\":1.5", "\"seed\":\"x\"",
                 "\"seed\":99999999999999999999", "\"top_logprobs\":5", "\"logprobs\":3", "\"logprobs\":true,\"top_logprobs\":21",
                 "\"stream_options\":1", "\"stream_options\":{\"include_usage\":1}", "\"tools\":[{}]", "\"logit_bias\":{\"1\":5}",
-                "\"frequency_penalty\":1", "\"response_format\":{\"type\":\"json_object\"}", "\"session_id\":\"../x\"", "\"session_id\":\"\"",
+                "\"frequency_penalty\":1", "\"response_format\":{\"type\":\"json_object\"}", "\"session_id\":\"../x\"",
+                "\"session_id\":\"\"",
                 "\"session_id\":7", "\"session_id\":\"a\",\"n\":2", "\"keep_alive\":\"soon\"", "\"keep_alive\":[]", "\"model\":7")) {
             all.add(fine + wrong);
         }
@@ -138,10 +142,12 @@ class BadRequestTest {
     @Test
     void changedRequestsAreAnsweredOrRefused() throws Exception {
         Random random = new Random(42);
-        String[] valid = {"{\"model\":\"" + MODEL + "\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":1,\"stop\":[\"x\"]}",
+        String[] valid = {
+            "{\"model\":\"" + MODEL + "\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":1,\"stop\":[\"x\"]}",
             "{\"model\":\"" + MODEL + "\",\"prompt\":[2,5,7],\"max_tokens\":1,\"temperature\":0.5,\"logprobs\":2,\"seed\":3}",
             "{\"model\":\"" + MODEL + "\",\"prompt\":\"Hi\",\"options\":{\"num_predict\":1,\"top_k\":5},\"stream\":false}",
-            "{\"model\":\"" + MODEL + "\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"options\":{\"num_predict\":1},\"keep_alive\":\"1m\"}"};
+            "{\"model\":\"" + MODEL
+                    + "\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"options\":{\"num_predict\":1},\"keep_alive\":\"1m\"}"};
         int refused = 0;
         for (int i = 0; i < 400; i++) {
             byte[] body = valid[i % 4].getBytes(StandardCharsets.UTF_8);
@@ -179,8 +185,9 @@ class BadRequestTest {
     void bodiesThatAreTooLongAreRefused() throws Exception {
         String body = "{\"model\":\"" + MODEL + "\",\"prompt\":\"" + "a".repeat(1 << 20) + "\"}";
         assertEquals(413, served.post("/v1/completions", body).statusCode());
-        int chunked = RawClient.ask(served.server.port(), ("POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-                + ("10000\r\n" + "a".repeat(0x10000) + "\r\n").repeat(20)).getBytes(StandardCharsets.ISO_8859_1));
+        int chunked = RawClient.ask(served.server.port(),
+                ("POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        + ("10000\r\n" + "a".repeat(0x10000) + "\r\n").repeat(20)).getBytes(StandardCharsets.ISO_8859_1));
         assertTrue(chunked == 413 || chunked == RawClient.CLOSED, "answered " + chunked);
     }
 

@@ -43,9 +43,10 @@ class BaseModelTest {
     @Test
     void messagesAreOneText() throws Exception {
         try (Served served = Served.start(withoutTurns())) {
-            Map<?, ?> answer = served.ok("/v1/chat/completions", "{\"model\":\"" + MODEL + "\",\"temperature\":0,\"max_tokens\":10,\"messages\":["
-                    + "{\"role\":\"system\",\"content\":\"A story.\"},{\"role\":\"user\",\"content\":\"Tom had a\"},"
-                    + "{\"role\":\"assistant\",\"content\":\" red ball.\"},{\"role\":\"user\",\"content\":\"He\"}]}");
+            Map<?, ?> answer = served.ok("/v1/chat/completions",
+                    "{\"model\":\"" + MODEL + "\",\"temperature\":0,\"max_tokens\":10,\"messages\":["
+                            + "{\"role\":\"system\",\"content\":\"A story.\"},{\"role\":\"user\",\"content\":\"Tom had a\"},"
+                            + "{\"role\":\"assistant\",\"content\":\" red ball.\"},{\"role\":\"user\",\"content\":\"He\"}]}");
             try (Session session = served.griffin.newSession()) {
                 assertEquals(session.generate("A story.\n\nTom had a red ball.\nHe", GREEDY, piece -> {}).text(),
                         at(answer, "choices", 0, "message", "content"));
@@ -57,8 +58,9 @@ class BaseModelTest {
     @Test
     void aSessionGoesOnWithTheText() throws Exception {
         try (Served served = Served.start(withoutTurns())) {
-            String body = "{\"model\":\"" + MODEL + "\",\"session_id\":\"s\",\"stream\":false,\"options\":{\"temperature\":0,\"num_predict\":10},"
-                    + "\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}";
+            String body =
+                    "{\"model\":\"" + MODEL + "\",\"session_id\":\"s\",\"stream\":false,\"options\":{\"temperature\":0,\"num_predict\":10},"
+                            + "\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]}";
             String first = at(served.ok("/api/chat", body.formatted("Once upon a time")), "message", "content");
             String second = at(served.ok("/api/chat", body.formatted("Then")), "message", "content");
             try (Session session = served.griffin.newSession()) {

@@ -36,14 +36,15 @@ final class Chromium implements AutoCloseable, WebSocket.Listener {
 
     /** The program, if there is one on this machine. */
     static Optional<File> find() {
-        return NAMES.stream().flatMap(name -> Stream.of(System.getenv("PATH").split(File.pathSeparator)).map(folder -> new File(folder, name)))
+        return NAMES.stream()
+                .flatMap(name -> Stream.of(System.getenv("PATH").split(File.pathSeparator)).map(folder -> new File(folder, name)))
                 .filter(File::canExecute).findFirst();
     }
 
     Chromium(File program, Path folder) throws IOException, InterruptedException {
         process = new ProcessBuilder(program.getPath(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                 "--remote-debugging-port=0", "--user-data-dir=" + folder.resolve("profile"), "--window-size=900,760", "about:blank")
-                        .redirectErrorStream(true).start();
+                .redirectErrorStream(true).start();
         String address = null;
         BufferedReader lines = process.inputReader();
         for (String line; address == null && (line = lines.readLine()) != null;) {
@@ -88,7 +89,8 @@ final class Chromium implements AutoCloseable, WebSocket.Listener {
 
     /** The value of an expression in the page, promises waited for. */
     Object evaluate(String expression) {
-        Map<?, ?> result = call("Runtime.evaluate", "{\"awaitPromise\":true,\"returnByValue\":true,\"expression\":" + quote(expression) + "}");
+        Map<?, ?> result =
+                call("Runtime.evaluate", "{\"awaitPromise\":true,\"returnByValue\":true,\"expression\":" + quote(expression) + "}");
         if (result.containsKey("exceptionDetails")) {
             throw new AssertionError(expression + ": " + result);
         }

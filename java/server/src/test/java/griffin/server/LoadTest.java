@@ -63,9 +63,12 @@ class LoadTest {
 
         String body() {
             String text = BEGINNINGS.get(beginning);
-            return ollama ? "{\"model\":\"" + MODEL + "\",\"prompt\":\"" + text + "\",\"raw\":true,\"options\":{\"temperature\":0,\"num_predict\":"
-                    + most + "}}"
-                    : "{\"model\":\"" + MODEL + "\",\"prompt\":\"" + text + "\",\"stream\":true,\"temperature\":0,\"max_tokens\":" + most + "}";
+            return ollama
+                    ? "{\"model\":\"" + MODEL + "\",\"prompt\":\"" + text
+                            + "\",\"raw\":true,\"options\":{\"temperature\":0,\"num_predict\":"
+                            + most + "}}"
+                    : "{\"model\":\"" + MODEL + "\",\"prompt\":\"" + text + "\",\"stream\":true,\"temperature\":0,\"max_tokens\":" + most
+                            + "}";
         }
     }
 
@@ -134,7 +137,8 @@ class LoadTest {
 
     private void nonsense(Random random) throws IOException {
         int status = RawClient.ask(served.server.port(),
-                RawClient.post("/api/generate", ("{\"model\":\"" + "{".repeat(random.nextInt(50))).getBytes(java.nio.charset.StandardCharsets.UTF_8)));
+                RawClient.post("/api/generate",
+                        ("{\"model\":\"" + "{".repeat(random.nextInt(50))).getBytes(java.nio.charset.StandardCharsets.UTF_8)));
         if (status == 400) {
             refused.incrementAndGet();
         } else {

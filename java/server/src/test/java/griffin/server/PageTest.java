@@ -38,7 +38,8 @@ class PageTest {
             String state = (String) browser.evaluate("document.getElementById('state').textContent");
             assertTrue(state.matches("\\d+ tokens in a state of 424 KiB"), state);
             say(browser, "What happened then?");
-            assertTrue(((String) browser.evaluate("document.getElementById('speed').textContent")).matches(".* [1-9]\\d* of \\d+ tokens not read again"));
+            assertTrue(((String) browser.evaluate("document.getElementById('speed').textContent"))
+                    .matches(".* [1-9]\\d* of \\d+ tokens not read again"));
             browser.screenshot(PICTURES.resolve("chat.png"));
 
             Path saved = save(browser);
@@ -49,7 +50,8 @@ class PageTest {
             browser.await("document.body.innerText.includes('going on from ')");
             browser.await("document.getElementById('state').textContent.includes('tokens in a state')");
             say(browser, "And in the end?");
-            assertTrue(((String) browser.evaluate("document.getElementById('speed').textContent")).matches(".* [1-9]\\d+ of \\d+ tokens not read again"));
+            assertTrue(((String) browser.evaluate("document.getElementById('speed').textContent"))
+                    .matches(".* [1-9]\\d+ of \\d+ tokens not read again"));
             browser.screenshot(PICTURES.resolve("loaded.png"));
             assertEquals(0L, browser.evaluate("document.querySelectorAll('.error').length"));
         }
@@ -66,7 +68,8 @@ class PageTest {
             browser.await("document.querySelector('details').open");
             browser.evaluate("document.getElementById('key').value = 'k'; document.getElementById('most').value = '100000000'");
             browser.evaluate("document.getElementById('text').value = 'Hello <b>you</b>'; document.getElementById('form').requestSubmit()");
-            browser.await("document.querySelectorAll('.turn.model').length === 1 && document.querySelector('.turn.model').textContent.length > 5");
+            browser.await(
+                    "document.querySelectorAll('.turn.model').length === 1 && document.querySelector('.turn.model').textContent.length > 5");
             assertEquals("Stop", browser.evaluate("document.getElementById('send').textContent"));
             assertEquals(0L, browser.evaluate("document.querySelectorAll('.turn b').length"), "what is said is text");
             browser.evaluate("document.getElementById('form').requestSubmit()");

@@ -44,7 +44,8 @@ class SessionTest {
     }
 
     private static String chat(String session, String messages) {
-        return "{\"model\":\"" + MODEL + "\",\"temperature\":0,\"max_tokens\":12,\"session_id\":\"" + session + "\",\"messages\":[" + messages
+        return "{\"model\":\"" + MODEL + "\",\"temperature\":0,\"max_tokens\":12,\"session_id\":\"" + session + "\",\"messages\":["
+                + messages
                 + "]}";
     }
 
@@ -147,15 +148,18 @@ class SessionTest {
         served.ok("/v1/chat/completions", chat("gone", message("user", "Hi.")));
         assertEquals(200, served.send(served.request("/griffin/sessions/gone").DELETE().build()).statusCode());
         assertEquals(404, served.get("/griffin/sessions/gone").statusCode());
-        served.ok("/v1/chat/completions", chat("brief", message("user", "Hi.")).replace("\"temperature\"", "\"keep_alive\":0,\"temperature\""));
+        served.ok("/v1/chat/completions",
+                chat("brief", message("user", "Hi.")).replace("\"temperature\"", "\"keep_alive\":0,\"temperature\""));
         assertEquals(404, served.get("/griffin/sessions/brief").statusCode());
         assertEquals(404, served.get("/griffin/sessions/..").statusCode());
-        assertEquals(400, served.send(served.request("/griffin/sessions/.hidden/state").PUT(BodyPublishers.ofString("x")).build()).statusCode());
+        assertEquals(400,
+                served.send(served.request("/griffin/sessions/.hidden/state").PUT(BodyPublishers.ofString("x")).build()).statusCode());
     }
 
     @Test
     void aSessionServesOneRequestAtATime() throws Exception {
-        String endless = chat("busy", message("user", "Hi.")).replace("\"max_tokens\":12", "\"max_tokens\":1000000,\"ignore_eos\":true,\"stream\":true");
+        String endless = chat("busy", message("user", "Hi.")).replace("\"max_tokens\":12",
+                "\"max_tokens\":1000000,\"ignore_eos\":true,\"stream\":true");
         try (RawClient client = new RawClient(served.server.port())) {
             client.send(RawClient.post("/v1/chat/completions", endless.getBytes(StandardCharsets.UTF_8)));
             client.read(400);

@@ -38,7 +38,8 @@ class StateCacheTest {
                     chat(user(LONG) + ",{\"role\":\"assistant\",\"content\":\"" + reply.replace("\n", "\\n").replace("\"", "\\\"") + "\"},"
                             + user("Go on.")));
             long known = at(expected, "usage", "prompt_tokens");
-            assertTrue((long) at(second, "usage", "prompt_tokens_details", "cached_tokens") >= known, "a second turn begins where the first ended");
+            assertTrue((long) at(second, "usage", "prompt_tokens_details", "cached_tokens") >= known,
+                    "a second turn begins where the first ended");
             assertEquals(3, served.measure("griffin_cache_hits_total"));
             assertTrue(served.measure("griffin_cache_entries") > 0 && served.measure("griffin_cache_bytes") > 0);
         }

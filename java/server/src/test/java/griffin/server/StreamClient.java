@@ -50,6 +50,15 @@ final class StreamClient implements AutoCloseable {
         return null;
     }
 
+    /** The next line that is not empty, as it is, or null at the end. */
+    String line() throws IOException {
+        String line = reader.readLine();
+        while (line != null && line.isEmpty()) {
+            line = reader.readLine();
+        }
+        return line;
+    }
+
     /** The text in an object of a stream of completions, chats, or Ollama's lines. */
     static String text(Map<?, ?> object) {
         if (object.containsKey("response")) {

@@ -34,11 +34,13 @@ class CurlTest {
     void streamsBothWays() throws Exception {
         try (Served served = new Served(null)) {
             List<String> events = curl(served.url() + "/v1/completions", "-d",
-                    "{\"model\":\"" + MODEL + "\",\"prompt\":\"Once upon a time\",\"stream\":true,\"temperature\":0,\"max_tokens\":" + MOST + "}");
+                    "{\"model\":\"" + MODEL + "\",\"prompt\":\"Once upon a time\",\"stream\":true,\"temperature\":0,\"max_tokens\":" + MOST
+                            + "}");
             assertEquals("data: [DONE]", events.getLast());
             assertTrue(events.size() > MOST / 2 && events.stream().allMatch(line -> line.startsWith("data: ")), events::toString);
             List<String> lines = curl(served.url() + "/api/generate", "-d",
-                    "{\"model\":\"" + MODEL + "\",\"prompt\":\"Tell me a story.\",\"options\":{\"num_predict\":" + MOST + ",\"temperature\":0}}");
+                    "{\"model\":\"" + MODEL + "\",\"prompt\":\"Tell me a story.\",\"options\":{\"num_predict\":" + MOST
+                            + ",\"temperature\":0}}");
             assertTrue(lines.size() > MOST / 2 && lines.getLast().contains("\"done\":true"), lines::toString);
         }
     }

@@ -1,8 +1,8 @@
 package griffin.server.engine;
 
+import griffin.Completion;
 import griffin.Generation;
 import griffin.server.http.Exchange;
-import griffin.Completion;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;

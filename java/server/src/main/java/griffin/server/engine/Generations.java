@@ -1,8 +1,12 @@
 package griffin.server.engine;
 
+import griffin.Completion;
 import griffin.Generation;
 import griffin.GenerationOptions;
 import griffin.Griffin;
+import griffin.Job;
+import griffin.Scheduler;
+import griffin.error.BusyException;
 import griffin.error.DeviceMemoryException;
 import griffin.error.GriffinException;
 import griffin.error.InvalidRequestException;
@@ -10,10 +14,6 @@ import griffin.error.StateFormatException;
 import griffin.sampling.SamplingParams;
 import griffin.server.http.Exchange;
 import griffin.server.http.HttpError;
-import griffin.error.BusyException;
-import griffin.Completion;
-import griffin.Job;
-import griffin.Scheduler;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

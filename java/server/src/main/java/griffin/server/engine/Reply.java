@@ -1,10 +1,11 @@
 package griffin.server.engine;
 
+import griffin.Completion;
 import griffin.FinishReason;
 import griffin.Generation;
 import griffin.server.http.ClientGoneException;
 import griffin.server.http.Exchange;
-import griffin.Completion;
+import griffin.server.http.HttpError;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -35,11 +36,17 @@ public final class Reply implements AutoCloseable {
      * Hands over each piece of text as it comes, and waits for the end.
      *
      * @throws ClientGoneException when the client has gone, which ends the generation
+     * @throws HttpError when the server ended it
      * @throws griffin.error.GriffinException when it failed
      */
     public Generation read(Exchange exchange, Consumer<Completion.Piece> pieces) throws InterruptedException {
+        exchange.bodyServed();
         while (!completion.done()) {
-            Optional<Completion.Piece> piece = completion.next(LOOK);
+            Optional<Completion.Piece> piece = completion.next(Duration.ZERO);
+            if (piece.isEmpty() && !completion.done()) { // pieces that came together are sent together
+                exchange.flush();
+                piece = completion.next(LOOK);
+            }
             if (piece.isPresent()) {
                 if (firstToken == 0) {
                     firstToken = System.nanoTime();
@@ -54,6 +61,8 @@ public final class Reply implements AutoCloseable {
         finished = true;
         if (generation.finishReason() == FinishReason.CANCELLED) {
             owner.measures().cancelled();
+            throw new HttpError(503, "the generation was cut off, because the server is shutting down or its text was not read for a minute",
+                    "cancelled", null);
         }
         owner.finished(this, generation);
         return generation;

@@ -24,7 +24,8 @@ public final class ServerEngine {
      * @param mostPromptTokens longest prompt
      * @param sessionBytes     memory for the states of sessions; at least two fit
      */
-    public ServerEngine(Griffin griffin, Scheduler scheduler, PrefixCache cache, String name, Set<String> names, int maxTokens, int mostPromptTokens,
+    public ServerEngine(Griffin griffin, Scheduler scheduler, PrefixCache cache, String name, Set<String> names, int maxTokens,
+            int mostPromptTokens,
             long sessionBytes) {
         Prompts prompts = new Prompts(griffin, mostPromptTokens);
         model = new ServedModel(griffin, name, names, Instant.now(), maxTokens, prompts, ChatForm.of(griffin, prompts),

@@ -98,7 +98,8 @@ public final class Sessions {
      */
     public synchronized Lease take(String id) {
         if (!NAME.matcher(id).matches()) {
-            throw HttpError.badRequest("a session is named by up to 128 letters, digits, '.', '_' and '-', beginning with a letter or a digit",
+            throw HttpError.badRequest(
+                    "a session is named by up to 128 letters, digits, '.', '_' and '-', beginning with a letter or a digit",
                     "session_id");
         }
         expire();

@@ -1,6 +1,5 @@
 package griffin.server.engine;
 
-import griffin.FinishReason;
 import griffin.Generation;
 import griffin.GenerationOptions;
 import griffin.tokenizer.ChatTemplate.Message;
@@ -79,9 +78,8 @@ public final class Talk {
      * @param keep how long without being used
      */
     public void keep(Reply reply, Generation generation, Duration keep) {
-        if (lease == null || reply.state().isEmpty()
-                || generation.finishReason() == FinishReason.CANCELLED && generation.ids().isEmpty()) {
-            return; // what was cut off within its prompt is no state to go on from
+        if (lease == null || reply.state().isEmpty()) {
+            return;
         }
         int tokens = reply.promptTokens() + generation.ids().size();
         boolean endRead = !generation.ids().isEmpty() && model.isEndOfTurn(generation.ids().getLast());

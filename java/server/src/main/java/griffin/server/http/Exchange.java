@@ -19,17 +19,24 @@ public final class Exchange {
 
     public static final String JSON = "application/json";
 
+    private static final int MOST_UNSENT = 32 << 10;
+
     private final Request request;
     private final Response response;
     private final HttpLimits limits;
     private final String path;
+    private final Semaphore largeBodies;
+    private boolean large;
+    private final ByteArrayOutputStream unsent = new ByteArrayOutputStream(512);
     private boolean bodyRead;
     private boolean overran;
 
-    Exchange(Request request, Response response, HttpLimits limits) {
+    /** @param largeBodies has a place for each large body that may be in memory */
+    Exchange(Request request, Response response, HttpLimits limits, Semaphore largeBodies) {
         this.request = request;
         this.response = response;
         this.limits = limits;
+        this.largeBodies = largeBodies;
         path = Request.getPathInContext(request);
     }
 
@@ -86,11 +93,17 @@ public final class Exchange {
         }
     }
 
-    private static void append(Content.Chunk chunk, ByteArrayOutputStream body, long most) {
+    private void append(Content.Chunk chunk, ByteArrayOutputStream body, long most) {
         try {
             ByteBuffer bytes = chunk.getByteBuffer();
             if (body.size() + bytes.remaining() > most) {
                 throw tooLarge(most);
+            }
+            if (!large && body.size() + bytes.remaining() > HttpLimits.LARGE_BODY) {
+                large = largeBodies.tryAcquire();
+                if (!large) {
+                    throw HttpError.busy("the server is reading as many large requests as it can hold").with("Connection", "close");
+                }
             }
             byte[] copy = new byte[bytes.remaining()];
             bytes.get(copy);
@@ -124,7 +137,7 @@ public final class Exchange {
         send(status, contentType, body, Map.of());
     }
 
-    /** Answers with one body and further headers. */
+    /** Answers with one body and further headers, instead of what was written and not sent. */
     public synchronized void send(int status, String contentType, byte[] body, Map<String, String> headers) {
         response.setStatus(status);
         response.getHeaders().put(HttpHeader.CONTENT_TYPE, contentType);
@@ -141,18 +154,30 @@ public final class Exchange {
         response.getHeaders().put("X-Accel-Buffering", "no"); // proxies that buffer would turn the stream into one piece
     }
 
+    /** Adds a piece to a stream; {@link #flush} sends what was added. */
+    public synchronized void write(byte[] piece) {
+        unsent.writeBytes(piece);
+        if (unsent.size() > MOST_UNSENT) {
+            flush();
+        }
+    }
+
     /**
-     * Sends a piece of a stream at once, and waits while the client is slow.
+     * Sends what was written, and waits while the client is slow.
      *
      * @throws ClientGoneException when it has gone or does not read
      */
-    public synchronized void write(byte[] piece) {
-        write(false, piece);
+    public synchronized void flush() {
+        if (unsent.size() > 0) {
+            byte[] bytes = unsent.toByteArray();
+            unsent.reset();
+            write(false, bytes);
+        }
     }
 
-    /** Ends a stream. */
+    /** Sends what was written and ends the stream. */
     public synchronized void end() {
-        write(true, new byte[0]);
+        write(true, unsent.toByteArray());
     }
 
     private void write(boolean last, byte[] bytes) {
@@ -160,6 +185,14 @@ public final class Exchange {
             Content.Sink.write(response, last, ByteBuffer.wrap(bytes));
         } catch (IOException e) {
             throw new ClientGoneException(e);
+        }
+    }
+
+    /** The body has been made use of, so that another large one may come. */
+    public synchronized void bodyServed() {
+        if (large) {
+            large = false;
+            largeBodies.release();
         }
     }
 

@@ -22,6 +22,7 @@ final class Front extends Handler.Abstract {
     private final RequestObserver observer;
     private final Consumer<String> notices;
     private final Semaphore places;
+    private final Semaphore largeBodies = new Semaphore(HttpLimits.LARGE_BODIES);
     private int serving;
     private volatile boolean draining;
 
@@ -71,7 +72,7 @@ final class Front extends Handler.Abstract {
     public boolean handle(Request request, Response response, Callback callback) {
         Connection connection = request.getConnectionMetaData().getConnection();
         request.addIdleTimeoutListener(timeout -> false); // a request that waits for its turn is not idle
-        Exchange exchange = new Exchange(request, response, limits);
+        Exchange exchange = new Exchange(request, response, limits, largeBodies);
         watch.serving(connection);
         count(1);
         long start = System.nanoTime();
@@ -82,6 +83,7 @@ final class Front extends Handler.Abstract {
             observer.served(path(exchange.path()), response.getStatus(), System.nanoTime() - start);
             watch.served(connection);
             complete(callback, connection, exchange, failure);
+            exchange.bodyServed();
             count(-1);
         }
         return true;
@@ -104,13 +106,16 @@ final class Front extends Handler.Abstract {
         ErrorShape errors = errors(exchange.path());
         try {
             Route route = admitted(request, exchange);
-            if (!places.tryAcquire()) {
-                throw HttpError.busy("the server is serving " + limits.requests() + " requests and takes no more for now");
-            }
-            try {
+            if (route.open()) { // how the server is must be told most of all when it is full
                 route.action().serve(exchange);
-            } finally {
-                places.release();
+            } else if (places.tryAcquire()) {
+                try {
+                    route.action().serve(exchange);
+                } finally {
+                    places.release();
+                }
+            } else {
+                throw HttpError.busy("the server is serving " + limits.requests() + " requests and takes no more for now");
             }
             return null;
         } catch (ClientGoneException e) {

@@ -42,7 +42,8 @@ public final class HttpFront implements AutoCloseable {
      * @param key     the API key, or null
      * @param notices told what went wrong inside, one sentence each
      */
-    public HttpFront(String host, int port, String key, HttpLimits limits, List<Route> routes, RequestObserver observer, Consumer<String> notices) {
+    public HttpFront(String host, int port, String key, HttpLimits limits, List<Route> routes, RequestObserver observer,
+            Consumer<String> notices) {
         JETTY.setLevel(Level.WARNING);
         this.host = host;
         QueuedThreadPool threads = new QueuedThreadPool(PLATFORM_THREADS, 2);

@@ -17,6 +17,10 @@ public record HttpLimits(int bodyBytes, int headerBytes, int requests, int conne
     /** Slower than this, a body larger than the receive time's share is refused. */
     static final int BYTES_PER_SECOND = 64 << 10;
 
+    /** Bodies longer than this are held for a few requests at once only. */
+    static final int LARGE_BODY = 256 << 10;
+    static final int LARGE_BODIES = 16;
+
     public static final HttpLimits DEFAULT =
             new HttpLimits(8 << 20, 16 << 10, 512, 1024, Duration.ofSeconds(60), Duration.ofSeconds(20));
 

@@ -1,11 +1,11 @@
 package griffin.server.openai;
 
+import griffin.Completion.Piece;
 import griffin.FinishReason;
 import griffin.Generation;
 import griffin.server.engine.Reply;
 import griffin.server.engine.ServedModel;
 import griffin.server.json.JsonText;
-import griffin.Completion.Piece;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.UUID;

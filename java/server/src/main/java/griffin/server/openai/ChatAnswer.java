@@ -1,9 +1,9 @@
 package griffin.server.openai;
 
+import griffin.Completion.Piece;
 import griffin.Generation;
 import griffin.server.engine.ServedModel;
 import griffin.server.json.JsonText;
-import griffin.Completion.Piece;
 import java.util.List;
 import tools.jackson.core.JsonGenerator;
 

@@ -1,8 +1,8 @@
 package griffin.server.openai;
 
+import griffin.Completion.Piece;
 import griffin.Generation;
 import griffin.server.engine.ServedModel;
-import griffin.Completion.Piece;
 import java.util.List;
 import tools.jackson.core.JsonGenerator;
 
