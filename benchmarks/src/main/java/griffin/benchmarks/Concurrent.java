@@ -40,7 +40,7 @@ final class Concurrent {
         ModelFiles files = o.model == null && o.layers == 0 ? ModelFiles.of(Path.of(Soak.STORIES))
                 : o.model != null ? ModelFiles.of(o.model) : new RandomFiles(o.shape.config(o.layers()));
         int tokens = o.tokens > 0 ? o.tokens : TOKENS;
-        try (Griffin griffin = Griffin.builder(files).device("cpu").threads(o.threads).parallel(MOST).sessions(MOST + 1).open();
+        try (Griffin griffin = o.open(files, MOST, MOST + 1);
                 Scheduler scheduler = Scheduler.builder(griffin).start()) {
             Results.note(files.location() + ", " + griffin.device().name() + ", " + tokens + " tokens after " + PROMPT
                     + ", temperature 0.8, top-k 40, pieces read by one thread each");

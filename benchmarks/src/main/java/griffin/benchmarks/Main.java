@@ -11,9 +11,10 @@ import java.util.function.DoubleSupplier;
 public final class Main {
 
     private static final Set<String> NAMES =
-            Set.of("report", "ceilings", "decode", "batch", "prefill", "scan", "conv", "soak", "coldstart", "state", "concurrent");
+            Set.of("report", "ceilings", "decode", "batch", "prefill", "scan", "conv", "soak", "coldstart", "state", "concurrent", "turns");
 
-    private static final String USAGE = """
+    private static final String USAGE =
+            """
             usage: benchmarks/run NAME [options]
               report     ceilings, decode, batch, prefill, scan and conv in one table
               ceilings   read, copy and FMA rates of this machine, in Java and C
@@ -26,10 +27,11 @@ public final class Main {
               coldstart  time from starting ./griffin-run to its first character; run it in the repository's root
               soak       200,000 tokens through the stories model, resident memory before and after
               concurrent generations of the embedded model side by side through the scheduler, against one session
+              turns      first token of a conversation's second turn, from the state of the first and read again
               state      saving a state of full size, and going on from its file in the page cache
               jmh ...    JMH with its own options: operations by shape
             options: --model DIR, or random weights of --shape 2b|9b|stories (2b) with --layers N (all); --runs N (5);
-              --tokens N per run; --threads N (all cores); --no-c leaves the C ceilings out""";
+              --tokens N per run; --threads N (all cores); --device cpu|cuda for concurrent and turns (cpu); --no-c leaves the C ceilings out""";
 
     private Main() {}
 
@@ -76,6 +78,7 @@ public final class Main {
             case "scan" -> Loops.scan(o);
             case "conv" -> Loops.conv(o);
             case "soak" -> Soak.run(o);
+            case "turns" -> Turns.run(o);
             case "state" -> StateFiles.run(o);
             case "coldstart" -> ColdStart.run(o);
             case "concurrent" -> Concurrent.run(o);

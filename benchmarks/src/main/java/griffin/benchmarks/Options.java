@@ -1,5 +1,7 @@
 package griffin.benchmarks;
 
+import griffin.Griffin;
+import griffin.weights.ModelFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -14,6 +16,8 @@ final class Options {
     int runs = 5;
     int threads = Runtime.getRuntime().availableProcessors();
     int tokens;
+    /** As after {@code griffin-run --device}; for the benchmarks that go through the public interface. */
+    String device = "cpu";
     boolean twin = true;
 
     static Options parse(String[] args, int from) {
@@ -26,11 +30,17 @@ final class Options {
                 case "--runs" -> o.runs = number(args, ++i);
                 case "--threads" -> o.threads = number(args, ++i);
                 case "--tokens" -> o.tokens = number(args, ++i);
+                case "--device" -> o.device = value(args, ++i);
                 case "--no-c" -> o.twin = false;
                 default -> throw new IllegalArgumentException("unknown option " + args[i]);
             }
         }
         return o;
+    }
+
+    /** The model on the device that was asked for. */
+    Griffin open(ModelFiles files, int parallel, int sessions) {
+        return Griffin.builder(files).device(device).threads(threads).parallel(parallel).sessions(sessions).open();
     }
 
     int layers() {

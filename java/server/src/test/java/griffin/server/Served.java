@@ -37,7 +37,12 @@ final class Served implements AutoCloseable {
     final List<String> notices = new CopyOnWriteArrayList<>();
 
     private Served(ModelFiles files, int parallel, int waiting, boolean caches, UnaryOperator<GriffinServer.Builder> settings) {
-        griffin = Griffin.builder(files).device("cpu").sessions(parallel + 2).parallel(parallel).open();
+        this(files, "cpu", parallel, waiting, caches, settings);
+    }
+
+    private Served(ModelFiles files, String device, int parallel, int waiting, boolean caches,
+            UnaryOperator<GriffinServer.Builder> settings) {
+        griffin = Griffin.builder(files).device(device).sessions(parallel + 2).parallel(parallel).open();
         cache = caches ? PrefixCache.builder().identity(griffin.modelIdentity()).build() : null;
         scheduler = Scheduler.builder(griffin).parallel(parallel).waiting(waiting).prefixCache(cache).start();
         server = settings.apply(GriffinServer.builder(griffin, scheduler, MODEL).prefixCache(cache).port(0).notices(notices::add)).start();
@@ -45,6 +50,10 @@ final class Served implements AutoCloseable {
 
     static Served start(int parallel, int waiting, UnaryOperator<GriffinServer.Builder> settings) {
         return new Served(GriffinStories.files(), parallel, waiting, false, settings);
+    }
+
+    static Served start(ModelFiles files, String device, int parallel) {
+        return new Served(files, device, parallel, 2 * parallel, false, builder -> builder);
     }
 
     static Served start(ModelFiles files) {

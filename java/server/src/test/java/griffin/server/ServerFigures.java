@@ -12,7 +12,9 @@ import griffin.Scheduler;
 import griffin.Session;
 import griffin.sampling.SamplingParams;
 import griffin.stories.GriffinStories;
+import griffin.weights.ModelFiles;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
@@ -21,18 +23,22 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Measurements, not run by a build: {@code mvn -q test -pl java/server -am -Dtest=ServerFigures -Dsurefire.failIfNoSpecifiedTests=false}.
- * Each compares two ways in turn, so that a machine that is busy with other things is so for both.
+ * Each compares two ways in turn, so that a machine that is busy with other things is so for both. {@code -Dgriffin.figures.model=DIR} and
+ * {@code -Dgriffin.figures.device=cuda} measure another model than the embedded one, elsewhere than on the CPU.
  */
 class ServerFigures {
 
     private static final int RUNS = Integer.getInteger("griffin.figures.runs", 7);
+    private static final String DEVICE = System.getProperty("griffin.figures.device", "cpu");
+    private static final ModelFiles FILES = System.getProperty("griffin.figures.model") == null ? GriffinStories.files()
+            : ModelFiles.of(Path.of(System.getProperty("griffin.figures.model")));
     private static final int TOKENS = 300;
     private static final int HISTORY = 6_000;
 
     /** What a token costs by the server, by the scheduler alone and by a session alone, one request at a time. */
     @Test
     void overheadOfAToken() throws Exception {
-        try (Served served = Served.start(8, 16, builder -> builder)) {
+        try (Served served = Served.start(FILES, DEVICE, 8)) {
             double[] session = new double[RUNS];
             double[] scheduler = new double[RUNS];
             double[] server = new double[RUNS];
@@ -47,9 +53,9 @@ class ServerFigures {
                 }
             }
             System.out.printf(Locale.ROOT,
-                    "figures: a token of the embedded model, median (least) of %d runs of %d tokens: session %.0f (%.0f) us, "
+                    "figures: a token of %s on %s, median (least) of %d runs of %d tokens: session %.0f (%.0f) us, "
                             + "scheduler %.0f (%.0f) us, server %.0f (%.0f) us; server over session %.0f (%.0f) us%n",
-                    RUNS, TOKENS, median(session),
+                    FILES.location(), DEVICE, RUNS, TOKENS, median(session),
                     least(session), median(scheduler), least(scheduler), median(server), least(server), median(server) - median(session),
                     least(server) - least(session));
         }
@@ -117,7 +123,7 @@ class ServerFigures {
     /** The time to the first token of a second turn, cold, with a session and with the prefix cache alone. */
     @Test
     void secondTurn() throws Exception {
-        try (Griffin griffin = Griffin.builder(GriffinStories.files()).device("cpu").parallel(4).sessions(6).open();
+        try (Griffin griffin = Griffin.builder(FILES).device(DEVICE).parallel(4).sessions(6).open();
                 PrefixCache cache = PrefixCache.builder().identity(griffin.modelIdentity()).build();
                 Scheduler scheduler = Scheduler.builder(griffin).start();
                 Scheduler caching = Scheduler.builder(griffin).parallel(1).prefixCache(cache).start();
