@@ -6,7 +6,6 @@ import griffin.Scheduler;
 import griffin.server.engine.ServedModel;
 import griffin.server.engine.ServerEngine;
 import griffin.server.http.HttpFront;
-import griffin.server.http.HttpLimits;
 import griffin.server.http.Route;
 import griffin.server.ollama.KeepAlive;
 import griffin.server.ollama.Ollama;
