@@ -61,7 +61,8 @@ public final class Reply implements AutoCloseable {
         finished = true;
         if (generation.finishReason() == FinishReason.CANCELLED) {
             owner.measures().cancelled();
-            throw new HttpError(503, "the generation was cut off, because the server is shutting down or its text was not read for a minute",
+            throw new HttpError(503,
+                    "the generation was cut off, because the server is shutting down or its text was not read for a minute",
                     "cancelled", null);
         }
         owner.finished(this, generation);
