@@ -7,12 +7,15 @@ import griffin.sampling.Gumbel;
 import griffin.sampling.SamplingParams;
 
 /**
- * Sampling without allocation and without sorting the vocabulary: a heap by falling logit is built once (linear time) and only as
- * much of it is taken off as the filters keep.
+ * Sampling without allocation and without sorting the vocabulary: a few tokens are selected in one pass; for more a heap by falling logit
+ * is built once (linear time) and only as much of it is taken off as the filters keep.
  */
 final class CpuSampling implements Runnable {
 
     private static final int INFINITY_BITS = Float.floatToRawIntBits(Float.POSITIVE_INFINITY);
+
+    /** Up to this many tokens are selected in one pass. */
+    private static final int FEW = 64;
 
     private final HostStep step;
     private final HostBuffer logits;
@@ -134,12 +137,17 @@ final class CpuSampling implements Runnable {
         if (anyNaN()) {
             return 0;
         }
-        heapify();
-        float max = z[heap[0]];
+        int count = p.topK() == 0 ? vocabulary : Math.min(p.topK(), vocabulary);
+        boolean few = count <= FEW;
+        if (few) {
+            select(count);
+        } else {
+            heapify();
+        }
+        float max = z[few ? kept[0] : heap[0]];
         if (Float.isInfinite(max)) {
             return 0;
         }
-        int count = p.topK() == 0 ? vocabulary : Math.min(p.topK(), vocabulary);
         double total = 0;
         if (p.topK() == 0) {
             for (int id = 0; id < vocabulary; id++) {
@@ -147,7 +155,10 @@ final class CpuSampling implements Runnable {
             }
         } else {
             for (int i = 0; i < count; i++) {
-                take(i, max, p.temperature());
+                if (!few) {
+                    kept[i] = pop();
+                }
+                weigh(i, max, p.temperature());
                 total += weight[i];
             }
         }
@@ -157,15 +168,33 @@ final class CpuSampling implements Runnable {
                 return i;
             }
             if (p.topK() == 0) {
-                take(i, max, p.temperature());
+                if (!few) {
+                    kept[i] = pop();
+                }
+                weigh(i, max, p.temperature());
             }
             mass += weight[i];
         }
         return count;
     }
 
-    private void take(int i, float max, float temperature) {
-        kept[i] = pop();
+    /** Fills {@code kept} with the most likely tokens in one pass: a token is rarely among the best so far, so few are moved. */
+    private void select(int count) {
+        int found = 0;
+        for (int id = 0; id < vocabulary; id++) {
+            float v = z[id];
+            if (found == count && v <= z[kept[count - 1]]) {
+                continue;
+            }
+            int i = found < count ? found++ : count - 1;
+            for (; i > 0 && v > z[kept[i - 1]]; i--) {
+                kept[i] = kept[i - 1];
+            }
+            kept[i] = id;
+        }
+    }
+
+    private void weigh(int i, float max, float temperature) {
         weight[i] = Math.exp((double) (z[kept[i]] - max) / temperature);
     }
 

@@ -19,6 +19,8 @@ final class Kernels512 extends VectorKernels {
     private static final VectorSpecies<Float> F = FloatVector.SPECIES_512;
     private static final VectorSpecies<Integer> I = IntVector.SPECIES_512;
     private static final VectorSpecies<Short> S = ShortVector.SPECIES_256;
+    private static final VectorSpecies<Float> HALF = FloatVector.SPECIES_256;
+    private static final VectorSpecies<Float> QUARTER = FloatVector.SPECIES_128;
     private static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
 
     private static FloatVector bf16(MemorySegment w, long byteAt) {
@@ -170,6 +172,15 @@ final class Kernels512 extends VectorKernels {
         for (int r = 0; r < quarter; r++) {
             for (int i = 0; i < m; i += 4) { // the second tile finds the four rows in the cache
                 tileBf16(w, wAt + (long) r * n, quarter, n, x, xAt + i * xStride, xStride, Math.min(4, m - i), lanes);
+                if (n % LANES == 0) {
+                    reduceTile(lanes, 4 * Math.min(4, m - i));
+                    for (int t = 0; t < 4 * Math.min(4, m - i); t++) {
+                        int at = t * LANES;
+                        out[outAt + (i + t / 4) * outStride + r + t % 4 * quarter] =
+                                (lanes[at] + lanes[at + 2]) + (lanes[at + 1] + lanes[at + 3]);
+                    }
+                    continue;
+                }
                 for (int t = 0; t < 4 * Math.min(4, m - i); t++) {
                     long row = wAt + (r + (long) (t % 4) * quarter) * n;
                     int k = n / LANES * LANES;
@@ -182,6 +193,16 @@ final class Kernels512 extends VectorKernels {
             for (int i = 0; i < m; i++) {
                 rowBf16(w, wAt + (long) r * n, n, x, xAt + i * xStride, out, outAt + i * outStride + r, lanes);
             }
+        }
+    }
+
+    /** The first two of the four halvings of {@link Kernels#reduce}, of many sums: they leave 4 lanes of each. */
+    private static void reduceTile(float[] lanes, int sums) {
+        for (int at = 0; at < sums * LANES; at += LANES) {
+            FloatVector.fromArray(HALF, lanes, at).add(FloatVector.fromArray(HALF, lanes, at + 8)).intoArray(lanes, at);
+        }
+        for (int at = 0; at < sums * LANES; at += LANES) {
+            FloatVector.fromArray(QUARTER, lanes, at).add(FloatVector.fromArray(QUARTER, lanes, at + 4)).intoArray(lanes, at);
         }
     }
 
