@@ -92,7 +92,7 @@ final class ServeCommand implements Callable<Integer> {
     private GriffinServer server(Griffin griffin, Scheduler scheduler, PrefixCache cache) {
         GriffinServer.Builder builder = GriffinServer.builder(griffin, scheduler, name()).names(Set.of(model.name())).prefixCache(cache)
                 .host(serve.host).port(serve.port)
-                .apiKey(serve.apiKey).mostPromptTokens(serve.maxPrompt).limits(serve.limits())
+                .allowedHosts(serve.allowedHosts == null ? Set.of() : Set.copyOf(serve.allowedHosts)).apiKey(serve.apiKey).mostPromptTokens(serve.maxPrompt).limits(serve.limits())
                 .sessionBytes(stateBytes()).notices(terminal::note);
         if (serve.maxTokens != null) {
             builder.maxTokens(serve.maxTokens);
@@ -116,6 +116,8 @@ final class ServeCommand implements Callable<Integer> {
         terminal.note(states());
         if (!GriffinServer.isLoopback(serve.host) && serve.apiKey == null) {
             terminal.note("warning: everyone who can reach " + serve.host + " may use this server; --api-key asks for a key");
+            terminal.note("without a key, only requests to an address, to localhost" + (serve.allowedHosts == null ? ""
+                    : ", to " + String.join(", ", serve.allowedHosts)) + " are answered; --allowed-host adds a name of this machine");
         }
         terminal.note("serving " + name() + " at " + url + " (OpenAI: " + url + "/v1, Ollama: " + url + ", a page: " + url + "/)");
         if (common.json) {
