@@ -145,7 +145,8 @@ final class ServeOptions {
         memoryBytes();
         for (String host : allowedHosts == null ? List.<String>of() : allowedHosts) {
             if (!host.matches("[A-Za-z0-9._-]+")) {
-                throw new InvalidRequestException("--allowed-host must be the name of a machine, without a scheme and a port, not '" + host + "'");
+                throw new InvalidRequestException(
+                        "--allowed-host must be the name of a machine, without a scheme and a port, not '" + host + "'");
             }
         }
         if (apiKey != null && apiKey.isBlank()) {

@@ -57,7 +57,8 @@ public final class ServerEngine {
         measures.gauge("griffin_cache_disk_bytes", "Bytes of the prefix cache on disk", () -> cache.statistics().diskBytes());
         measures.total("griffin_cache_evictions_total", "States that left the prefix cache's memory for others",
                 () -> cache.statistics().evictions());
-        measures.total("griffin_cache_unwritten_total", "States that did not go to the prefix cache's folder: writing failed, or memory was needed",
+        measures.total("griffin_cache_unwritten_total",
+                "States that did not go to the prefix cache's folder: writing failed, or memory was needed",
                 () -> cache.statistics().unwritten());
         measures.total("griffin_cache_refused_files_total", "Files of the prefix cache that were damaged or another model's, and removed",
                 () -> cache.statistics().refusedFiles());
