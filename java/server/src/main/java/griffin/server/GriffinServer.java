@@ -8,7 +8,6 @@ import griffin.server.engine.Generations;
 import griffin.server.engine.ServedModel;
 import griffin.server.engine.ServerEngine;
 import griffin.server.http.HttpFront;
-import griffin.server.http.HttpLimits;
 import griffin.server.http.RequestObserver;
 import griffin.server.http.Route;
 import griffin.server.ollama.KeepAlive;
