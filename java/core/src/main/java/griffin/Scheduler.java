@@ -31,6 +31,7 @@ public final class Scheduler implements AutoCloseable {
     private final SchedulerLoop loop;
     private final Thread thread;
     private final int parallel;
+    private final int waiting;
     private final int backlog;
     private final Tokenizer tokenizer;
     private final int[] endIds;
@@ -39,6 +40,7 @@ public final class Scheduler implements AutoCloseable {
     private Scheduler(Builder b) {
         griffin = b.griffin;
         parallel = b.parallel;
+        waiting = b.waiting;
         backlog = b.backlog;
         tokenizer = griffin.hasTokenizer() ? griffin.tokenizer() : null;
         endIds = griffin.endIds();
@@ -189,6 +191,11 @@ public final class Scheduler implements AutoCloseable {
         intake.add(new Request(job, sampling, options.ignoreEos() ? new int[0] : endIds, tokenizer, resume, completion));
         loop.wake();
         return completion;
+    }
+
+    /** The most jobs that it can have at once: those with a state slot and those that wait for one. */
+    public int places() {
+        return parallel + waiting;
     }
 
     /** What it does and has done. */

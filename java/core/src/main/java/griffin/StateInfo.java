@@ -61,7 +61,12 @@ public record StateInfo(int version, StateCompression compression, String model,
      * @throws StateFormatException when it is damaged or no state
      */
     public static StateInfo of(byte[] snapshot, String name) {
-        return of(StateSnapshot.verify(MemorySegment.ofArray(snapshot), name), snapshot.length, Instant.now());
+        return of(snapshot, name, Instant.now());
+    }
+
+    /** The same of a state that was saved at another time. */
+    public static StateInfo of(byte[] snapshot, String name, Instant saved) {
+        return of(StateSnapshot.verify(MemorySegment.ofArray(snapshot), name), snapshot.length, saved);
     }
 
     private static StateInfo of(SnapshotHeader header, long bytes, Instant saved) {

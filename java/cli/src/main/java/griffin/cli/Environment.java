@@ -14,11 +14,15 @@ record Environment(Map<String, String> variables) implements IDefaultValueProvid
     /** The commands whose options have variables. */
     static final List<String> COMMANDS = List.of("serve", "info");
 
+    /** An option that can be given several times: its variable has the plural's name and commas between the values. */
+    private static final String ALLOWED_HOST = "--allowed-host";
+
     /** The variable of an option, or null if it has none. */
     static String variable(OptionSpec option) {
         boolean has = option.userObject() instanceof Field field && field.getDeclaringClass() == ServeOptions.class
                 || option.longestName().equals("--window");
-        return !has ? null : "GRIFFIN_" + option.longestName().substring(2).toUpperCase(Locale.ROOT).replace('-', '_');
+        String name = option.longestName() + (option.longestName().equals(ALLOWED_HOST) ? "s" : "");
+        return !has ? null : "GRIFFIN_" + name.substring(2).toUpperCase(Locale.ROOT).replace('-', '_');
     }
 
     @Override

@@ -24,7 +24,8 @@ import picocli.CommandLine.Mixin;
                 + "browser (/), /health, and /metrics for Prometheus. Texts may have any length, always. With --json, one object on "
                 + "standard output says where it listens, as soon as it does."},
         footerHeading = "%nEvery option of the first list is also an environment variable:%n",
-        footer = {"  --state-dir is GRIFFIN_STATE_DIR, and so on; griffin-run info shows what is in force%n"})
+        footer = {
+            "  --state-dir is GRIFFIN_STATE_DIR, --allowed-host GRIFFIN_ALLOWED_HOSTS, and so on; griffin-run info shows what is in force%n"})
 final class ServeCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -92,7 +93,8 @@ final class ServeCommand implements Callable<Integer> {
     private GriffinServer server(Griffin griffin, Scheduler scheduler, PrefixCache cache) {
         GriffinServer.Builder builder = GriffinServer.builder(griffin, scheduler, name()).names(Set.of(model.name())).prefixCache(cache)
                 .host(serve.host).port(serve.port)
-                .apiKey(serve.apiKey).mostPromptTokens(serve.maxPrompt).limits(serve.limits())
+                .allowedHosts(serve.allowedHosts == null ? Set.of() : Set.copyOf(serve.allowedHosts)).apiKey(serve.apiKey)
+                .mostPromptTokens(serve.maxPrompt).limits(serve.limits())
                 .sessionBytes(stateBytes()).notices(terminal::note);
         if (serve.maxTokens != null) {
             builder.maxTokens(serve.maxTokens);
@@ -116,6 +118,8 @@ final class ServeCommand implements Callable<Integer> {
         terminal.note(states());
         if (!GriffinServer.isLoopback(serve.host) && serve.apiKey == null) {
             terminal.note("warning: everyone who can reach " + serve.host + " may use this server; --api-key asks for a key");
+            terminal.note("without a key, only requests to an address, to localhost" + (serve.allowedHosts == null ? ""
+                    : ", to " + String.join(", ", serve.allowedHosts)) + " are answered; --allowed-host adds a name of this machine");
         }
         terminal.note("serving " + name() + " at " + url + " (OpenAI: " + url + "/v1, Ollama: " + url + ", a page: " + url + "/)");
         if (common.json) {

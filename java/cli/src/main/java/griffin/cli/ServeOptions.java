@@ -43,6 +43,12 @@ final class ServeOptions {
             description = "Answer only who sends Authorization: Bearer KEY. Better given as GRIFFIN_API_KEY: others can see command lines.")
     String apiKey;
 
+    @Option(names = "--allowed-host", paramLabel = "NAME", split = ",",
+            description = "A name by which clients may call this machine, beside localhost; several times, or with commas between. Requests "
+                    + "that name another one are refused (403), unless --host is not this machine alone and a key is asked for; there, "
+                    + "addresses pass as well. Variable: GRIFFIN_ALLOWED_HOSTS.")
+    List<String> allowedHosts;
+
     @Option(names = "--name", paramLabel = "NAME", description = "What clients call the model. Default: the folder's name.")
     String name;
 
@@ -73,7 +79,8 @@ final class ServeOptions {
     String stateMemory;
 
     @Option(names = "--state-dir", paramLabel = "DIR",
-            description = "Folder in which the state cache keeps states beyond the process, as DIR/cache. Default: none, memory alone.")
+            description = "Folder for the state cache beyond the process: it lives in DIR/cache, and nothing else of DIR is read or written, named "
+                    + "states of other commands included. Default: $GRIFFIN_STATE_DIR, else none, memory alone.")
     Path stateDir;
 
     @Option(names = "--state-disk", paramLabel = "SIZE", defaultValue = "8G",
@@ -81,8 +88,8 @@ final class ServeOptions {
     String stateDisk;
 
     @Option(names = "--state-compression", paramLabel = "KIND", completionCandidates = Compressions.class, defaultValue = "none",
-            description = "How the state cache keeps states: ${COMPLETION-CANDIDATES}; q8 keeps the window in 8 bits and changes results "
-                    + "a little. Default: ${DEFAULT-VALUE}.")
+            description = "How the state cache keeps states, in memory and in DIR/cache: ${COMPLETION-CANDIDATES}; q8 keeps the window in 8 bits "
+                    + "and changes results a little. Sessions are not compressed. Default: $GRIFFIN_STATE_COMPRESSION, else none.")
     String stateCompression;
 
     @Option(names = "--max-tokens", paramLabel = "N",
@@ -136,6 +143,12 @@ final class ServeOptions {
         ByteSize.parse("--state-disk", stateDisk);
         limits();
         memoryBytes();
+        for (String host : allowedHosts == null ? List.<String>of() : allowedHosts) {
+            if (!host.matches("[A-Za-z0-9._-]+")) {
+                throw new InvalidRequestException(
+                        "--allowed-host must be the name of a machine, without a scheme and a port, not '" + host + "'");
+            }
+        }
         if (apiKey != null && apiKey.isBlank()) {
             throw new InvalidRequestException("--api-key must not be blank: leave it out to ask for none");
         }

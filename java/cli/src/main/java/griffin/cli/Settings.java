@@ -2,6 +2,7 @@ package griffin.cli;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.OptionSpec;
 
@@ -29,10 +30,14 @@ final class Settings {
             if (variable != null) {
                 Object value = option.getValue();
                 boolean secret = option.longestName().equals("--api-key") && value != null;
-                settings.add(new Setting(option.longestName(), variable, value == null ? null : secret ? "(set)" : value.toString(),
+                settings.add(new Setting(option.longestName(), variable, value == null ? null : secret ? "(set)" : text(value),
                         !terminal.environment().getOrDefault(variable, "").isEmpty()));
             }
         }
         return settings;
+    }
+
+    private static String text(Object value) {
+        return value instanceof List<?> list ? list.stream().map(String::valueOf).collect(Collectors.joining(",")) : value.toString();
     }
 }

@@ -10,6 +10,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
@@ -211,9 +212,21 @@ final class StateCommand implements Callable<Integer> {
         }
     }
 
+    private static Instant saved(Path file) {
+        try {
+            return Files.getLastModifiedTime(file).toInstant();
+        } catch (IOException e) {
+            throw new UncheckedIOException(file + " cannot be read: " + e, e);
+        }
+    }
+
     private void load(StateFolder folder, String name, String file) {
-        StateInfo info = folder.info(name);
-        byte[] snapshot = bytes(folder.path(name));
+        Path source = folder.path(name);
+        if (!folder.contains(name)) {
+            throw new StateFormatException("there is no state " + name + " in " + folder.folder());
+        }
+        byte[] snapshot = bytes(source); // once, so that what is checked is what is written
+        StateInfo info = StateInfo.of(snapshot, source.toString(), saved(source));
         if (file.equals("-")) {
             require(!terminal.outTerminal() && !common.json,
                     "a state is no text: send standard output to a file or a pipe, without --json");

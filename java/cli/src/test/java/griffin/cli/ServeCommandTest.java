@@ -108,6 +108,7 @@ class ServeCommandTest {
         try {
             listening(process);
             assertTrue(errors().contains("warning: everyone who can reach 0.0.0.0 may use this server"), errors());
+            assertTrue(errors().contains("only requests to an address, to localhost are answered; --allowed-host"), errors());
             assertTrue(errors().contains("state cache off"), errors());
             assertTrue(errors().contains("the window is 100 tokens, and the model was trained with 256"), errors());
         } finally {
@@ -126,7 +127,7 @@ class ServeCommandTest {
 
     @ParameterizedTest
     @CsvSource({"--memory,lots", "--memory,1.5G", "--state-cache,maybe", "--state-compression,zip", "--port,70000", "--parallel,0",
-        "--batch,-1", "--max-body,1", "--queue,many", "--window,x", "--drain,-5"})
+        "--batch,-1", "--max-body,1", "--queue,many", "--allowed-host,http://x", "--window,x", "--drain,-5"})
     void wrongOptionsAreRefused(String option, String value) {
         Cli.Result result = Cli.run("serve", option, value);
         assertEquals(2, result.exit(), result.err());
@@ -137,11 +138,14 @@ class ServeCommandTest {
     void infoShowsTheSettings() {
         Cli cli = new Cli();
         cli.environment =
-                Map.of("GRIFFIN_MEMORY", "2048M", "GRIFFIN_STATE_CACHE", "off", "GRIFFIN_API_KEY", "s3cret", "GRIFFIN_WINDOW", "128");
+                Map.of("GRIFFIN_MEMORY", "2048M", "GRIFFIN_STATE_CACHE", "off", "GRIFFIN_API_KEY", "s3cret", "GRIFFIN_WINDOW", "128",
+                        "GRIFFIN_ALLOWED_HOSTS", "box,box.example");
         Cli.Result result = cli.launch("info");
         assertEquals(0, result.exit(), result.err());
         assertTrue(result.out().matches("(?s).*--memory +GRIFFIN_MEMORY +2048M \\(from the environment\\).*"), result.out());
         assertTrue(result.out().matches("(?s).*--state-cache +GRIFFIN_STATE_CACHE +off \\(from the environment\\).*"), result.out());
+        assertTrue(result.out().matches("(?s).*--allowed-host +GRIFFIN_ALLOWED_HOSTS +box,box.example \\(from the environment\\).*"),
+                result.out());
         assertTrue(result.out().matches("(?s).*--port +GRIFFIN_PORT +11434\n.*"), result.out());
         assertTrue(result.out().contains("window        128 tokens"), result.out());
         assertFalse(result.out().contains("s3cret"), "a key is not shown");

@@ -3,9 +3,12 @@ package griffin.server;
 import griffin.Griffin;
 import griffin.PrefixCache;
 import griffin.Scheduler;
+import griffin.server.engine.CacheFailures;
+import griffin.server.engine.Generations;
 import griffin.server.engine.ServedModel;
 import griffin.server.engine.ServerEngine;
 import griffin.server.http.HttpFront;
+import griffin.server.http.RequestObserver;
 import griffin.server.http.Route;
 import griffin.server.ollama.KeepAlive;
 import griffin.server.ollama.Ollama;
@@ -34,19 +37,26 @@ public final class GriffinServer implements AutoCloseable {
 
     private final HttpFront http;
     private final Scheduler scheduler;
+    private final Generations generations;
 
     private GriffinServer(Builder b) {
         scheduler = b.scheduler;
         ServerEngine engine =
                 new ServerEngine(b.griffin, scheduler, b.cache, b.name, b.names, b.maxTokens, b.mostPromptTokens, b.sessionBytes);
         ServedModel model = engine.model();
+        generations = engine.generations();
         KeepAlive keepAlive = new KeepAlive();
         List<Route> routes = new ArrayList<>();
         routes.addAll(new OwnRoutes(model, engine.sessions(), engine.measures(), engine::tokens, this::draining).routes());
-        routes.addAll(new OpenAi(model, engine.generations(), engine.sessions()).routes());
-        routes.addAll(new Ollama(model, engine.generations(), engine.sessions(), keepAlive).routes());
+        routes.addAll(new OpenAi(model, generations, engine.sessions()).routes());
+        routes.addAll(new Ollama(model, generations, engine.sessions(), keepAlive).routes());
         routes.addAll(new OllamaModels(model, version(), keepAlive).routes());
-        http = new HttpFront(b.host, b.port, b.apiKey, b.limits.http(), routes, engine.measures(), b.notices);
+        CacheFailures failures = new CacheFailures(b.cache, b.notices);
+        RequestObserver observer = (path, status, nanos) -> {
+            engine.measures().served(path, status, nanos);
+            failures.look();
+        };
+        http = new HttpFront(b.host, b.port, b.apiKey, b.allowedHosts, b.limits.http(), routes, observer, b.notices);
         engine.measures().gauge("griffin_http_connections", "Open connections", http::connections);
         engine.measures().gauge("griffin_http_requests", "Requests being served", http::serving);
         http.start();
@@ -80,6 +90,7 @@ public final class GriffinServer implements AutoCloseable {
         private String host = "127.0.0.1";
         private int port = 11434;
         private String apiKey;
+        private Set<String> allowedHosts = Set.of();
         private int maxTokens;
         private int mostPromptTokens = 1 << 20;
         private long sessionBytes = 1L << 30;
@@ -120,6 +131,16 @@ public final class GriffinServer implements AutoCloseable {
         /** What clients must send as {@code Authorization: Bearer KEY}; null, the default, asks for nothing. */
         public Builder apiKey(String value) {
             apiKey = value;
+            return this;
+        }
+
+        /**
+         * Names by which clients may call this machine, beside localhost. Requests that name another one in their Host header are refused,
+         * since a page of another site may have made it lead here: unless a key is asked for and the server listens beyond this machine;
+         * there, addresses pass as well.
+         */
+        public Builder allowedHosts(Set<String> value) {
+            allowedHosts = Set.copyOf(value);
             return this;
         }
 
@@ -186,8 +207,9 @@ public final class GriffinServer implements AutoCloseable {
     public boolean drain(Duration limit) throws InterruptedException {
         long end = System.nanoTime() + limit.toNanos();
         http.drain();
-        boolean ended = scheduler.drain(limit);
-        return http.awaitServed(Duration.ofNanos(Math.max(1, end - System.nanoTime()))) && ended;
+        boolean served = http.awaitServed(limit); // those that were admitted may still have generations to submit
+        generations.drain();
+        return scheduler.drain(Duration.ofNanos(Math.max(1, end - System.nanoTime()))) && served;
     }
 
     /** Ends at once: requests under way are cut off. */

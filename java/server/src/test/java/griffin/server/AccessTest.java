@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -66,6 +67,33 @@ class AccessTest {
                     served.request("/api/generate").header("Content-Type", "image/png").POST(BodyPublishers.ofString("{}")).build());
             assertEquals(415, image.statusCode());
         }
+    }
+
+    /** Where others may ask, a name that another site can point here is refused unless a key is asked for. */
+    @Test
+    void foreignNamesAreRefusedBeyondThisMachine() throws Exception {
+        try (Served served = Served.start(1, 2, builder -> builder.host("0.0.0.0").allowedHosts(Set.of("Box.example")))) {
+            int port = served.server.port();
+            for (String host : List.of("evil.example", "1.evil.example:" + port, "sub.box.example")) {
+                assertEquals(403, askAs(port, host, ""), host);
+            }
+            for (String host : List.of("box.Example:" + port, "192.168.1.7:" + port, "[fe80::1]:" + port, "localhost", "127.0.0.1")) {
+                assertEquals(200, askAs(port, host, ""), host);
+            }
+        }
+        try (Served served = Served.start(1, 2, builder -> builder.host("0.0.0.0").apiKey("k"))) {
+            assertEquals(401, askAs(served.server.port(), "any.example", ""));
+            assertEquals(200, askAs(served.server.port(), "any.example", "Authorization: Bearer k\r\n"));
+        }
+        try (Served served = Served.start(1, 2, builder -> builder.allowedHosts(Set.of("box.example")))) {
+            assertEquals(200, askAs(served.server.port(), "box.example", ""));
+            assertEquals(403, askAs(served.server.port(), "192.168.1.7", ""));
+        }
+    }
+
+    private static int askAs(int port, String host, String headers) throws Exception {
+        String request = "GET /api/tags HTTP/1.1\r\nHost: " + host + "\r\n" + headers + "Connection: close\r\n\r\n";
+        return RawClient.ask(port, request.getBytes(StandardCharsets.ISO_8859_1));
     }
 
     /** The page is whole in itself, and its policy lets it ask nobody else. */
@@ -154,6 +182,32 @@ class AccessTest {
             assertTrue(drained.get(60, TimeUnit.SECONDS));
             assertTrue(text.contains("data: [DONE]"), "the stream was ended well");
             assertEquals(1, text.split("\"finish_reason\":\"length\"", -1).length - 1);
+        }
+    }
+
+    /** A request that was admitted and has not submitted its generation, as its body is still to come, is served. */
+    @Test
+    void drainingLetsAdmittedRequestsBegin() throws Exception {
+        byte[] request = RawClient.post("/v1/completions",
+                ("{\"model\":\"" + MODEL + "\",\"prompt\":\"Once\",\"max_tokens\":2}").getBytes(StandardCharsets.UTF_8));
+        String text = new String(request, StandardCharsets.UTF_8);
+        try (Served served = Served.start(1, 2, builder -> builder); RawClient client = new RawClient(served.server.port())) {
+            client.send(text.substring(0, text.length() - 5));
+            await(served, "griffin_http_requests", 2); // itself included
+            CompletableFuture<Boolean> drained = CompletableFuture.supplyAsync(() -> {
+                try {
+                    return served.server.drain(Duration.ofSeconds(60));
+                } catch (InterruptedException e) {
+                    throw new IllegalStateException(e);
+                }
+            });
+            while (!served.server.draining()) {
+                Thread.onSpinWait();
+            }
+            assertEquals(503, served.get("/health").statusCode());
+            client.send(text.substring(text.length() - 5));
+            assertTrue(drained.get(60, TimeUnit.SECONDS));
+            assertTrue(client.read(20).contains(" 200 "), "it was served");
         }
     }
 

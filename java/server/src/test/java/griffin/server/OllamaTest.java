@@ -95,6 +95,13 @@ class OllamaTest {
     }
 
     @Test
+    void aSystemTextGoesOnAContextAsWell() throws Exception {
+        Map<?, ?> first = served.ok("/api/generate", generate(",\"stream\":false"));
+        String body = generate(",\"stream\":false,\"system\":\"Be kind.\",\"context\":" + at(first, "context")).replace(ASK, "Go on.");
+        assertEquals(alone(List.of(ASK, "Be kind.\n\nGo on.")).text(), at(served.ok("/api/generate", body), "response"));
+    }
+
+    @Test
     void rawPromptsAreTakenAsTheyAre() throws Exception {
         Map<?, ?> raw = served.ok("/api/generate", generate(",\"raw\":true,\"stream\":false").replace(ASK, "Once upon a time"));
         try (Session session = served.griffin.newSession()) {

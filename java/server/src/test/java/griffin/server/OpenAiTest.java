@@ -14,6 +14,7 @@ import griffin.GenerationOptions;
 import griffin.Session;
 import griffin.sampling.SamplingParams;
 import griffin.tokenizer.ChatTemplate;
+import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -154,6 +155,38 @@ class OpenAiTest {
             streamed.set(index, streamed.get(index) + (piece == null ? "" : piece));
         }
         assertEquals(choices.stream().map(choice -> (String) at(choice, "message", "content")).toList(), streamed);
+    }
+
+    /** All choices share one reading of the prompt: nothing of it was cached, and measures have it once. */
+    @Test
+    void aPromptOfSeveralChoicesIsCountedOnce() throws Exception {
+        double before = served.measure("griffin_prompt_tokens_total");
+        double cachedBefore = served.measure("griffin_cached_tokens_total");
+        Map<?, ?> answer = served.ok("/v1/chat/completions", chat(",\"max_tokens\":3,\"n\":2"));
+        assertEquals(0L, (long) at(answer, "usage", "prompt_tokens_details", "cached_tokens"));
+        long prompt = at(answer, "usage", "prompt_tokens");
+        assertEquals(prompt, served.measure("griffin_prompt_tokens_total") - before);
+        assertEquals(cachedBefore, served.measure("griffin_cached_tokens_total"));
+    }
+
+    @Test
+    void severalPromptsHaveSeveralChoices() throws Exception {
+        String body = "{\"model\":\"" + MODEL + "\",\"temperature\":0.9,\"max_tokens\":8,\"seed\":5,\"prompt\":";
+        Map<?, ?> all = served.ok("/v1/completions", body + "[\"Once upon a time\",\"Tom had a red ball.\"],\"n\":2}");
+        List<String> prompts = List.of("Once upon a time", "Tom had a red ball.");
+        for (int i = 0; i < 4; i++) {
+            Map<?, ?> one = served.ok("/v1/completions",
+                    body.replace("\"seed\":5", "\"seed\":" + (5 + i % 2)) + "\"" + prompts.get(i / 2) + "\"}");
+            assertEquals((String) at(one, "choices", 0, "text"), at(all, "choices", i, "text"), "choice " + i);
+        }
+    }
+
+    /** What never fits is a bad request; to come again would not help. */
+    @Test
+    void moreChoicesThanPlacesAreRefused() throws Exception {
+        HttpResponse<String> refused = served.post("/v1/completions", complete(",\"max_tokens\":1,\"n\":21"));
+        assertEquals(400, refused.statusCode(), refused.body());
+        assertTrue(((String) at(Served.object(refused.body()), "error", "message")).contains("places for 20 at once"), refused.body());
     }
 
     @Test

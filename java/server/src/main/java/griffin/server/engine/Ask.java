@@ -14,6 +14,11 @@ import griffin.GenerationOptions;
  */
 public record Ask(int[] ids, byte[] resume, int resumed, GenerationOptions options, int choices, boolean keepsState) {
 
+    /** Tokens of the prompt, what was resumed included. */
+    int promptTokens() {
+        return resumed + ids.length;
+    }
+
     /** One continuation of a prompt from nothing. */
     public static Ask of(int[] ids, GenerationOptions options) {
         return new Ask(ids, null, 0, options, 1, false);

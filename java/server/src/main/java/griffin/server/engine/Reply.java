@@ -18,17 +18,22 @@ public final class Reply implements AutoCloseable {
 
     private final Completion completion;
     private final Ask ask;
-    private final int forked;
+    private final Reply lead;
+    private final int counted;
     private final Generations owner;
     private final long submitted = System.nanoTime();
     private long firstToken;
     private boolean finished;
 
-    /** @param forked prompt tokens that were read once for all choices */
-    Reply(Completion completion, Ask ask, int forked, Generations owner) {
+    /**
+     * @param lead    what read the prompt for this and other choices, or null where this one reads it
+     * @param counted tokens of the prompt to be measured with this one
+     */
+    Reply(Completion completion, Ask ask, Reply lead, int counted, Generations owner) {
         this.completion = completion;
         this.ask = ask;
-        this.forked = forked;
+        this.lead = lead;
+        this.counted = counted;
         this.owner = owner;
     }
 
@@ -65,7 +70,7 @@ public final class Reply implements AutoCloseable {
                     "the generation was cut off, because the server is shutting down or its text was not read for a minute",
                     "cancelled", null);
         }
-        owner.finished(this, generation);
+        owner.finished(counted, lead == null && counted > 0 ? cachedTokens() : 0, generation);
         return generation;
     }
 
@@ -76,12 +81,12 @@ public final class Reply implements AutoCloseable {
 
     /** Tokens of the prompt, what was resumed included. */
     public int promptTokens() {
-        return ask.resumed() + ask.ids().length;
+        return ask.promptTokens();
     }
 
     /** Tokens of the prompt that a kept state had. */
     public int cachedTokens() {
-        return forked > 0 ? ask.resumed() : ask.resumed() + completion.cachedTokens();
+        return lead != null ? lead.cachedTokens() : ask.resumed() + completion.cachedTokens();
     }
 
     /** Ends the generation if it has not ended. */

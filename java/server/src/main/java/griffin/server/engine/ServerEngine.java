@@ -37,7 +37,7 @@ public final class ServerEngine {
         measures.gauge("griffin_slots", "State slots", () -> scheduler.statistics().slots());
         measures.gauge("griffin_slots_free", "State slots that nobody has", () -> scheduler.statistics().slotsFree());
         measures.gauge("griffin_sessions", "Sessions with a state", () -> sessions.names().size());
-        measures.gauge("griffin_session_bytes", "Bytes of the states of sessions", sessions::bytes);
+        measures.gauge("griffin_session_bytes", "Bytes of the states and transcripts of sessions", sessions::bytes);
         measures.total("griffin_sessions_evicted_total", "States of sessions that had to go for others", sessions::evicted);
         measures.total("griffin_steps_total", "Device steps", () -> scheduler.statistics().steps());
         measures.gauge("griffin_step_rows", "Token rows of the last step", () -> scheduler.statistics().rowsLastStep());
@@ -57,6 +57,11 @@ public final class ServerEngine {
         measures.gauge("griffin_cache_disk_bytes", "Bytes of the prefix cache on disk", () -> cache.statistics().diskBytes());
         measures.total("griffin_cache_evictions_total", "States that left the prefix cache's memory for others",
                 () -> cache.statistics().evictions());
+        measures.total("griffin_cache_unwritten_total",
+                "States that did not go to the prefix cache's folder: writing failed, or memory was needed",
+                () -> cache.statistics().unwritten());
+        measures.total("griffin_cache_refused_files_total", "Files of the prefix cache that were damaged or another model's, and removed",
+                () -> cache.statistics().refusedFiles());
         measures.gauge("griffin_cache_compression_ratio", "How many times smaller than in float32 cached states are kept",
                 () -> cache.statistics().ratio());
     }

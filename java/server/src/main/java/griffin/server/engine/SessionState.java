@@ -16,6 +16,15 @@ import java.util.Optional;
  */
 public record SessionState(byte[] snapshot, int tokens, boolean endOfTurnRead, Optional<List<Message>> transcript, Duration keep) {
 
+    /** Bytes beside a message's two texts: objects and their references. */
+    private static final int MESSAGE_BYTES = 128;
+
+    /** Memory that it takes: the state, and the transcript at two bytes a character. */
+    long bytes() {
+        return snapshot.length + transcript.stream().flatMap(List::stream)
+                .mapToLong(message -> MESSAGE_BYTES + 2L * (message.role().length() + message.content().length())).sum();
+    }
+
     /** What of a request's messages is new; nothing where the request is another conversation, which takes this one's place. */
     Optional<List<Message>> newIn(List<Message> messages) {
         if (transcript.isPresent() && continues(transcript.get(), messages)) {

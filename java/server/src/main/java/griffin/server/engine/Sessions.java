@@ -33,7 +33,7 @@ public final class Sessions {
     private long evicted;
 
     /**
-     * @param budget bytes of states to keep
+     * @param budget bytes of states and transcripts to keep
      * @param clock  nanoseconds, as of {@link System#nanoTime}
      */
     public Sessions(long budget, LongSupplier clock) {
@@ -148,7 +148,7 @@ public final class Sessions {
     }
 
     private void set(Entry entry, SessionState state) {
-        bytes += (state == null ? 0 : state.snapshot().length) - (entry.state == null ? 0 : entry.state.snapshot().length);
+        bytes += (state == null ? 0 : state.bytes()) - (entry.state == null ? 0 : entry.state.bytes());
         entry.state = state;
     }
 

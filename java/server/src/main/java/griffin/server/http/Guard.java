@@ -5,40 +5,57 @@ import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.Locale;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** Who may ask: the API key, and, for browsers, the page that asks and the name it used for this machine. */
 final class Guard {
 
     private static final String BEARER = "bearer ";
 
+    /** An address as a Host header has it, not a name: no other site can make such a name lead here. */
+    private static final Pattern ADDRESS = Pattern.compile("\\d{1,3}(\\.\\d{1,3}){3}|\\[?[0-9a-fA-F:.]*:[0-9a-fA-F:.]*]?");
+
     private final boolean loopback;
     private final byte[] key;
+    private final Set<String> names;
 
     /**
      * @param loopback whether the server listens to this machine alone
      * @param key      the API key, or null for none
+     * @param names    names beside localhost that the server answers to
      */
-    Guard(boolean loopback, String key) {
+    Guard(boolean loopback, String key, Set<String> names) {
         this.loopback = loopback;
         this.key = key == null ? null : key.getBytes(StandardCharsets.UTF_8);
+        this.names = names.stream().map(name -> name.toLowerCase(Locale.ROOT)).collect(Collectors.toUnmodifiableSet());
     }
 
     /**
      * A page of another site must not use this server through its visitor's browser: neither by a name of its own that it lets point here
-     * (DNS rebinding, betrayed by the Host header), nor by a plain request (betrayed by Origin).
+     * (DNS rebinding, betrayed by the Host header), nor by a plain request (betrayed by Origin). Where others than this machine may ask, a
+     * key protects from the former as well, since such a page does not have it.
      *
      * @param host   the name in the request, without a port
      * @param origin the Origin header, or null
      * @param authority the Host header, or null
      */
     void checkBrowser(String host, String origin, String authority) {
-        if (loopback && !isLoopback(host)) {
-            throw new HttpError(403, "the Host header names " + host + ", and this server answers to localhost alone", "forbidden_host",
-                    null);
+        if (!isOwn(host)) {
+            throw new HttpError(403, "the Host header names " + host + ", and this server answers to localhost"
+                    + (loopback ? "" : ", to addresses") + " and to the names given with --allowed-host alone", "forbidden_host", null);
         }
         if (origin != null && !origin.equals(sameOrigin(origin, authority))) {
             throw new HttpError(403, "pages of " + origin + " may not use this server", "forbidden_origin", null);
         }
+    }
+
+    private boolean isOwn(String host) {
+        if (isLoopback(host) || host != null && names.contains(host.toLowerCase(Locale.ROOT))) {
+            return true;
+        }
+        return !loopback && (key != null || host != null && ADDRESS.matcher(host).matches());
     }
 
     /** The origin itself if it is this server's own, else null. */

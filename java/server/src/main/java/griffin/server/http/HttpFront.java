@@ -7,6 +7,7 @@ import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Executors;
 import java.util.function.Consumer;
 import java.util.logging.Level;
@@ -40,10 +41,11 @@ public final class HttpFront implements AutoCloseable {
      * @param host    the address to listen at
      * @param port    0 for a free one
      * @param key     the API key, or null
+     * @param names   names beside localhost that it answers to
      * @param notices told what went wrong inside, one sentence each
      */
-    public HttpFront(String host, int port, String key, HttpLimits limits, List<Route> routes, RequestObserver observer,
-            Consumer<String> notices) {
+    public HttpFront(String host, int port, String key, Set<String> names, HttpLimits limits, List<Route> routes,
+            RequestObserver observer, Consumer<String> notices) {
         JETTY.setLevel(Level.WARNING);
         this.host = host;
         QueuedThreadPool threads = new QueuedThreadPool(PLATFORM_THREADS, 2);
@@ -59,7 +61,7 @@ public final class HttpFront implements AutoCloseable {
         connector.addBean(watch);
         server.addConnector(connector);
         server.addBean(new NetworkConnectionLimit(limits.connections(), connector));
-        front = new Front(routes, new Guard(isLoopback(host), key), limits, watch, observer, notices);
+        front = new Front(routes, new Guard(isLoopback(host), key, names), limits, watch, observer, notices);
         server.setHandler(front);
         server.setErrorHandler(this::refuse);
         server.setStopTimeout(0);

@@ -99,7 +99,7 @@ public final class Ollama {
                 throw body.refuse("context", "give a context or a session, not both");
             }
             String system = body.string("system").orElse("");
-            Talk talk = lease == null && context.length > 0 ? Talk.ids(model, null, after(context, prompt, raw))
+            Talk talk = lease == null && context.length > 0 ? Talk.ids(model, null, after(context, system, prompt, raw))
                     : raw ? Talk.text(model, lease, system + prompt) : Talk.chat(model, lease, messages(system, prompt));
             answer(exchange, body, talk, false, start);
         }
@@ -130,9 +130,9 @@ public final class Ollama {
     }
 
     /** The ids of an earlier answer with those of the new prompt. */
-    private int[] after(int[] context, String prompt, boolean raw) throws InterruptedException {
-        int[] more = raw ? model.prompts().text(prompt, false)
-                : model.chat().following(List.of(new Message("user", prompt)), model.isEndOfTurn(context[context.length - 1]));
+    private int[] after(int[] context, String system, String prompt, boolean raw) throws InterruptedException {
+        int[] more = raw ? model.prompts().text(system + prompt, false)
+                : model.chat().following(model.chat().arrange(messages(system, prompt)), model.isEndOfTurn(context[context.length - 1]));
         return join(context, more);
     }
 

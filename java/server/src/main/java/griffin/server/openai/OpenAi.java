@@ -99,17 +99,15 @@ public final class OpenAi {
                 throw body.refuse("prompt", "a session takes one prompt at a time");
             }
             List<Talk> talks = new ArrayList<>();
-            List<Reply> replies = new ArrayList<>();
             List<String> echoes = new ArrayList<>();
+            for (Object prompt : prompts) {
+                talks.add(prompt instanceof String text ? Talk.text(model, lease, text) : Talk.ids(model, lease, (int[]) prompt));
+                String shown = !echo ? "" : prompt instanceof String text ? text : model.griffin().tokenizer().decode((int[]) prompt);
+                echoes.addAll(Collections.nCopies(request.choices(), shown));
+            }
+            List<Ask> asks = talks.stream().map(talk -> talk.ask(request.options(), request.choices())).toList();
+            List<Reply> replies = generations.start(asks, exchange);
             try {
-                for (Object prompt : prompts) {
-                    Talk talk = prompt instanceof String text ? Talk.text(model, lease, text) : Talk.ids(model, lease, (int[]) prompt);
-                    talks.add(talk);
-                    Ask ask = talk.ask(request.options(), request.choices());
-                    replies.addAll(generations.start(ask, exchange));
-                    String shown = !echo ? "" : prompt instanceof String text ? text : model.griffin().tokenizer().decode((int[]) prompt);
-                    echoes.addAll(Collections.nCopies(request.choices(), shown));
-                }
                 answer(exchange, new TextAnswer(model, request, echoes), replies,
                         generation -> talks.getFirst().keep(replies.getFirst(), generation, keep));
             } finally {
