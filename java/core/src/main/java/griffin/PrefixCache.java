@@ -120,7 +120,8 @@ public final class PrefixCache implements AutoCloseable {
 
     /**
      * Stores the state after {@code ids[0, length)}. Nothing happens if it is stored already, unless logits come that were missing.
-     * The arrays must not be changed afterwards.
+     * The arrays must not be changed afterwards. A scheduler passes over a snapshot whose last token is pending, as of a session that
+     * has just generated: it goes on from a shorter one.
      *
      * @param snapshot what {@link Session#snapshot} returned
      * @param logits   [V] after the last token, or null
