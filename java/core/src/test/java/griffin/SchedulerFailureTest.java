@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import griffin.backend.Backend;
@@ -18,6 +19,7 @@ import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -236,6 +238,7 @@ class SchedulerFailureTest {
 
     /** A prompt that is being looked up when the model is closed fails as well, and the scheduler can be closed. */
     @Test
+    @Timeout(20)
     void aLookUpUnderWayFailsWithTheRest() throws InterruptedException {
         CountDownLatch entered = new CountDownLatch(1);
         CountDownLatch goOn = new CountDownLatch(1);
@@ -251,17 +254,18 @@ class SchedulerFailureTest {
                 return super.find(ids);
             }
         };
-        try (Scheduler scheduler = Scheduler.builder(griffin).prefixes(store).leastCached(2).start()) {
+        Scheduler scheduler = Scheduler.builder(griffin).prefixes(store).leastCached(2).start();
+        try {
             Completion looking = scheduler.submit(Job.of(new int[] {2, 9}, GREEDY));
             entered.await();
             griffin.close();
             Completion late = scheduler.submit(Job.of(new int[] {5, 6}, GREEDY));
             assertTrue(failure(late).getMessage().contains("has been closed"), failure(late).getMessage());
             assertTrue(failure(looking).getMessage().contains("has been closed"), failure(looking).getMessage());
-            goOn.countDown();
         } finally {
             goOn.countDown();
         }
+        assertTimeoutPreemptively(Duration.ofSeconds(20), scheduler::close);
     }
 
     /** A copy for the cache that fails costs the request nothing, and equal prompts do not wait for it. */
