@@ -3,6 +3,7 @@ package griffin;
 import griffin.cache.PrefixKey;
 import griffin.error.InvalidRequestException;
 import griffin.error.StateFormatException;
+import griffin.session.Packing;
 import griffin.session.SnapshotHeader;
 import griffin.session.StateSnapshot;
 import java.io.UncheckedIOException;
@@ -65,7 +66,8 @@ public final class PrefixCache implements AutoCloseable {
 
         /**
          * How snapshots are kept; as they come by default. {@code LOSSLESS} happens in the background, soon after {@link #put};
-         * {@code Q8} within it, so that the same prompt always finds the same state.
+         * {@code Q8} within it, so that the same prompt always finds the same state. A directory keeps exact states and those in 8 bits
+         * apart: neither kind of cache finds the other's.
          */
         public Builder compression(StateCompression value) {
             compression = value;
@@ -120,12 +122,13 @@ public final class PrefixCache implements AutoCloseable {
 
     /**
      * Stores the state after {@code ids[0, length)}. Nothing happens if it is stored already, unless logits come that were missing.
-     * The arrays must not be changed afterwards.
+     * The arrays must not be changed afterwards. A scheduler passes over a snapshot whose last token is pending, as of a session that
+     * has just generated: it goes on from a shorter one.
      *
      * @param snapshot what {@link Session#snapshot} returned
      * @param logits   [V] after the last token, or null
      * @throws StateFormatException    when the snapshot is none, or another model's
-     * @throws InvalidRequestException when it is not of these tokens
+     * @throws InvalidRequestException when it is not of these tokens, or has lost something to 8 bits and this cache is not of such states
      */
     public void put(int[] ids, int length, byte[] snapshot, float[] logits) {
         if (length < 1 || length > ids.length) {
@@ -139,6 +142,10 @@ public final class PrefixCache implements AutoCloseable {
         if (!header.isOf(ids, length)) {
             throw new InvalidRequestException("the snapshot is of " + header.tokens() + " tokens that are not the first " + length
                     + " given with it: give the tokens that the session has read and reported");
+        }
+        if (header.packing() == Packing.Q8 && settings.compression != StateCompression.Q8) {
+            throw new InvalidRequestException("the snapshot is in 8 bits, and this prefix cache keeps exact ones (compression "
+                    + settings.compression.word() + "): give it an exact one, or make the cache with compression q8");
         }
         tiers.put(ids, length, snapshot, header.plainBytes(), logits);
     }

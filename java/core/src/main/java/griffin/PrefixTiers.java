@@ -52,7 +52,7 @@ final class PrefixTiers implements AutoCloseable {
         this.diskBudget = directory == null ? 0 : diskBudget;
         this.compression = compression;
         index = new PrefixIndex(memory);
-        folder = directory == null ? null : new PrefixFolder(directory, identity, diskBudget);
+        folder = directory == null ? null : new PrefixFolder(directory, identity, lossy(), diskBudget);
         try {
             list();
         } catch (IOException e) {
@@ -60,6 +60,10 @@ final class PrefixTiers implements AutoCloseable {
         }
         boolean settles = folder != null || compression == StateCompression.LOSSLESS;
         background = settles ? Executors.newSingleThreadExecutor(PrefixTiers::thread) : null;
+    }
+
+    private boolean lossy() {
+        return compression == StateCompression.Q8;
     }
 
     private static Thread thread(Runnable work) {
@@ -153,7 +157,7 @@ final class PrefixTiers implements AutoCloseable {
     private boolean isOurs(byte[] snapshot, int[] ids, int length) {
         try {
             SnapshotHeader header = StateSnapshot.header(MemorySegment.ofArray(snapshot), "a snapshot of the prefix cache");
-            return Arrays.equals(header.identity(), identity) && header.isOf(ids, length);
+            return Arrays.equals(header.identity(), identity) && header.isOf(ids, length) && lossy() == (header.packing() == Packing.Q8);
         } catch (StateFormatException e) {
             return false;
         }
@@ -170,7 +174,7 @@ final class PrefixTiers implements AutoCloseable {
 
     /** @param plain bytes of the state in float32 */
     void put(int[] ids, int length, byte[] snapshot, long plain, float[] logits) {
-        byte[] kept = compression == StateCompression.Q8 ? StateSnapshot.repack(snapshot, Packing.Q8) : snapshot;
+        byte[] kept = lossy() ? StateSnapshot.repack(snapshot, Packing.Q8) : snapshot;
         PrefixKey key = PrefixKey.of(identity, ids, length);
         boolean fits = PrefixIndex.bytesOf(kept, logits) <= memory;
         synchronized (index) {

@@ -80,21 +80,31 @@ final class Prefixes implements AutoCloseable {
 
     private Ready find(Request request) {
         int[] ids = request.promptIds;
-        boolean samples = request.maxTokens > 0;
-        Optional<Found> found = ids.length < least ? Optional.empty() : store.find(ids);
-        if (found.isPresent() && found.get().tokens() == ids.length && !(samples && found.get().logits() != null)) {
-            // All is read and nothing is left to sample from: a shorter one leaves a token to read.
-            found = store.find(Arrays.copyOf(ids, ids.length - 1));
+        for (int length = ids.length; length >= least;) {
+            Optional<Found> found = store.find(Arrays.copyOf(ids, length));
+            if (found.isEmpty()) {
+                break;
+            }
+            Ready usable = usable(request, found.get());
+            if (usable != null) {
+                return usable;
+            }
+            length = Math.min(length, found.get().tokens()) - 1;
         }
-        if (found.isEmpty()) {
-            return new Ready(request, 0, null, null);
+        return new Ready(request, 0, null, null);
+    }
+
+    /** What was found for a request, or null if a shorter one has to serve. */
+    private Ready usable(Request request, Found found) {
+        if (found.tokens() == request.promptIds.length && (request.maxTokens == 0 || found.logits() == null)) {
+            return null; // all is read and nothing is left to sample from: a shorter one leaves a token to read
         }
         try {
-            States.Checked state = states.check(found.get().snapshot(), "a cached state");
-            boolean fits = state.header().consumed() == found.get().tokens() && !state.pending();
-            return fits ? new Ready(request, found.get().tokens(), state, found.get().logits()) : new Ready(request, 0, null, null);
+            States.Checked state = states.check(found.snapshot(), "a cached state");
+            boolean fits = state.header().consumed() == found.tokens() && !state.pending();
+            return fits ? new Ready(request, found.tokens(), state, found.logits()) : null;
         } catch (GriffinException e) {
-            return new Ready(request, 0, null, null);
+            return null;
         }
     }
 
@@ -130,15 +140,20 @@ final class Prefixes implements AutoCloseable {
     /** Stores a state, before anything that is looked up after this call. */
     void put(int[] ids, int length, StateSnapshot.Copy state, float[] logits) {
         waiting.getAndIncrement();
-        helper.execute(() -> {
-            try {
-                store.put(ids, length, state.bytes(), logits);
-            } catch (RuntimeException | Error e) {
-                // as in lookUp
-            } finally {
-                waiting.getAndDecrement();
-            }
-        });
+        try {
+            helper.execute(() -> {
+                try {
+                    store.put(ids, length, state.bytes(), logits);
+                } catch (RuntimeException | Error e) {
+                    // as in lookUp
+                } finally {
+                    waiting.getAndDecrement();
+                }
+            });
+        } catch (RuntimeException | Error e) {
+            waiting.getAndDecrement();
+            throw e;
+        }
     }
 
     /** Finishes what was to be stored. */

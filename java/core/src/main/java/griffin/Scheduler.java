@@ -8,6 +8,7 @@ import griffin.session.Sequence;
 import griffin.session.States;
 import griffin.tokenizer.Tokenizer;
 import java.time.Duration;
+import java.util.concurrent.ThreadFactory;
 
 /**
  * Runs generations of one model side by side: sequences join and leave between two steps of the device. Every result is the one that a
@@ -46,15 +47,27 @@ public final class Scheduler implements AutoCloseable {
         endIds = griffin.endIds();
         intake = new Intake(b.waiting);
         griffin.exclusively(() -> {
+            griffin.states().identity(); // made now, not by the first who saves a state; it may fail, so before the slots are taken
             griffin.pool().reserve(parallel);
-            return griffin.states().identity(); // made now, not by the first who saves a state
+            return null;
         });
-        prefixes = b.store == null ? null
-                : new Prefixes(b.store, griffin.states(), b.interval == 0 ? griffin.chunk() : b.interval, b.least, this::wake);
-        loop = new SchedulerLoop(griffin, intake, prefixes, parallel, b.rows(), b.patience.toNanos(), b.listener);
-        thread = new Thread(loop, "griffin-scheduler");
-        thread.setDaemon(true);
-        thread.start();
+        Prefixes opened = null;
+        try {
+            opened = b.store == null ? null
+                    : new Prefixes(b.store, griffin.states(), b.interval == 0 ? griffin.chunk() : b.interval, b.least, this::wake);
+            prefixes = opened;
+            loop = new SchedulerLoop(griffin, intake, prefixes, parallel, b.rows(), b.patience.toNanos(), b.listener);
+            thread = b.threads.newThread(loop);
+            thread.setName("griffin-scheduler");
+            thread.setDaemon(true);
+            thread.start();
+        } catch (Throwable e) {
+            if (opened != null) {
+                opened.close();
+            }
+            release();
+            throw e;
+        }
     }
 
     private void wake() {
@@ -82,6 +95,7 @@ public final class Scheduler implements AutoCloseable {
         private int backlog = Completion.BACKLOG;
         private Duration patience = Duration.ofSeconds(Completion.PATIENCE_SECONDS);
         private SchedulerLoop.StepListener listener;
+        private ThreadFactory threads = Thread::new;
 
         private Builder(Griffin griffin) {
             this.griffin = griffin;
@@ -142,6 +156,12 @@ public final class Scheduler implements AutoCloseable {
         /** For tests: told of every step before it runs, on the scheduler's thread. */
         Builder listener(SchedulerLoop.StepListener value) {
             listener = value;
+            return this;
+        }
+
+        /** For tests: makes the scheduler's thread. */
+        Builder threads(ThreadFactory value) {
+            threads = value;
             return this;
         }
 

@@ -5,6 +5,7 @@ final class SchedulerCounts {
 
     volatile int running;
     volatile long failed;
+    volatile long uncached;
     private volatile long steps;
     private volatile long promptTokens;
     private volatile long generatedTokens;
@@ -47,6 +48,6 @@ final class SchedulerCounts {
     SchedulerStatistics statistics(int waiting, int slots, long refused) {
         int taken = running;
         return new SchedulerStatistics(taken, waiting, slots, slots - taken, steps, promptTokens, generatedTokens, rowsLastStep,
-                sequencesLastStep, cacheHits, cacheMisses, cacheTokens, finished, cancelled, failed, refused);
+                sequencesLastStep, cacheHits, cacheMisses, cacheTokens, uncached, finished, cancelled, failed, refused);
     }
 }

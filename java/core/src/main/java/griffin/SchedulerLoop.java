@@ -28,6 +28,7 @@ final class SchedulerLoop implements Runnable {
     private final States states;
     private final Intake intake;
     private final Prefixes prefixes;
+    private final PrefixCopies copies;
     private final int parallel;
     private final int batchRows;
     private final long patienceNanos;
@@ -55,6 +56,7 @@ final class SchedulerLoop implements Runnable {
         states = griffin.states();
         this.intake = intake;
         this.prefixes = prefixes;
+        copies = new PrefixCopies(prefixes, states, counts, griffin.config().vocabulary());
         this.parallel = parallel;
         this.batchRows = batchRows;
         this.patienceNanos = patienceNanos;
@@ -140,7 +142,9 @@ final class SchedulerLoop implements Runnable {
     private boolean admit() {
         boolean any = false;
         for (Prefixes.Ready found; prefixes != null && (found = prefixes.poll()) != null; any = true) {
-            lookedUp.remove(found.request());
+            if (!lookedUp.remove(found.request())) {
+                continue; // it has failed meanwhile
+            }
             countPlaces();
             counts.lookedUp(found.tokens());
             if (closing || found.request().completion.cancelled()) {
@@ -157,17 +161,27 @@ final class SchedulerLoop implements Runnable {
             }
             any = true;
             if (prefixes != null && request.resume == null) {
-                lookedUp.add(request);
-                countPlaces();
-                if (prefixes.keeps(request.promptIds.length) && request.maxTokens > 0) {
-                    promised.add(request);
-                }
-                prefixes.lookUp(request);
+                lookUp(request);
             } else {
                 open(request, null);
             }
         }
         return any;
+    }
+
+    private void lookUp(Request request) {
+        lookedUp.add(request);
+        countPlaces();
+        if (prefixes.keeps(request.promptIds.length) && request.maxTokens > 0) {
+            promised.add(request);
+        }
+        try {
+            prefixes.lookUp(request);
+        } catch (Throwable e) { // a cache that fails costs time, and no request
+            lookedUp.remove(request);
+            promised.remove(request);
+            open(request, null);
+        }
     }
 
     /** Not yet if an equal prompt is being read: it is read once, and then found. */
@@ -222,7 +236,7 @@ final class SchedulerLoop implements Runnable {
         Generation result = null;
         if (!request.failed()) {
             try {
-                keepEnd(request);
+                copies.ofEnd(request);
                 state = request.keepState ? states.copy(sequence) : null;
                 result = request.result();
             } catch (Throwable e) {
@@ -256,7 +270,9 @@ final class SchedulerLoop implements Runnable {
     private void failAll(Throwable why) {
         List<Request> all = intake.remove(request -> true);
         all.addAll(running);
+        all.addAll(lookedUp);
         running.clear();
+        lookedUp.clear();
         countPlaces();
         for (Request request : all) {
             request.fail(griffin.explain(why));
@@ -326,11 +342,7 @@ final class SchedulerLoop implements Runnable {
     /** Up to the end of the prompt, or to the next place whose state is to be stored. */
     private int rowsWanted(Request request) {
         int rows = request.run().rows();
-        return cached(request) ? Math.min(rows, prefixes.rowsToBoundary(request.sequence().consumed())) : rows;
-    }
-
-    private boolean cached(Request request) {
-        return prefixes != null && request.resume == null && prefixes.keeps(request.promptIds.length);
+        return copies.wanted(request) ? Math.min(rows, prefixes.rowsToBoundary(request.sequence().consumed())) : rows;
     }
 
     private int[] rowsOfStep() {
@@ -346,40 +358,11 @@ final class SchedulerLoop implements Runnable {
                 request.token();
                 counts.generated(1);
             }
-            if (read && cached(request)) {
-                keepPrompt(request, index);
+            if (read && copies.ofPrompt(request, batch, index)) {
+                promised.remove(request); // who looks it up now does so after it was stored
             }
         } catch (Throwable e) {
             request.fail(griffin.explain(e));
-        }
-    }
-
-    // ---- the prefix cache
-
-    /** After a chunk of a prompt, while its logits are still there. */
-    private void keepPrompt(Request request, int index) {
-        int consumed = request.sequence().consumed();
-        if (!request.run().reading() && consumed == request.promptIds.length) {
-            if (prefixes.hasRoom(consumed)) {
-                float[] logits = new float[griffin.config().vocabulary()];
-                batch.logits(index, logits);
-                prefixes.put(request.promptIds, consumed, states.copyConsumed(request.sequence()), logits);
-            }
-            promised.remove(request); // who looks it up now does so after it was stored
-        } else if (prefixes.isBoundary(consumed) && prefixes.wants(request.promptIds, consumed)) {
-            prefixes.put(request.promptIds, consumed, states.copyConsumed(request.sequence()), null);
-        }
-    }
-
-    /** What was generated is the beginning of a conversation's next prompt. */
-    private void keepEnd(Request request) {
-        int consumed = request.sequence().consumed();
-        if (!cached(request) || request.completion.cancelled() || consumed < request.promptIds.length + prefixes.least()) {
-            return;
-        }
-        int[] ids = request.allIds();
-        if (prefixes.wants(ids, consumed)) {
-            prefixes.put(ids, consumed, states.copyConsumed(request.sequence()), null);
         }
     }
 }

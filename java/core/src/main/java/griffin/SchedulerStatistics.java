@@ -15,11 +15,12 @@ package griffin;
  * @param cacheHits         prompts of which a prefix was found
  * @param cacheMisses       prompts that were looked for without success
  * @param cacheTokens       prompt tokens that were found
+ * @param uncached          states that the prefix cache was to get and that could not be copied for it
  * @param finished          generations that ended by themselves: end id, limit, stop string
  * @param cancelled         generations that were cancelled
  * @param failed            generations that failed
  * @param refused           jobs that were turned away because the queue was full or no more were wanted
  */
 public record SchedulerStatistics(int running, int waiting, int slots, int slotsFree, long steps, long promptTokens, long generatedTokens,
-        int rowsLastStep, int sequencesLastStep, long cacheHits, long cacheMisses, long cacheTokens, long finished, long cancelled,
-        long failed, long refused) {}
+        int rowsLastStep, int sequencesLastStep, long cacheHits, long cacheMisses, long cacheTokens, long uncached, long finished,
+        long cancelled, long failed, long refused) {}

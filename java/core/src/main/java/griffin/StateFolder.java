@@ -2,6 +2,7 @@ package griffin;
 
 import griffin.error.InvalidRequestException;
 import griffin.error.StateFormatException;
+import griffin.io.OwnerFolder;
 import griffin.session.States;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -9,7 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -177,19 +177,7 @@ public final class StateFolder {
     /** Makes the folder if it is missing, for its owner alone: a state tells what was said. */
     public void create() {
         try {
-            if (Files.isDirectory(folder)) {
-                return;
-            }
-            Path parent = folder.toAbsolutePath().getParent();
-            if (parent != null) {
-                Files.createDirectories(parent);
-            }
-            boolean posix = folder.getFileSystem().supportedFileAttributeViews().contains("posix");
-            if (posix) {
-                Files.createDirectories(folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-            } else {
-                Files.createDirectories(folder);
-            }
+            OwnerFolder.create(folder);
         } catch (IOException e) {
             throw new UncheckedIOException("the folder of states " + folder + " cannot be made: " + e, e);
         }

@@ -8,7 +8,7 @@ import java.util.Random;
 import java.util.stream.IntStream;
 
 /** The plainest prefix cache; it can be made to forget and to fail. */
-final class MapStore implements PrefixStore {
+class MapStore implements PrefixStore {
 
     private final Map<List<Integer>, Found> states = new HashMap<>();
     private final Random random;

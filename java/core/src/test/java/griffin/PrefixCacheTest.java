@@ -15,6 +15,8 @@ import griffin.session.SavedStates;
 import griffin.session.StateSnapshot;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -253,10 +255,58 @@ class PrefixCacheTest {
             inMemory = cache.find(ids).orElseThrow().snapshot();
             cache.flush();
         }
-        try (PrefixCache cache = builder().directory(folder).build()) {
+        try (PrefixCache cache = builder().directory(folder).compression(StateCompression.Q8).build()) {
             assertArrayEquals(inMemory, cache.find(ids).orElseThrow().snapshot());
         }
         assertFalse(Arrays.equals(inMemory, SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, ids, 4)));
+    }
+
+    /** Exact states and those in 8 bits share a directory, and neither kind of cache is served the other's. */
+    @Test
+    void fidelitiesDoNotMix() throws Exception {
+        int[] ids = {1, 2, 3, 4};
+        byte[] lossy;
+        try (PrefixCache cache = builder().directory(folder).compression(StateCompression.Q8).build()) {
+            put(cache, ids);
+            lossy = cache.find(ids).orElseThrow().snapshot();
+        }
+        Path lossyFile = SamplePrefixes.files(folder).getFirst();
+        try (PrefixCache cache = builder().directory(folder).compression(StateCompression.LOSSLESS).build()) {
+            assertTrue(cache.find(ids).isEmpty());
+            assertThrows(InvalidRequestException.class, () -> cache.put(ids, 4, lossy, null));
+            put(cache, ids);
+        }
+        Path exactFile = SamplePrefixes.files(folder).stream().filter(file -> !file.equals(lossyFile)).findFirst().orElseThrow();
+        try (PrefixCache cache = builder().directory(folder).build()) {
+            checkHit(cache.find(ids).orElseThrow(), ids, "exact");
+        }
+        Files.copy(lossyFile, exactFile, StandardCopyOption.REPLACE_EXISTING);
+        try (PrefixCache cache = builder().directory(folder).build()) {
+            assertTrue(cache.find(ids).isEmpty(), "also where a file of 8 bits has come among the exact ones");
+            assertEquals(1, cache.statistics().refusedFiles());
+        }
+    }
+
+    /** The directory may be somebody's own: only what the cache has written is removed. */
+    @Test
+    void othersFilesStay() throws Exception {
+        Path theirs = Files.write(Files.createDirectory(folder.resolve("downloads")).resolve("film.part"), new byte[100]);
+        Path root = folder.resolve("cache");
+        try (PrefixCache cache = builder().directory(folder).build(); PrefixCache made = builder().directory(root).build()) {
+            put(cache, 1, 2);
+            cache.flush();
+            Path beside = Files.write(SamplePrefixes.files(folder).getFirst().resolveSibling("mine.part"), new byte[100]);
+            put(cache, 1, 2, 3);
+            put(made, 1, 2);
+            cache.flush();
+            assertTrue(Files.exists(theirs) && Files.exists(beside));
+        }
+        if (root.getFileSystem().supportedFileAttributeViews().contains("posix")) {
+            Path inside = SamplePrefixes.files(root).getFirst().getParent();
+            for (Path one : new Path[] {root, inside}) {
+                assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(one)), one::toString);
+            }
+        }
     }
 
     /** The temporary file of a writer that was killed is removed by the next one who writes. */
@@ -265,7 +315,8 @@ class PrefixCacheTest {
         try (PrefixCache cache = builder().directory(folder).build()) {
             put(cache, 1, 2);
         }
-        Path left = Files.write(SamplePrefixes.files(folder).getFirst().resolveSibling(".some.1-0.part"), new byte[100]);
+        Path file = SamplePrefixes.files(folder).getFirst();
+        Path left = Files.write(file.resolveSibling("." + file.getFileName() + ".1-0.part"), new byte[100]);
         try (PrefixCache cache = builder().directory(folder).build()) {
             assertEquals(1, cache.statistics().diskEntries());
             put(cache, 1, 2, 3);

@@ -4,21 +4,28 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import griffin.backend.Backend;
 import griffin.error.DeviceException;
 import griffin.error.GriffinException;
+import griffin.error.InvalidRequestException;
 import griffin.error.ModelFormatException;
+import griffin.error.StateFormatException;
 import griffin.sampling.SamplingParams;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -189,6 +196,121 @@ class SchedulerFailureTest {
             assertTrue(failure(running).getMessage().contains("has been closed"), failure(running).getMessage());
             Completion late = scheduler.submit(Job.of(new int[] {2, 9}, GREEDY));
             assertTrue(failure(late).getMessage().contains("has been closed"), failure(late).getMessage());
+        }
+    }
+
+    /** A state that claims so many tokens that positions would overflow never reaches a step. */
+    @Test
+    void aStateThatIsTooLongIsRefused() {
+        byte[] forged;
+        try (Session session = griffin.newSession()) {
+            session.generate(new int[] {2, 9, 31}, GREEDY, SILENT); // the window is full, so that the state's size does not tell
+            forged = session.snapshot();
+        }
+        for (int tokens : new int[] {Integer.MAX_VALUE, Integer.MAX_VALUE - 1, 1 << 30}) { // and one is pending
+            StateFormatException e = assertThrows(StateFormatException.class, () -> griffin.restore(withTokens(forged, tokens)));
+            assertTrue(e.getMessage().contains(tokens + " tokens"), e.getMessage());
+        }
+    }
+
+    @Test
+    void aSequenceEndsBeforeItIsTooLong() throws InterruptedException {
+        byte[] forged;
+        try (Session session = griffin.newSession()) {
+            session.generate(new int[] {2, 9, 31}, GREEDY, SILENT);
+            forged = withTokens(session.snapshot(), (1 << 30) - 6);
+        }
+        try (Scheduler scheduler = Scheduler.builder(griffin).start()) {
+            Generation last = scheduler.submit(new Job(new int[] {4, 5}, GREEDY.withMaxTokens(Integer.MAX_VALUE), forged, false)).result();
+            assertEquals(3, last.ids().size());
+            assertEquals(FinishReason.LENGTH, last.finishReason());
+            assertInstanceOf(InvalidRequestException.class,
+                    failure(scheduler.submit(new Job(new int[] {4, 5, 6, 7, 8, 9}, GREEDY, forged, false))));
+        }
+    }
+
+    private static byte[] withTokens(byte[] snapshot, int tokens) {
+        ByteBuffer bytes = ByteBuffer.wrap(snapshot).order(ByteOrder.LITTLE_ENDIAN);
+        int end = 108 + 12 * bytes.getInt(104);
+        bytes.putInt(76, tokens).putInt(end, crc(snapshot, 0, end));
+        return snapshot;
+    }
+
+    /** A prompt that is being looked up when the model is closed fails as well, and the scheduler can be closed. */
+    @Test
+    @Timeout(20)
+    void aLookUpUnderWayFailsWithTheRest() throws InterruptedException {
+        CountDownLatch entered = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        MapStore store = new MapStore() {
+            @Override
+            public Optional<Found> find(int[] ids) {
+                entered.countDown();
+                try {
+                    goOn.await();
+                } catch (InterruptedException e) {
+                    throw new IllegalStateException(e);
+                }
+                return super.find(ids);
+            }
+        };
+        Scheduler scheduler = Scheduler.builder(griffin).prefixes(store).leastCached(2).start();
+        try {
+            Completion looking = scheduler.submit(Job.of(new int[] {2, 9}, GREEDY));
+            entered.await();
+            griffin.close();
+            Completion late = scheduler.submit(Job.of(new int[] {5, 6}, GREEDY));
+            assertTrue(failure(late).getMessage().contains("has been closed"), failure(late).getMessage());
+            assertTrue(failure(looking).getMessage().contains("has been closed"), failure(looking).getMessage());
+        } finally {
+            goOn.countDown();
+        }
+        assertTimeoutPreemptively(Duration.ofSeconds(20), scheduler::close);
+    }
+
+    /** A copy for the cache that fails costs the request nothing, and equal prompts do not wait for it. */
+    @Test
+    void aFailedCopyForTheCacheFailsNobody() throws InterruptedException {
+        List<Integer> expected = alone(2, 9, 31);
+        try (Scheduler scheduler =
+                Scheduler.builder(griffin).parallel(3).prefixes(new MapStore()).leastCached(2).cacheInterval(2).listener(
+                        (requests, rows, decoding) -> failAt("exportSlot", 0)).start()) {
+            for (int i = 0; i < 4; i++) {
+                Completion one = scheduler.submit(Job.of(new int[] {2, 9, 31}, GREEDY));
+                Completion two = scheduler.submit(Job.of(new int[] {2, 9, 31}, GREEDY));
+                assertEquals(expected, one.result().ids());
+                assertEquals(expected, two.result().ids());
+            }
+            assertEquals(0, scheduler.statistics().failed());
+            assertTrue(scheduler.statistics().uncached() > 0, () -> scheduler.statistics().toString());
+        }
+    }
+
+    @Test
+    void aSchedulerThatCannotStartTakesNoSlots() {
+        int free = griffin.pool().free();
+        assertThrows(OutOfMemoryError.class, () -> Scheduler.builder(griffin).prefixes(new MapStore()).threads(work -> {
+            throw new OutOfMemoryError("no thread");
+        }).start());
+        assertEquals(free, griffin.pool().free());
+    }
+
+    /** A state whose last token is pending hides no shorter one. */
+    @Test
+    void aPendingStateIsPassedOver() throws InterruptedException {
+        int[] ids = {2, 9, 31, 5, 6};
+        MapStore store = new MapStore();
+        try (Session session = griffin.newSession()) {
+            session.generate(Arrays.copyOf(ids, 3), GREEDY.withMaxTokens(0), SILENT); // only reads: the last one is pending
+            byte[] pending = session.snapshot();
+            store.put(ids, 3, pending, null);
+        }
+        List<Integer> expected = alone(ids);
+        try (Scheduler scheduler = Scheduler.builder(griffin).prefixes(store).leastCached(2).start()) {
+            scheduler.submit(Job.of(new int[] {2, 9}, GREEDY)).result();
+            Completion found = scheduler.submit(Job.of(ids, GREEDY));
+            assertEquals(expected, found.result().ids());
+            assertEquals(2, scheduler.statistics().cacheTokens());
         }
     }
 }

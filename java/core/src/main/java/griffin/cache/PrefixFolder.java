@@ -1,12 +1,14 @@
 package griffin.cache;
 
 import griffin.io.AtomicFile;
+import griffin.io.OwnerFolder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -24,8 +26,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Prefixes on disk: a folder for each model within one that several processes may share, and a file for each prefix, which appears whole
- * or not at all. A lock that all of them take for writing keeps the budget and shows which temporary files nobody writes any more; who
+ * Prefixes on disk: a folder for each model and fidelity within one that several processes may share, and a file for each prefix, which
+ * appears whole or not at all. A lock that all of them take for writing keeps the budget and shows which temporary files nobody writes any more; who
  * only reads needs none. The files that were used longest ago leave first, of whatever model.
  */
 public final class PrefixFolder {
@@ -45,7 +47,10 @@ public final class PrefixFolder {
     /** A disk of this machine may count time in steps of this many milliseconds. */
     private static final long STEP_MILLIS = 50;
     private static final Pattern FILE = Pattern.compile("([0-9a-f]{64})-([0-9]{1,10})\\.prefix");
-    private static final String TEMPORARY = ".part";
+    /** What {@link AtomicFile} writes before such a file; all else in the folders is somebody's. */
+    private static final Pattern TEMPORARY = Pattern.compile("\\.[0-9a-f]{64}-[0-9]{1,10}\\.prefix\\.[0-9]+-[0-9]+\\.part");
+    private static final String LOSSY = "-q8";
+    private static final Pattern FOLDER = Pattern.compile("[0-9a-f]{32}(" + LOSSY + ")?");
     private static final String LOCK = ".lock";
     /** Within a process; a file's lock is the whole process's. */
     private static final ReentrantLock WRITING = new ReentrantLock();
@@ -57,17 +62,19 @@ public final class PrefixFolder {
     private FileTime listed;
 
     /**
-     * Makes the folders where they are missing.
+     * Makes the folders where they are missing, for their owner alone.
      *
+     * @param lossy  whether it is of states that lost something, which are kept apart from exact ones
      * @param budget most bytes of all files within {@code root}
      */
-    public PrefixFolder(Path root, byte[] identity, long budget) {
+    public PrefixFolder(Path root, byte[] identity, boolean lossy, long budget) {
         this.root = root;
         this.identity = identity;
         this.budget = budget;
-        folder = root.resolve(HexFormat.of().formatHex(identity, 0, 16));
+        folder = root.resolve(HexFormat.of().formatHex(identity, 0, 16) + (lossy ? LOSSY : ""));
         try {
-            Files.createDirectories(folder);
+            OwnerFolder.create(root);
+            OwnerFolder.create(folder);
         } catch (IOException e) {
             throw new UncheckedIOException("the folder of states " + folder + " cannot be made: " + e, e);
         }
@@ -150,7 +157,7 @@ public final class PrefixFolder {
         try (FileChannel channel = FileChannel.open(root.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
                 FileLock lock = channel.lock()) {
             makeRoom(size, file(key));
-            Files.createDirectories(folder);
+            OwnerFolder.create(folder);
             try (AtomicFile target = new AtomicFile(file(key))) {
                 for (ByteBuffer piece : PrefixFile.pieces(identity, key, snapshot, logits)) {
                     target.write(piece);
@@ -171,7 +178,7 @@ public final class PrefixFolder {
         long total = size;
         for (Path file : tree()) {
             String name = file.getFileName().toString();
-            if (name.endsWith(TEMPORARY)) {
+            if (TEMPORARY.matcher(name).matches()) {
                 Files.deleteIfExists(file);
             } else if (FILE.matcher(name).matches() && !file.equals(replaced)) {
                 try {
@@ -193,11 +200,15 @@ public final class PrefixFolder {
         }
     }
 
+    private static boolean isOurs(Path folder) {
+        return FOLDER.matcher(folder.getFileName().toString()).matches() && Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS);
+    }
+
     /** The files of all models. */
     private List<Path> tree() throws IOException {
         List<Path> files = new ArrayList<>();
         try (Stream<Path> models = Files.list(root)) {
-            for (Path model : models.filter(Files::isDirectory).toList()) {
+            for (Path model : models.filter(PrefixFolder::isOurs).toList()) {
                 try (Stream<Path> inside = Files.list(model)) {
                     inside.forEach(files::add);
                 }

@@ -37,6 +37,8 @@ public final class Sequence implements AutoCloseable {
     }
 
     static final int NONE = -1;
+    /** The most tokens of a sequence: far enough below what an int holds that no position of a step overflows. */
+    static final int MOST_TOKENS = 1 << 30;
 
     private final ModelRunner runner;
     private final StatePool pool;
@@ -107,8 +109,8 @@ public final class Sequence implements AutoCloseable {
     }
 
     /**
-     * A generation that reads a prompt, then samples up to {@code maxTokens} tokens; with 0 it only reads. It begins with the first
-     * {@link SequenceRun#next}, and ends an earlier run that did not end.
+     * A generation that reads a prompt, then samples up to {@code maxTokens} tokens, or fewer where the sequence would get too long; with
+     * 0 it only reads. It begins with the first {@link SequenceRun#next}, and ends an earlier run that did not end.
      *
      * @param prompt ids to append; may be empty for a sequence that already has tokens
      * @param endIds ids that end the generation
@@ -116,7 +118,7 @@ public final class Sequence implements AutoCloseable {
     public SequenceRun start(int[] prompt, SamplingParams params, int maxTokens, int[] endIds) {
         requireUsable();
         check(prompt, runner.model().config().vocabulary());
-        requireRoom(prompt);
+        requireRoom(prompt.length);
         if (empty() && prompt.length == 0) {
             throw new InvalidRequestException("there is nothing to continue: the prompt is empty and the session has no tokens yet");
         }
@@ -126,7 +128,7 @@ public final class Sequence implements AutoCloseable {
             throw new InvalidRequestException(
                     "the session's last tokens were scored, so all are in its state: give at least one token more");
         }
-        run = new SequenceRun(this, runner, prompt.length, input, params, maxTokens, endIds);
+        run = new SequenceRun(this, runner, prompt.length, input, params, atMost(maxTokens, prompt.length), endIds);
         return run;
     }
 
@@ -143,7 +145,8 @@ public final class Sequence implements AutoCloseable {
         if (consumed == 0 || pending != NONE || maxTokens < 1) {
             throw new IllegalStateException("logits are of use where a prompt is in the state and something is to be sampled: " + mark());
         }
-        run = new SequenceRun(this, runner, 0, new int[] {lastId}, params, maxTokens, endIds);
+        requireRoom(1);
+        run = new SequenceRun(this, runner, 0, new int[] {lastId}, params, atMost(maxTokens, 0), endIds);
         run.begins(logits);
         return run;
     }
@@ -181,7 +184,7 @@ public final class Sequence implements AutoCloseable {
     public void score(int[] ids, LogitsSink sink) {
         requireUsable();
         check(ids, runner.model().config().vocabulary());
-        requireRoom(ids);
+        requireRoom(ids.length);
         if (ids.length == 0) {
             throw new InvalidRequestException("logits were asked for, of no tokens: give at least one token id");
         }
@@ -316,10 +319,16 @@ public final class Sequence implements AutoCloseable {
         return h ^ h >>> 32;
     }
 
-    private void requireRoom(int[] ids) {
-        if (Integer.MAX_VALUE - length() < ids.length) {
-            throw new InvalidRequestException("a sequence can have at most " + Integer.MAX_VALUE + " tokens");
+    private void requireRoom(int tokens) {
+        if (MOST_TOKENS - length() < tokens) {
+            throw new InvalidRequestException("a sequence can have at most " + MOST_TOKENS + " tokens; this one has " + length() + ", and "
+                    + tokens + " more were given: begin a new one");
         }
+    }
+
+    /** Of the tokens that are to be sampled after a prompt, those that there is room for. */
+    private int atMost(int maxTokens, int prompt) {
+        return Math.min(maxTokens, MOST_TOKENS - length() - prompt);
     }
 
     /**

@@ -133,7 +133,9 @@ public record SnapshotHeader(int version, Packing packing, byte[] identity, Stat
         }
         double bytes = 4.0 * layout.recurrentLayers() * layout.lruWidth() * (1 + layout.convRows())
                 + 8.0 * layout.attentionLayers() * layout.window() * layout.headDim() + layout.vocabulary() / 8.0;
-        return bytes < Integer.MAX_VALUE && consumed >= 0 && pending >= Sequence.NONE && pending < layout.vocabulary()
+        return bytes < Integer.MAX_VALUE && consumed >= 0
+                && consumed <= Sequence.MOST_TOKENS - (pending == Sequence.NONE ? 0 : 1) && pending >= Sequence.NONE
+                && pending < layout.vocabulary()
                 && held >= Sequence.NONE && held < layout.vocabulary() && (pending == Sequence.NONE || held == Sequence.NONE)
                 && payload >= 0;
     }
