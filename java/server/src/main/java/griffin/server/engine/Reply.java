@@ -46,6 +46,7 @@ public final class Reply implements AutoCloseable {
      */
     public Generation read(Exchange exchange, Consumer<Completion.Piece> pieces) throws InterruptedException {
         exchange.bodyServed();
+        long looked = System.nanoTime();
         while (!completion.done()) {
             Optional<Completion.Piece> piece = completion.next(Duration.ZERO);
             if (piece.isEmpty() && !completion.done()) { // pieces that came together are sent together
@@ -58,8 +59,14 @@ public final class Reply implements AutoCloseable {
                     owner.measures().first(firstToken - submitted);
                 }
                 pieces.accept(piece.get());
-            } else if (!completion.done() && exchange.gone()) {
-                throw new ClientGoneException(null);
+            }
+            // by the clock, since pieces may come faster than that for as long as they come
+            long now = System.nanoTime();
+            if (now - looked >= LOOK.toNanos()) {
+                looked = now;
+                if (!completion.done() && exchange.gone()) {
+                    throw new ClientGoneException(null);
+                }
             }
         }
         Generation generation = completion.result();
