@@ -1,10 +1,8 @@
 package griffin;
 
 import griffin.backend.Backend;
-import griffin.backend.DType;
 import griffin.backend.DeviceInfo;
 import griffin.backend.StateLayout;
-import griffin.error.InvalidRequestException;
 import griffin.error.ModelFormatException;
 import griffin.model.GenerationConfig;
 import griffin.model.GriffinConfig;
@@ -23,9 +21,7 @@ import java.security.SecureRandom;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.function.Consumer;
 import java.util.function.Supplier;
-import java.util.function.UnaryOperator;
 
 /**
  * A Griffin model, opened on a device. Sessions of one model may be used from several threads; they take turns.
@@ -41,8 +37,6 @@ public final class Griffin implements AutoCloseable {
 
     static final int MOST_SESSIONS = 1 << 20;
     private static final String TOKENIZER = ModelInfo.TOKENIZER;
-    private static final int MOST_WINDOW = 1 << 20;
-    private static final int MOST_PARALLEL = 1 << 12;
 
     private final ModelFiles files;
     private final Arena arena = Arena.ofShared();
@@ -57,7 +51,7 @@ public final class Griffin implements AutoCloseable {
     private final Turn turn;
     private Tokenizer tokenizer;
 
-    private Griffin(Builder b) {
+    Griffin(GriffinBuilder b) {
         files = b.files;
         turn = new Turn(files);
         config = b.config();
@@ -107,158 +101,8 @@ public final class Griffin implements AutoCloseable {
     }
 
     /** For everything that can be chosen when opening a model. */
-    public static Builder builder(ModelFiles files) {
-        return new Builder(files);
-    }
-
-    /** How to open a model. */
-    public static final class Builder {
-
-        private final ModelFiles files;
-        private String device = "auto";
-        private int threads;
-        private int sessions = 2;
-        private int parallel = 1;
-        private long memory;
-        private int chunk;
-        private int window;
-        private DType operands = DType.BF16;
-        private Consumer<String> notices = notice -> {};
-        private LoadListener loading = (bytes, of) -> {};
-        private boolean check;
-        private UnaryOperator<Backend> backend = UnaryOperator.identity();
-
-        private Builder(ModelFiles files) {
-            this.files = files;
-        }
-
-        /** auto (the default), cpu, cuda or cuda:1 and so on, metal, or reference. */
-        public Builder device(String value) {
-            device = value;
-            return this;
-        }
-
-        /** Threads of the CPU backend; 0, the default, is all cores. */
-        public Builder threads(int value) {
-            threads = require("threads", value, 0, 4096);
-            return this;
-        }
-
-        /** How many sessions can be open at once, 2 by default; each costs its state, whatever its length. */
-        public Builder sessions(int value) {
-            sessions = require("sessions", value, 1, MOST_SESSIONS);
-            return this;
-        }
-
-        /** The most sequences of one step, 1 by default: what a {@link Scheduler} runs side by side. There are at least as many sessions. */
-        public Builder parallel(int value) {
-            parallel = require("parallel", value, 1, MOST_PARALLEL);
-            return this;
-        }
-
-        /**
-         * A budget instead of a number of sessions: there are as many as fit in so many bytes beside the weights and the buffers, and
-         * fewer sequences in a step if they are fewer. {@link Griffin#sessions} tells how many. On a CPU the weights count, too, although
-         * they are in mapped files.
-         */
-        public Builder memory(long bytes) {
-            if (bytes < 1) {
-                throw new InvalidRequestException("memory must be at least 1 byte, not " + bytes);
-            }
-            memory = bytes;
-            return this;
-        }
-
-        /** For tests: what is to be used instead of the device that was chosen. */
-        Builder backend(UnaryOperator<Backend> value) {
-            backend = value;
-            return this;
-        }
-
-        /**
-         * What a GPU multiplies: {@code bf16} (the default) or {@code f32}, in which it sums either way. The CPU and the reference
-         * compute in float32.
-         */
-        public Builder compute(String value) {
-            operands = switch (value) {
-                case "bf16" -> DType.BF16;
-                case "f32" -> DType.F32;
-                default -> throw new InvalidRequestException("compute must be bf16 or f32, not '" + value + "'");
-            };
-            return this;
-        }
-
-        /** Receives single sentences that the user should read, such as a missing library that makes a device slower. */
-        public Builder notices(Consumer<String> value) {
-            notices = value;
-            return this;
-        }
-
-        /** Told how many bytes of the weights have been loaded, of how many. */
-        public interface LoadListener {
-            void loaded(long bytes, long of);
-        }
-
-        /** Is told while {@link #open} loads weights. */
-        public Builder loading(LoadListener value) {
-            loading = value;
-            return this;
-        }
-
-        /** Prompt tokens read in one step; by default 256 on a CPU and on a GPU 2,048, or 8,192 with 40 GiB free. */
-        public Builder chunk(int value) {
-            chunk = require("chunk", value, 1, 1 << 16);
-            return this;
-        }
-
-        /**
-         * Tokens that attention looks back on, instead of as many as the model was trained with (0, the default); a notice says so where
-         * it differs. Its states are no states of the model as trained.
-         */
-        public Builder window(int tokens) {
-            window = require("window", tokens, 0, MOST_WINDOW);
-            return this;
-        }
-
-        /** Whether all weights are first read and refused if one is NaN or infinite. */
-        public Builder check(boolean value) {
-            check = value;
-            return this;
-        }
-
-        public Griffin open() {
-            try {
-                return new Griffin(this);
-            } catch (InternalError e) {
-                throw ChangedFile.explain(e, files);
-            }
-        }
-
-        /** What {@link #open} would open, from headers alone: in a fraction of the time, and also where memory is too small for it. */
-        public ModelInfo info() {
-            return ModelInfo.read(files, this::config, this::choose, chunk, parallel, check);
-        }
-
-        private GriffinConfig config() {
-            GriffinConfig trained = GriffinConfig.read(files);
-            if (window == 0 || window == trained.window()) {
-                return trained;
-            }
-            notices.accept("the window is " + window + " tokens, and the model was trained with " + trained.window()
-                    + ": what it writes is not what it was trained to write");
-            return trained.withWindow(window);
-        }
-
-        private Devices.Choice choose() {
-            return Devices.open(device, threads, operands, notices);
-        }
-
-        private static int require(String name, int value, int least, int most) {
-            if (value < least || value > most) {
-                throw new InvalidRequestException(name + " must be " + least + " to " + most + ", not " + value);
-            }
-            return value;
-        }
+    public static GriffinBuilder builder(ModelFiles files) {
+        return new GriffinBuilder(files);
     }
 
     /** A session that has read nothing yet. */

@@ -21,7 +21,7 @@ import java.util.function.Supplier;
 
 /**
  * What a model is and what it costs, from its configuration and the headers of its files: nothing is loaded and no buffer is made, so a
- * model that does not fit in memory can be looked at, too. {@link Griffin.Builder#info} makes it.
+ * model that does not fit in memory can be looked at, too. {@link GriffinBuilder#info} makes it.
  *
  * @param config         the architecture
  * @param device         what the model would run on

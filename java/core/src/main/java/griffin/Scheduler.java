@@ -74,7 +74,7 @@ public final class Scheduler implements AutoCloseable {
         loop.wake();
     }
 
-    /** A scheduler for a model that was opened with {@link Griffin.Builder#parallel}. */
+    /** A scheduler for a model that was opened with {@link GriffinBuilder#parallel}. */
     public static Builder builder(Griffin griffin) {
         return new Builder(griffin);
     }

@@ -50,7 +50,7 @@ class LibraryTest {
     void infoTellsWhatOpeningGives() {
         for (Path model : List.of(TestModels.STORIES, TestModels.TINY, TestModels.TINY.resolveSibling("real-head"))) {
             for (int chunk : new int[] {1, 7, 64}) {
-                Griffin.Builder builder = Griffin.builder(ModelFiles.of(model)).device("cpu").threads(1).chunk(chunk);
+                GriffinBuilder builder = Griffin.builder(ModelFiles.of(model)).device("cpu").threads(1).chunk(chunk);
                 ModelInfo info = builder.info();
                 try (Griffin griffin = builder.open()) {
                     assertEquals(griffin.config(), info.config());
@@ -75,7 +75,7 @@ class LibraryTest {
         }
         Path config = folder.resolve("config.json");
         Files.writeString(config, Files.readString(config).replaceFirst("\"vocab_size\": \\d+", "\"vocab_size\": 98"));
-        Griffin.Builder builder = Griffin.builder(ModelFiles.of(folder)).device("cpu").threads(1);
+        GriffinBuilder builder = Griffin.builder(ModelFiles.of(folder)).device("cpu").threads(1);
         assertMessage(ModelFormatException.class, "model.embed_tokens.weight", builder::open);
         assertMessage(ModelFormatException.class, "model.embed_tokens.weight", builder::info);
     }

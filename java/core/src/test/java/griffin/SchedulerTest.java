@@ -271,7 +271,7 @@ class SchedulerTest {
 
     @Test
     void aBudgetDecidesHowManySessionsThereAre() {
-        Griffin.Builder builder = Griffin.builder(ModelFiles.of(folder)).device("cpu").threads(1).chunk(ByteModel.CHUNK);
+        GriffinBuilder builder = Griffin.builder(ModelFiles.of(folder)).device("cpu").threads(1).chunk(ByteModel.CHUNK);
         long most = 2 << 20;
         long slot = griffin.stateBytes();
         try (Griffin one = builder.parallel(4).memory(most).open()) {

@@ -1,6 +1,7 @@
 package griffin.cli;
 
 import griffin.Griffin;
+import griffin.GriffinBuilder;
 import griffin.ModelInfo;
 import griffin.stories.GriffinStories;
 import griffin.weights.ModelFiles;
@@ -90,7 +91,7 @@ final class ModelOptions {
     }
 
     /** The same with further settings. */
-    Griffin open(Terminal terminal, boolean verbose, UnaryOperator<Griffin.Builder> more) {
+    Griffin open(Terminal terminal, boolean verbose, UnaryOperator<GriffinBuilder> more) {
         Griffin griffin = underWay(terminal, "loading ", builder -> more.apply(builder).open());
         noteDevice(terminal, verbose, griffin.device().kind(), griffin.deviceReason());
         return griffin;
@@ -98,13 +99,13 @@ final class ModelOptions {
 
     /** Looks at it without loading it, with the same notes. */
     ModelInfo info(Terminal terminal, boolean verbose) {
-        ModelInfo info = underWay(terminal, check ? "checking " : "reading ", Griffin.Builder::info);
+        ModelInfo info = underWay(terminal, check ? "checking " : "reading ", GriffinBuilder::info);
         noteDevice(terminal, verbose, info.device().kind(), info.deviceReason());
         return info;
     }
 
-    private <T> T underWay(Terminal terminal, String doing, Function<Griffin.Builder, T> work) {
-        Griffin.Builder builder = Griffin.builder(files(terminal)).device(device).compute(compute).check(check).notices(terminal::note);
+    private <T> T underWay(Terminal terminal, String doing, Function<GriffinBuilder, T> work) {
+        GriffinBuilder builder = Griffin.builder(files(terminal)).device(device).compute(compute).check(check).notices(terminal::note);
         if (threads != null) {
             builder.threads(threads);
         }

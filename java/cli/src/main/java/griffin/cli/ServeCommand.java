@@ -1,6 +1,7 @@
 package griffin.cli;
 
 import griffin.Griffin;
+import griffin.GriffinBuilder;
 import griffin.PrefixCache;
 import griffin.Scheduler;
 import griffin.StateCompression;
@@ -61,7 +62,7 @@ final class ServeCommand implements Callable<Integer> {
         }
     }
 
-    private Griffin.Builder sized(Griffin.Builder builder) {
+    private GriffinBuilder sized(GriffinBuilder builder) {
         builder.parallel(serve.wantedParallel()).sessions(serve.wantedParallel() + 1);
         return serve.memory == null ? builder : builder.memory(serve.memoryBytes());
     }

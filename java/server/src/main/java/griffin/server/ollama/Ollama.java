@@ -2,19 +2,17 @@ package griffin.server.ollama;
 
 import griffin.Generation;
 import griffin.GenerationOptions;
-import griffin.error.GriffinException;
 import griffin.server.engine.Choices;
 import griffin.server.engine.Fields;
 import griffin.server.engine.Generations;
+import griffin.server.engine.JsonAction;
 import griffin.server.engine.Reply;
 import griffin.server.engine.ServedModel;
 import griffin.server.engine.Sessions;
 import griffin.server.engine.Talk;
 import griffin.server.http.ErrorShape;
 import griffin.server.http.Exchange;
-import griffin.server.http.HttpError;
 import griffin.server.http.Route;
-import griffin.server.json.BadJsonException;
 import griffin.server.json.JsonObject;
 import griffin.tokenizer.ChatTemplate.Message;
 import java.time.Duration;
@@ -48,31 +46,8 @@ public final class Ollama {
                 new Route("POST", "/api/chat", false, ERRORS, judged(this::chat)));
     }
 
-    /** What a path does with the JSON it was sent. */
-    interface Service {
-        void serve(Exchange exchange, JsonObject body) throws InterruptedException;
-    }
-
-    /** Turns what the library and the reader of JSON refuse into this API's errors, also within a stream. */
-    static Route.Action judged(Service service) {
-        return exchange -> {
-            HttpError error;
-            try {
-                service.serve(exchange, JsonObject.parse(exchange.body()));
-                return;
-            } catch (BadJsonException e) {
-                error = HttpError.badRequest(e.getMessage(), e.field());
-            } catch (GriffinException e) {
-                error = Generations.explain(e);
-            } catch (HttpError e) {
-                error = e;
-            }
-            if (!exchange.committed()) {
-                throw error;
-            }
-            exchange.write(OllamaAnswer.line(ERRORS.body(error)));
-            exchange.end();
-        };
+    static Route.Action judged(JsonAction action) {
+        return JsonAction.judged(ERRORS, OllamaAnswer::line, action);
     }
 
     private void judge(JsonObject body) {

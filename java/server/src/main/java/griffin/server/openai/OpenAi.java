@@ -1,20 +1,18 @@
 package griffin.server.openai;
 
 import griffin.Generation;
-import griffin.error.GriffinException;
 import griffin.server.engine.Ask;
 import griffin.server.engine.Choices;
 import griffin.server.engine.Fields;
 import griffin.server.engine.Generations;
+import griffin.server.engine.JsonAction;
 import griffin.server.engine.Reply;
 import griffin.server.engine.ServedModel;
 import griffin.server.engine.Sessions;
 import griffin.server.engine.Talk;
 import griffin.server.http.ErrorShape;
 import griffin.server.http.Exchange;
-import griffin.server.http.HttpError;
 import griffin.server.http.Route;
-import griffin.server.json.BadJsonException;
 import griffin.server.json.JsonObject;
 import griffin.server.json.JsonText;
 import java.net.URLDecoder;
@@ -48,30 +46,8 @@ public final class OpenAi {
                 new Route("GET", "/v1/models/", false, ERRORS, this::oneModel));
     }
 
-    private interface Service {
-        void serve(Exchange exchange, JsonObject body) throws InterruptedException;
-    }
-
-    /** Turns what the library and the reader of JSON refuse into this API's errors, also within a stream. */
-    private static Route.Action judged(Service service) {
-        return exchange -> {
-            HttpError error;
-            try {
-                service.serve(exchange, JsonObject.parse(exchange.body()));
-                return;
-            } catch (BadJsonException e) {
-                error = HttpError.badRequest(e.getMessage(), e.field());
-            } catch (GriffinException e) {
-                error = Generations.explain(e);
-            } catch (HttpError e) {
-                error = e;
-            }
-            if (!exchange.committed()) {
-                throw error;
-            }
-            exchange.write(Answer.event(ERRORS.body(error)));
-            exchange.end();
-        };
+    private static Route.Action judged(JsonAction action) {
+        return JsonAction.judged(ERRORS, Answer::event, action);
     }
 
     private void chat(Exchange exchange, JsonObject body) throws InterruptedException {

@@ -12,7 +12,7 @@ import griffin.server.http.Exchange;
 import griffin.server.http.HttpError;
 import griffin.server.http.Route;
 import griffin.server.json.JsonText;
-import griffin.server.ollama.OllamaErrors;
+import griffin.server.ollama.Ollama;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -25,7 +25,7 @@ import tools.jackson.core.JsonGenerator;
 /** The server's own paths. */
 public final class OwnRoutes {
 
-    private static final ErrorShape ERRORS = new OllamaErrors();
+    private static final ErrorShape ERRORS = Ollama.ERRORS;
     private static final String SESSIONS = "/griffin/sessions/";
     private static final String STATE = "/state";
     /** Nothing but the page's own script and style, and requests to this server. */
