@@ -145,8 +145,8 @@ final class AdaptiveKernels implements Kernels {
     }
 
     @Override
-    public void gatedGelu(float[] gate, int gateAt, float[] up, int upAt, float[] out, int outAt, int n) {
-        use.get(GATED_GELU).gatedGelu(gate, gateAt, up, upAt, out, outAt, n);
+    public void gatedGelu(float[] gate, int gateAt, float[] up, int upAt, float[] out, int outAt, int n, float[] lanes) {
+        use.get(GATED_GELU).gatedGelu(gate, gateAt, up, upAt, out, outAt, n, lanes);
     }
 
     @Override

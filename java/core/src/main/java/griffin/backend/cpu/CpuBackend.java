@@ -138,7 +138,8 @@ public final class CpuBackend extends HostBackend {
         HostBuffer u = HostBuffer.of(up);
         HostBuffer y = HostBuffer.of(out);
         perRow(HostRows.of(rows), 2L * y.columns(),
-                (m, scratch) -> kernels.gatedGelu(g.floats(), g.at(m), u.floats(), u.at(m), y.floats(), y.at(m), y.columns()));
+                (m, scratch) -> kernels.gatedGelu(g.floats(), g.at(m), u.floats(), u.at(m), y.floats(), y.at(m), y.columns(),
+                        scratch.lanes));
     }
 
     @Override

@@ -73,7 +73,7 @@ final class CpuRgLru implements Runnable {
             kernels.lru(z, 0, z, BLOCK, decay, e, x.floats(), x.at(t) + e, step.positions[t] == 0, state.floats(), stateAt, y.floats(),
                     y.at(t) + e, n);
             if (gelu != null) {
-                kernels.gatedGelu(gelu.floats(), gelu.at(t) + e, y.floats(), y.at(t) + e, y.floats(), y.at(t) + e, n);
+                kernels.gatedGelu(gelu.floats(), gelu.at(t) + e, y.floats(), y.at(t) + e, y.floats(), y.at(t) + e, n, scratch.lanes);
             }
         }
     }

@@ -102,9 +102,9 @@ final class KernelWarmup implements Runnable {
         add(AdaptiveKernels.MATVEC_BF16, ROWS * N, k -> k.matvecBf16(w, 0, ROWS, N, a, 0, out, 0, sums));
         add(AdaptiveKernels.MATMUL_BF16, 4 * ROWS * N, k -> k.matmulBf16(w, 0, ROWS, N, a, 0, N, 4, out, 0, ROWS, sums));
         add(AdaptiveKernels.DOT, N, k -> k.dot(a, 0, b, 0, N, sums));
-        add(AdaptiveKernels.GATED_GELU, 4 * N, k -> k.gatedGelu(a, 0, b, 0, out, 0, N));
+        add(AdaptiveKernels.GATED_GELU, 4 * N, k -> k.gatedGelu(a, 0, b, 0, out, 0, N, sums));
         add(AdaptiveKernels.GATE_BF16, 16 * N, k -> k.gateBf16(a, 0, w, 0, 64, 0, 64, b, 0, out, 0));
-        add(AdaptiveKernels.LRU, 10 * N, k -> k.lru(a, 0, b, 0, a, 0, b, 0, false, c, 0, out, 0, N));
+        add(AdaptiveKernels.LRU, 10 * N, k -> k.lru(a, 0, b, 0, a, N, b, N, false, c, 0, out, 0, N));
         add(AdaptiveKernels.SCALE, N, k -> k.scale(a, 0, 1, b, N, out, 0));
         add(AdaptiveKernels.ADD, N, k -> k.add(a, 0, b, 0, N));
         add(AdaptiveKernels.CONV, 4 * N, k -> k.conv(tapRows, tapAt, 4, c, N, b, 0, N, out, 0));

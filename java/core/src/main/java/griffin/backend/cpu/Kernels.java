@@ -70,8 +70,8 @@ interface Kernels {
     /** out = (x * s) * factor. */
     void scale(float[] x, int xAt, float s, float[] factor, int n, float[] out, int outAt);
 
-    /** out = gelu(gate) * up. */
-    void gatedGelu(float[] gate, int gateAt, float[] up, int upAt, float[] out, int outAt, int n);
+    /** out = gelu(gate) * up; {@code out} may be one of the two. */
+    void gatedGelu(float[] gate, int gateAt, float[] up, int upAt, float[] out, int outAt, int n, float[] lanes);
 
     /** z = cap tanh(z / cap). */
     void softCap(float[] z, int at, int n, float cap);
@@ -90,7 +90,8 @@ interface Kernels {
 
     /**
      * One row of the RG-LRU for n channels: h = a h + g i x with i = sigmoid(zi), r = sigmoid(zr), log a = decay r,
-     * g = sqrt(-expm1(2 log a)); at a reset h = i x. Writes h to {@code out}, too. What zi and zr hold afterwards is undefined.
+     * g = sqrt(-expm1(2 log a)); at a reset h = i x. Writes h to {@code out}, too. What zi and zr hold afterwards is undefined;
+     * {@code out} may be x, and otherwise overlaps nothing.
      */
     void lru(float[] zi, int ziAt, float[] zr, int zrAt, float[] decay, int decayAt, float[] x, int xAt, boolean reset, float[] h, int hAt,
             float[] out, int outAt, int n);

@@ -19,12 +19,14 @@ final class Kernels512 extends VectorKernels {
     private static final VectorSpecies<Float> F = FloatVector.SPECIES_512;
     private static final VectorSpecies<Integer> I = IntVector.SPECIES_512;
     private static final VectorSpecies<Short> S = ShortVector.SPECIES_256;
+    private static final VectorSpecies<Float> HALF = FloatVector.SPECIES_256;
+    private static final VectorSpecies<Float> QUARTER = FloatVector.SPECIES_128;
     private static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
 
+    /** At most 35 bytes of code, see {@link VectorKernels}. */
     private static FloatVector bf16(MemorySegment w, long byteAt) {
-        IntVector bits =
-                (IntVector) ShortVector.fromMemorySegment(S, w, byteAt, LITTLE).convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
-        return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+        return ShortVector.fromMemorySegment(S, w, byteAt, LITTLE).convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0)
+                .lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
     }
 
     private static FloatVector f32(MemorySegment w, long byteAt) {
@@ -197,12 +199,10 @@ final class Kernels512 extends VectorKernels {
     /** The first two of the four halvings of {@link Kernels#reduce}, of many sums: they leave 4 lanes of each. */
     private static void reduceTile(float[] lanes, int sums) {
         for (int at = 0; at < sums * LANES; at += LANES) {
-            for (int i = 0; i < 8; i++) {
-                lanes[at + i] += lanes[at + 8 + i];
-            }
-            for (int i = 0; i < 4; i++) {
-                lanes[at + i] += lanes[at + 4 + i];
-            }
+            FloatVector.fromArray(HALF, lanes, at).add(FloatVector.fromArray(HALF, lanes, at + 8)).intoArray(lanes, at);
+        }
+        for (int at = 0; at < sums * LANES; at += LANES) {
+            FloatVector.fromArray(QUARTER, lanes, at).add(FloatVector.fromArray(QUARTER, lanes, at + 4)).intoArray(lanes, at);
         }
     }
 

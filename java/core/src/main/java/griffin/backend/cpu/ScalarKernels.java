@@ -104,7 +104,7 @@ final class ScalarKernels implements Kernels {
     }
 
     @Override
-    public void gatedGelu(float[] gate, int gateAt, float[] up, int upAt, float[] out, int outAt, int n) {
+    public void gatedGelu(float[] gate, int gateAt, float[] up, int upAt, float[] out, int outAt, int n, float[] lanes) {
         for (int i = 0; i < n; i++) {
             out[outAt + i] = Elementary.gelu(gate[gateAt + i]) * up[upAt + i];
         }

@@ -11,11 +11,21 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
-/** {@link Elementary}'s functions on a vector: step by step the same operations, so the same bits. */
+/**
+ * {@link Elementary}'s functions over arrays: step by step the same operations, so the same bits. Every n is a multiple of the vectors'
+ * length.
+ *
+ * <p>
+ * They are passes over arrays, not functions of a vector, because no method here may take or return one: whether such a call is inlined
+ * is up to the compiler's profile of the moment, and a call that is not inlined makes an object of every vector, for as long as the process
+ * lives (seen: 6 to 46 KB a decode step in two processes of three). The vectors' own methods are always inlined.
+ */
 final class VectorElementary {
 
     /** The width of all elementwise loops. */
     static final VectorSpecies<Float> F = VectorWidth.FLOATS;
+
+    private static final int LENGTH = F.length();
 
     private VectorElementary() {}
 
@@ -33,43 +43,65 @@ final class VectorElementary {
     private static final FloatVector V3 = of(C3);
     private static final FloatVector V2 = of(C2);
     private static final FloatVector ONE = of(1f);
+    private static final FloatVector TWO = of(2f);
     private static final FloatVector V_GELU_MIN = of(Elementary.GELU_MIN);
-    static final FloatVector TWO = of(2f);
     private static final FloatVector MINUS_SERIES = of(-Elementary.SERIES);
 
     private static FloatVector of(float c) {
         return FloatVector.broadcast(F, c);
     }
 
-    private static FloatVector polynomial(FloatVector r) {
-        return V7.fma(r, V6).fma(r, V5).fma(r, V4).fma(r, V3).fma(r, V2).fma(r, ONE);
+    /** out = exp(scale x); {@code out} may be {@code x}. */
+    static void exp(float[] x, int xAt, float scale, float[] out, int outAt, int n) {
+        for (int i = 0; i < n; i += LENGTH) {
+            FloatVector v = FloatVector.fromArray(F, x, xAt + i).mul(scale).max(V_MIN).min(V_MAX);
+            FloatVector t = v.fma(V_LOG2E, V_ROUND);
+            FloatVector whole = t.sub(V_ROUND);
+            FloatVector r = whole.fma(V_MINUS_LN2_LOW, whole.fma(V_MINUS_LN2_HIGH, v));
+            FloatVector p = V7.fma(r, V6).fma(r, V5).fma(r, V4).fma(r, V3).fma(r, V2).fma(r, ONE).fma(r, ONE);
+            p.mul(t.reinterpretAsInts().add(127).lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats()).intoArray(out, outAt + i);
+        }
     }
 
-    static FloatVector exp(FloatVector x) {
-        FloatVector v = x.max(V_MIN).min(V_MAX);
-        FloatVector t = v.fma(V_LOG2E, V_ROUND);
-        FloatVector n = t.sub(V_ROUND);
-        FloatVector r = n.fma(V_MINUS_LN2_LOW, n.fma(V_MINUS_LN2_HIGH, v));
-        FloatVector p = polynomial(r).fma(r, ONE);
-        return p.mul(t.reinterpretAsInts().add(127).lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
+    /** z = sigmoid(z) factor. */
+    static void sigmoidTimes(float[] z, int zAt, float[] factor, int factorAt, int n) {
+        exp(z, zAt, -1, z, zAt, n);
+        for (int i = 0; i < n; i += LENGTH) {
+            ONE.div(FloatVector.fromArray(F, z, zAt + i).add(ONE)).mul(FloatVector.fromArray(F, factor, factorAt + i)).intoArray(z,
+                    zAt + i);
+        }
     }
 
-    static FloatVector sigmoid(FloatVector x) {
-        return ONE.div(exp(x.neg()).add(ONE));
+    /** z = tanh(z) factor. */
+    static void tanhTimes(float[] z, int at, float factor, int n) {
+        exp(z, at, 2, z, at, n);
+        for (int i = at; i < at + n; i += LENGTH) {
+            ONE.sub(TWO.div(FloatVector.fromArray(F, z, i).add(ONE))).mul(factor).intoArray(z, i);
+        }
     }
 
-    static FloatVector tanh(FloatVector x) {
-        return ONE.sub(TWO.div(exp(x.mul(TWO)).add(ONE)));
+    /** out = gelu(x) factor, by way of {@code between}, of n floats that overlap none of the others; {@code out} may be x or the factor. */
+    static void geluTimes(float[] x, int xAt, float[] factor, int factorAt, float[] between, float[] out, int outAt, int n) {
+        for (int i = 0; i < n; i += LENGTH) {
+            FloatVector v = FloatVector.fromArray(F, x, xAt + i).max(V_GELU_MIN);
+            v.mul(Elementary.GELU_B).fma(v.mul(v), v).intoArray(between, i);
+        }
+        exp(between, 0, Elementary.GELU_A, between, 0, n);
+        for (int i = 0; i < n; i += LENGTH) {
+            FloatVector v = FloatVector.fromArray(F, x, xAt + i).max(V_GELU_MIN);
+            v.div(FloatVector.fromArray(F, between, i).add(ONE)).mul(FloatVector.fromArray(F, factor, factorAt + i)).intoArray(out,
+                    outAt + i);
+        }
     }
 
-    static FloatVector gelu(FloatVector x) {
-        FloatVector v = x.max(V_GELU_MIN);
-        FloatVector u = v.mul(Elementary.GELU_B).fma(v.mul(v), v);
-        return v.div(exp(u.mul(Elementary.GELU_A)).add(ONE));
-    }
-
-    static FloatVector expm1(FloatVector y) {
-        FloatVector far = exp(y).sub(ONE);
-        return far.blend(polynomial(y).mul(y), y.compare(VectorOperators.GT, MINUS_SERIES));
+    /** out = expm1(scale y) for scale y at most 0; {@code out} overlaps not {@code y}. */
+    static void expm1(float[] y, int yAt, float scale, float[] out, int outAt, int n) {
+        exp(y, yAt, scale, out, outAt, n);
+        for (int i = 0; i < n; i += LENGTH) {
+            FloatVector r = FloatVector.fromArray(F, y, yAt + i).mul(scale);
+            FloatVector series = V7.fma(r, V6).fma(r, V5).fma(r, V4).fma(r, V3).fma(r, V2).fma(r, ONE).mul(r);
+            FloatVector.fromArray(F, out, outAt + i).sub(ONE).blend(series, r.compare(VectorOperators.GT, MINUS_SERIES)).intoArray(out,
+                    outAt + i);
+        }
     }
 }

@@ -18,6 +18,8 @@ abstract class VectorKernels implements Kernels {
     /** As many shorts as F has floats. */
     private static final VectorSpecies<Short> S = VectorSpecies.of(short.class, VectorShape.forBitSize(F.vectorBitSize() / 2));
     private static final int LENGTH = F.length();
+    /** Floats of the caller's room for partial sums. */
+    private static final int ROOM = 16 * LANES;
     private static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
     /** The class of memory outside the heap; that of mapped files extends it. */
     private static final Class<? extends MemorySegment> DIRECT = MemorySegment.NULL.getClass();
@@ -33,11 +35,13 @@ abstract class VectorKernels implements Kernels {
         return w.isNative() ? DIRECT.cast(w) : w;
     }
 
-    /** LENGTH bfloat16 values at element {@code at}: they are the upper halves of float32 values. */
+    /**
+     * LENGTH bfloat16 values at byte {@code at}: they are the upper halves of float32 values. Written so that it is at most 35 bytes of
+     * code: the compiler inlines that also where a loop is rarely entered, and does not make objects of the vectors.
+     */
     private static FloatVector bf16(MemorySegment w, long at) {
-        ShortVector halves = ShortVector.fromMemorySegment(S, w, at * 2, LITTLE);
-        IntVector bits = (IntVector) halves.convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
-        return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+        return ShortVector.fromMemorySegment(S, w, at, LITTLE).convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0)
+                .lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
     }
 
     @Override
@@ -121,7 +125,7 @@ abstract class VectorKernels implements Kernels {
         MemorySegment w = direct(weights);
         int i = 0;
         for (; i + LENGTH <= n; i += LENGTH) {
-            bf16(w, at + i).intoArray(out, outAt + i);
+            bf16(w, (at + i) * 2).intoArray(out, outAt + i);
         }
         scalar.widenBf16(w, at + i, n - i, out, outAt + i);
     }
@@ -147,22 +151,22 @@ abstract class VectorKernels implements Kernels {
     }
 
     @Override
-    public final void gatedGelu(float[] gate, int gateAt, float[] up, int upAt, float[] out, int outAt, int n) {
+    public final void gatedGelu(float[] gate, int gateAt, float[] up, int upAt, float[] out, int outAt, int n, float[] lanes) {
         int i = 0;
-        for (; i + LENGTH <= n; i += LENGTH) {
-            VectorElementary.gelu(FloatVector.fromArray(F, gate, gateAt + i)).mul(FloatVector.fromArray(F, up, upAt + i)).intoArray(out,
-                    outAt + i);
+        for (int whole = n - n % LENGTH; i < whole; i += Math.min(whole - i, ROOM)) {
+            VectorElementary.geluTimes(gate, gateAt + i, up, upAt + i, lanes, out, outAt + i, Math.min(whole - i, ROOM));
         }
-        scalar.gatedGelu(gate, gateAt + i, up, upAt + i, out, outAt + i, n - i);
+        scalar.gatedGelu(gate, gateAt + i, up, upAt + i, out, outAt + i, n - i, lanes);
     }
 
     @Override
     public final void softCap(float[] z, int at, int n, float cap) {
-        int i = 0;
-        for (; i + LENGTH <= n; i += LENGTH) {
-            VectorElementary.tanh(FloatVector.fromArray(F, z, at + i).div(cap)).mul(cap).intoArray(z, at + i);
+        int whole = n - n % LENGTH;
+        for (int i = at; i < at + whole; i += LENGTH) {
+            FloatVector.fromArray(F, z, i).div(cap).intoArray(z, i);
         }
-        scalar.softCap(z, at + i, n - i, cap);
+        VectorElementary.tanhTimes(z, at, cap, whole);
+        scalar.softCap(z, at + whole, n - whole, cap);
     }
 
     @Override
@@ -197,11 +201,11 @@ abstract class VectorKernels implements Kernels {
             FloatVector z3 = FloatVector.fromArray(F, bias, biasAt + j + 3 * LENGTH);
             for (int i = 0; i < block; i++) {
                 FloatVector xi = FloatVector.broadcast(F, x[xAt + i]);
-                long row = wAt + (long) i * block + j0 + j;
+                long row = (wAt + (long) i * block + j0 + j) * 2;
                 z0 = xi.fma(bf16(w, row), z0);
-                z1 = xi.fma(bf16(w, row + LENGTH), z1);
-                z2 = xi.fma(bf16(w, row + 2 * LENGTH), z2);
-                z3 = xi.fma(bf16(w, row + 3 * LENGTH), z3);
+                z1 = xi.fma(bf16(w, row + 2 * LENGTH), z1);
+                z2 = xi.fma(bf16(w, row + 4 * LENGTH), z2);
+                z3 = xi.fma(bf16(w, row + 6 * LENGTH), z3);
             }
             z0.intoArray(z, zAt + j);
             z1.intoArray(z, zAt + j + LENGTH);
@@ -211,7 +215,7 @@ abstract class VectorKernels implements Kernels {
         for (; j + LENGTH <= n; j += LENGTH) {
             FloatVector sum = FloatVector.fromArray(F, bias, biasAt + j);
             for (int i = 0; i < block; i++) {
-                sum = FloatVector.broadcast(F, x[xAt + i]).fma(bf16(w, wAt + (long) i * block + j0 + j), sum);
+                sum = FloatVector.broadcast(F, x[xAt + i]).fma(bf16(w, (wAt + (long) i * block + j0 + j) * 2), sum);
             }
             sum.intoArray(z, zAt + j);
         }
@@ -234,7 +238,8 @@ abstract class VectorKernels implements Kernels {
 
     /** A step of the RG-LRU over all channels; see {@link #LRU_PASSES}. */
     private interface LruPass {
-        void run(float[] zi, int ziAt, float[] zr, int zrAt, float[] decay, int decayAt, float[] x, int xAt, float[] h, int hAt, int n);
+        void run(float[] zi, int ziAt, float[] zr, int zrAt, float[] decay, int decayAt, float[] x, int xAt, float[] h, int hAt,
+                float[] out, int outAt, int n);
     }
 
     /**
@@ -242,10 +247,10 @@ abstract class VectorKernels implements Kernels {
      * they exceed the compiler's budget of nodes, and what it then calls instead of inlining passes vectors as objects on the heap.
      */
     private static final LruPass[] LRU_PASSES = {
-        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> sigmoidTimes(zi, ziAt, x, xAt, n),
-        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> sigmoidTimes(zr, zrAt, decay, decayAt, n),
-        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> normaliseInput(zi, ziAt, zr, zrAt, n),
-        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, n) -> decayAndAdd(zi, ziAt, zr, zrAt, h, hAt, n)};
+        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, out, outAt, n) -> VectorElementary.sigmoidTimes(zi, ziAt, x, xAt, n),
+        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, out, outAt, n) -> VectorElementary.sigmoidTimes(zr, zrAt, decay, decayAt, n),
+        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, out, outAt, n) -> normaliseInput(zi, ziAt, zr, zrAt, out, outAt, n),
+        (zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, out, outAt, n) -> decayAndAdd(zi, ziAt, zr, zrAt, h, hAt, n)};
 
     @Override
     public final void lru(float[] zi, int ziAt, float[] zr, int zrAt, float[] decay, int decayAt, float[] x, int xAt, boolean reset,
@@ -253,7 +258,7 @@ abstract class VectorKernels implements Kernels {
         int whole = n - n % LENGTH;
         int passes = reset ? 1 : LRU_PASSES.length;
         for (int i = 0; i < passes; i++) {
-            LRU_PASSES[i].run(zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, whole);
+            LRU_PASSES[i].run(zi, ziAt, zr, zrAt, decay, decayAt, x, xAt, h, hAt, out, outAt, whole);
         }
         if (reset) {
             System.arraycopy(zi, ziAt, h, hAt, whole);
@@ -263,37 +268,32 @@ abstract class VectorKernels implements Kernels {
                 n - whole);
     }
 
-    /** z = sigmoid(z) * factor. */
-    private static void sigmoidTimes(float[] z, int zAt, float[] factor, int factorAt, int n) {
+    /** gated *= sqrt(-expm1(2 log a)), by way of {@code between}. */
+    private static void normaliseInput(float[] gated, int gatedAt, float[] logA, int logAAt, float[] between, int betweenAt, int n) {
+        VectorElementary.expm1(logA, logAAt, 2, between, betweenAt, n);
         for (int e = 0; e < n; e += LENGTH) {
-            VectorElementary.sigmoid(FloatVector.fromArray(F, z, zAt + e)).mul(FloatVector.fromArray(F, factor, factorAt + e)).intoArray(z,
-                    zAt + e);
-        }
-    }
-
-    /** gated *= sqrt(-expm1(2 log a)). */
-    private static void normaliseInput(float[] gated, int gatedAt, float[] logA, int logAAt, int n) {
-        for (int e = 0; e < n; e += LENGTH) {
-            FloatVector g = VectorElementary.expm1(FloatVector.fromArray(F, logA, logAAt + e).mul(VectorElementary.TWO)).neg().sqrt();
+            FloatVector g = FloatVector.fromArray(F, between, betweenAt + e).neg().sqrt();
             g.mul(FloatVector.fromArray(F, gated, gatedAt + e)).intoArray(gated, gatedAt + e);
         }
     }
 
-    /** h = a h + gated. */
+    /** h = a h + gated; log a becomes a. */
     private static void decayAndAdd(float[] gated, int gatedAt, float[] logA, int logAAt, float[] h, int hAt, int n) {
+        VectorElementary.exp(logA, logAAt, 1, logA, logAAt, n);
         for (int e = 0; e < n; e += LENGTH) {
-            VectorElementary.exp(FloatVector.fromArray(F, logA, logAAt + e))
+            FloatVector.fromArray(F, logA, logAAt + e)
                     .fma(FloatVector.fromArray(F, h, hAt + e), FloatVector.fromArray(F, gated, gatedAt + e)).intoArray(h, hAt + e);
         }
     }
 
     @Override
     public final void expScaled(float[] s, int at, int n, float max, float scale) {
-        int i = 0;
-        for (; i + LENGTH <= n; i += LENGTH) {
-            VectorElementary.exp(FloatVector.fromArray(F, s, at + i).sub(max).mul(scale)).intoArray(s, at + i);
+        int whole = n - n % LENGTH;
+        for (int i = at; i < at + whole; i += LENGTH) {
+            FloatVector.fromArray(F, s, i).sub(max).intoArray(s, i);
         }
-        scalar.expScaled(s, at + i, n - i, max, scale);
+        VectorElementary.exp(s, at, scale, s, at, whole);
+        scalar.expScaled(s, at + whole, n - whole, max, scale);
     }
 
     @Override
@@ -327,18 +327,10 @@ abstract class VectorKernels implements Kernels {
         scalar.weightedSum(p, pAt, v, vAt + d, vStride, count, out, outAt + d, n - d);
     }
 
+    /** A plain loop, which the compiler turns into vectors itself: with ours, one process in thirty made an object of the first. */
     @Override
     public final float max(float[] s, int at, int n) {
-        FloatVector max = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
-        int i = 0;
-        for (; i + LENGTH <= n; i += LENGTH) {
-            max = max.max(FloatVector.fromArray(F, s, at + i));
-        }
-        float result = max.reduceLanes(VectorOperators.MAX); // no rounding, so the order does not matter
-        for (; i < n; i++) {
-            result = Math.max(result, s[at + i]);
-        }
-        return result;
+        return scalar.max(s, at, n);
     }
 
     /** Adds the last n mod LANES products of a dot product to its stored lanes. */

@@ -144,7 +144,7 @@ class KernelsTest {
         check(bits, "add", (k, in, n) -> k.add(in.out, in.at(), in.floats(MAX + ROOM), in.at(), n));
         check(bits, "scale", (k, in, n) -> k.scale(in.floats(MAX + ROOM), in.at(), 0.3f, in.floats(MAX), n, in.out, in.at()));
         check(bits, "gatedGelu",
-                (k, in, n) -> k.gatedGelu(in.floats(MAX + ROOM), in.at(), in.floats(MAX + ROOM), in.at(), in.out, in.at(), n));
+                (k, in, n) -> k.gatedGelu(in.floats(MAX + ROOM), in.at(), in.floats(MAX + ROOM), in.at(), in.out, in.at(), n, in.lanes));
         check(bits, "softCap", (k, in, n) -> k.softCap(in.out, in.at(), n, 3));
         check(bits, "expScaled", (k, in, n) -> k.expScaled(in.out, in.at(), n, 2.5f, 0.7f));
     }
@@ -204,7 +204,7 @@ class KernelsTest {
     @ValueSource(ints = {128, 256, 512})
     void notANumberIsKept(int bits) {
         ToDoubleBiFunction<Kernels, float[]> gelu = (k, x) -> {
-            k.gatedGelu(x, 0, new float[] {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 0, x, 0, 17);
+            k.gatedGelu(x, 0, new float[] {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 0, x, 0, 17, new float[16 * Kernels.LANES]);
             return x[3] + x[16];
         };
         ToDoubleBiFunction<Kernels, float[]> cap = (k, x) -> {
@@ -217,8 +217,9 @@ class KernelsTest {
         };
         ToDoubleBiFunction<Kernels, float[]> max = (k, x) -> k.max(x, 0, 17);
         ToDoubleBiFunction<Kernels, float[]> lru = (k, x) -> {
-            k.lru(new float[17], 0, x, 0, x.clone(), 0, new float[17], 0, false, new float[17], 0, x, 0, 17);
-            return x[3] + x[16];
+            float[] out = new float[17];
+            k.lru(new float[17], 0, x, 0, x.clone(), 0, new float[17], 0, false, new float[17], 0, out, 0, 17);
+            return out[3] + out[16];
         };
         int preferred = FloatVector.SPECIES_PREFERRED.vectorBitSize();
         assumeTrue(bits <= preferred, "this processor has vectors of " + preferred + " bits, not " + bits);
