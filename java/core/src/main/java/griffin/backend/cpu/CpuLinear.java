@@ -17,10 +17,10 @@ final class CpuLinear implements Runnable {
     /** Up to this many input rows stream the weights, and more where they are short ({@link Kernels#streamedFloats}). */
     private static final int STREAM_ROWS = 12;
     private static final int MOST_STREAM_ROWS = 32;
-    /** Streaming: rows of a chunk, between enough for long runs of addresses and enough chunks per thread for balance. */
-    private static final int STREAM_CHUNK = 64;
+    /** Streaming: rows of the first and the last chunk at most and at least, and the chunks that a thread's share of what is left makes. */
+    private static final int STREAM_CHUNK = 1024;
     private static final int LEAST_STREAM_CHUNK = 8;
-    private static final int CHUNKS_PER_THREAD = 16;
+    private static final int CHUNKS_PER_THREAD = 2;
     /** Multiplying: output rows of a chunk (a multiple of the tiles' 4 and 6), input rows whose partial sums are kept. */
     private static final int PANEL_ROWS = 24;
     private static final int SUM_ROWS = 8;
@@ -51,9 +51,8 @@ final class CpuLinear implements Runnable {
         this.bias = bias;
         this.cap = cap;
         n = w.columns();
-        int even = w.rows() / (CHUNKS_PER_THREAD * backend.workers.size()) & ~3;
-        streamed = new RowChunks(w, Math.clamp(even, LEAST_STREAM_CHUNK, STREAM_CHUNK));
-        panels = new RowChunks(w, PANEL_ROWS);
+        streamed = RowChunks.shrinking(w, CHUNKS_PER_THREAD * backend.workers.size(), LEAST_STREAM_CHUNK, STREAM_CHUNK);
+        panels = RowChunks.equal(w, PANEL_ROWS);
         panelColumns = backend.kernels.panelColumns();
         streamRows = streamRows(w, backend.kernels);
         backend.workers.reserve(panelFloats(n), 0);

@@ -52,7 +52,7 @@ final class Kernels512 extends VectorKernels {
     public float dot(float[] a, int aAt, float[] b, int bAt, int n, float[] lanes) {
         FloatVector s0 = FloatVector.zero(F);
         int k = 0;
-        for (; k + LANES <= n; k += LANES) {
+        for (int whole = n - n % LANES; k < whole; k += LANES) {
             s0 = FloatVector.fromArray(F, a, aAt + k).fma(FloatVector.fromArray(F, b, bAt + k), s0);
         }
         s0.intoArray(lanes, 0);
@@ -82,7 +82,7 @@ final class Kernels512 extends VectorKernels {
         long at2 = (wAt + 2L * apart * n) * 2;
         long at3 = (wAt + 3L * apart * n) * 2;
         int k = 0;
-        for (; k + LANES <= n; k += LANES) {
+        for (int whole = n - n % LANES; k < whole; k += LANES) {
             FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
             s00 = bf16(w, at0 + 2L * k).fma(x0, s00);
             s10 = bf16(w, at1 + 2L * k).fma(x0, s10);
@@ -104,7 +104,7 @@ final class Kernels512 extends VectorKernels {
         FloatVector s00 = FloatVector.zero(F);
         long at0 = wAt * 2;
         int k = 0;
-        for (; k + LANES <= n; k += LANES) {
+        for (int whole = n - n % LANES; k < whole; k += LANES) {
             FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
             s00 = bf16(w, at0 + 2L * k).fma(x0, s00);
         }
@@ -135,7 +135,7 @@ final class Kernels512 extends VectorKernels {
         long at2 = (wAt + 2L * apart * n) * 4;
         long at3 = (wAt + 3L * apart * n) * 4;
         int k = 0;
-        for (; k + LANES <= n; k += LANES) {
+        for (int whole = n - n % LANES; k < whole; k += LANES) {
             FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
             s00 = f32(w, at0 + 4L * k).fma(x0, s00);
             s10 = f32(w, at1 + 4L * k).fma(x0, s10);
@@ -157,7 +157,7 @@ final class Kernels512 extends VectorKernels {
         FloatVector s00 = FloatVector.zero(F);
         long at0 = wAt * 4;
         int k = 0;
-        for (; k + LANES <= n; k += LANES) {
+        for (int whole = n - n % LANES; k < whole; k += LANES) {
             FloatVector x0 = FloatVector.fromArray(F, x, xAt + k);
             s00 = f32(w, at0 + 4L * k).fma(x0, s00);
         }
@@ -232,7 +232,7 @@ final class Kernels512 extends VectorKernels {
         int x1At = xAt + Math.min(1, m - 1) * xStride;
         int x2At = xAt + Math.min(2, m - 1) * xStride;
         int x3At = xAt + Math.min(3, m - 1) * xStride;
-        for (int k = 0; k + LANES <= n; k += LANES) {
+        for (int k = 0, whole = n - n % LANES; k < whole; k += LANES) {
             FloatVector w0 = bf16(w, at0 + 2L * k);
             FloatVector w1 = bf16(w, at1 + 2L * k);
             FloatVector w2 = bf16(w, at2 + 2L * k);

@@ -2,6 +2,7 @@ package griffin.backend.cpu;
 
 import griffin.backend.TensorPart;
 import griffin.backend.host.HostWeight;
+import java.util.function.IntUnaryOperator;
 
 /** The rows of a weight cut into pieces; a piece never spans two parts. */
 final class RowChunks {
@@ -13,23 +14,45 @@ final class RowChunks {
     /** First output column. */
     final int[] column;
 
-    /** @param size rows of the largest piece */
-    RowChunks(HostWeight w, int size) {
-        int pieces = 0;
+    /** Pieces of {@code size} rows, except for the last of a part. */
+    static RowChunks equal(HostWeight w, int size) {
+        return new RowChunks(w, left -> size);
+    }
+
+    /**
+     * Pieces that shrink, each a share of the rows that are left: long ones while all threads are busy, since whatever reads ahead begins
+     * anew with each, and short ones at the end, where the others wait for the last. Sizes are multiples of 4.
+     *
+     * @param share pieces that the rows left at any moment would make
+     */
+    static RowChunks shrinking(HostWeight w, int share, int least, int most) {
+        return new RowChunks(w, left -> Math.clamp(left / share & ~3, least, most));
+    }
+
+    private RowChunks(HostWeight w, IntUnaryOperator size) {
+        int all = 0;
         for (TensorPart p : w.parts()) {
-            pieces += (p.rows() + size - 1) / size;
+            all += p.rows();
+        }
+        int pieces = 0;
+        int before = 0;
+        for (TensorPart p : w.parts()) {
+            for (int r = 0; r < p.rows(); r += size.applyAsInt(all - before - r)) {
+                pieces++;
+            }
+            before += p.rows();
         }
         part = new TensorPart[pieces];
         row = new int[pieces];
         count = new int[pieces];
         column = new int[pieces];
         int i = 0;
-        int before = 0;
+        before = 0;
         for (TensorPart p : w.parts()) {
-            for (int r = 0; r < p.rows(); r += size, i++) {
+            for (int r = 0; r < p.rows(); r += count[i], i++) {
                 part[i] = p;
                 row[i] = r;
-                count[i] = Math.min(size, p.rows() - r);
+                count[i] = Math.min(size.applyAsInt(all - before - r), p.rows() - r);
                 column[i] = before + r;
             }
             before += p.rows();
