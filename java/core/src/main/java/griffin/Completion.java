@@ -73,7 +73,7 @@ public final class Completion implements AutoCloseable {
             return Optional.empty();
         }
         try {
-            Piece piece = queue.take(nanos - (System.nanoTime() - start));
+            Piece piece = queue.take(nanos == Long.MAX_VALUE ? nanos : nanos - (System.nanoTime() - start));
             if (piece != null && resting && queue.size() <= backlog / 2) {
                 wake.run();
             }

@@ -57,7 +57,7 @@ final class PieceQueue {
     /**
      * The next piece; waits for it.
      *
-     * @param nanos how long, at most
+     * @param nanos how long, at most; {@link Long#MAX_VALUE} for as long as it takes
      * @return null after that time, or when nothing more will come
      */
     Piece take(long nanos) throws InterruptedException {
@@ -81,7 +81,11 @@ final class PieceQueue {
             }
             waiting = Thread.currentThread();
             if (put == at && !ended) {
-                LockSupport.parkNanos(this, left);
+                if (nanos == Long.MAX_VALUE) { // no timer, which costs a virtual thread the waking of another one
+                    LockSupport.park(this);
+                } else {
+                    LockSupport.parkNanos(this, left);
+                }
             }
             waiting = null;
         }

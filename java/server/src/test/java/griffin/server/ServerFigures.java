@@ -33,6 +33,8 @@ class ServerFigures {
     private static final ModelFiles FILES = System.getProperty("griffin.figures.model") == null ? GriffinStories.files()
             : ModelFiles.of(Path.of(System.getProperty("griffin.figures.model")));
     private static final int TOKENS = 300;
+    /** Runs before those that count: what a token takes is that of a server that has been up for a minute, not of code that is still interpreted. */
+    private static final int WARM_UP = Integer.getInteger("griffin.figures.warmup", 30);
     private static final int HISTORY = 6_000;
 
     /** What a token costs by the server, by the scheduler alone and by a session alone, one request at a time. */
@@ -42,7 +44,7 @@ class ServerFigures {
             double[] session = new double[RUNS];
             double[] scheduler = new double[RUNS];
             double[] server = new double[RUNS];
-            for (int run = -2; run < RUNS; run++) { // the first two warm up
+            for (int run = -WARM_UP; run < RUNS; run++) {
                 double alone = bySession(served.griffin);
                 double scheduled = byScheduler(served);
                 double asked = byServer(served.server.port());

@@ -25,6 +25,7 @@ public final class Generations {
     private final Griffin griffin;
     private final Scheduler scheduler;
     private final Measures measures;
+    private final ClientWatch clients = new ClientWatch();
     private volatile boolean draining;
 
     Generations(Griffin griffin, Scheduler scheduler, Measures measures) {
@@ -35,6 +36,10 @@ public final class Generations {
 
     Measures measures() {
         return measures;
+    }
+
+    ClientWatch clients() {
+        return clients;
     }
 
     /** From now on a generation that finds no place is told that the server ends, not that it may come again. */

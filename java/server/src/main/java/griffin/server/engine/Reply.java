@@ -13,9 +13,6 @@ import java.util.function.Consumer;
 /** One generation under way, as the answer to a request: ends when the client goes. */
 public final class Reply implements AutoCloseable {
 
-    /** How often a client that is not being written to is looked at. */
-    private static final Duration LOOK = Duration.ofMillis(200);
-
     private final Completion completion;
     private final Ask ask;
     private final Reply lead;
@@ -46,27 +43,10 @@ public final class Reply implements AutoCloseable {
      */
     public Generation read(Exchange exchange, Consumer<Completion.Piece> pieces) throws InterruptedException {
         exchange.bodyServed();
-        long looked = System.nanoTime();
-        while (!completion.done()) {
-            Optional<Completion.Piece> piece = completion.next(Duration.ZERO);
-            if (piece.isEmpty() && !completion.done()) { // pieces that came together are sent together
-                exchange.flush();
-                piece = completion.next(LOOK);
-            }
-            if (piece.isPresent()) {
-                if (firstToken == 0) {
-                    firstToken = System.nanoTime();
-                    owner.measures().first(firstToken - submitted);
-                }
-                pieces.accept(piece.get());
-            }
-            // by the clock, since pieces may come faster than that for as long as they come
-            long now = System.nanoTime();
-            if (now - looked >= LOOK.toNanos()) {
-                looked = now;
-                if (!completion.done() && exchange.gone()) {
-                    throw new ClientGoneException(null);
-                }
+        try (ClientWatch.Watched client = owner.clients().watch(exchange, completion)) {
+            hand(exchange, pieces);
+            if (client.gone()) {
+                throw new ClientGoneException(null);
             }
         }
         Generation generation = completion.result();
@@ -79,6 +59,24 @@ public final class Reply implements AutoCloseable {
         }
         owner.finished(counted, lead == null && counted > 0 ? cachedTokens() : 0, generation);
         return generation;
+    }
+
+    private void hand(Exchange exchange, Consumer<Completion.Piece> pieces) throws InterruptedException {
+        while (true) {
+            Optional<Completion.Piece> piece = completion.next(Duration.ZERO);
+            if (piece.isEmpty()) { // pieces that came together are sent together
+                exchange.flush();
+                piece = completion.next();
+            }
+            if (piece.isEmpty()) {
+                return;
+            }
+            if (firstToken == 0) {
+                firstToken = System.nanoTime();
+                owner.measures().first(firstToken - submitted);
+            }
+            pieces.accept(piece.get());
+        }
     }
 
     /** The state afterwards, if it was asked for. */

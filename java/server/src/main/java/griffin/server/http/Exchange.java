@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.ReentrantLock;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.io.EndPoint;
@@ -27,9 +28,11 @@ public final class Exchange {
     private final String path;
     private final Semaphore largeBodies;
     private boolean large;
+    /** Of whoever adds to the answer, sends it or looks at its connection. */
+    private final ReentrantLock writing = new ReentrantLock();
     private final ByteArrayOutputStream unsent = new ByteArrayOutputStream(512);
-    private boolean bodyRead;
-    private boolean overran;
+    private volatile boolean bodyRead;
+    private volatile boolean overran;
 
     /** @param largeBodies has a place for each large body that may be in memory */
     Exchange(Request request, Response response, HttpLimits limits, Semaphore largeBodies) {
@@ -138,27 +141,42 @@ public final class Exchange {
     }
 
     /** Answers with one body and further headers, instead of what was written and not sent. */
-    public synchronized void send(int status, String contentType, byte[] body, Map<String, String> headers) {
-        response.setStatus(status);
-        response.getHeaders().put(HttpHeader.CONTENT_TYPE, contentType);
-        response.getHeaders().put(HttpHeader.CONTENT_LENGTH, body.length);
-        headers.forEach((name, value) -> response.getHeaders().put(name, value));
-        write(true, body);
+    public void send(int status, String contentType, byte[] body, Map<String, String> headers) {
+        writing.lock();
+        try {
+            response.setStatus(status);
+            response.getHeaders().put(HttpHeader.CONTENT_TYPE, contentType);
+            response.getHeaders().put(HttpHeader.CONTENT_LENGTH, body.length);
+            headers.forEach((name, value) -> response.getHeaders().put(name, value));
+            write(true, body);
+        } finally {
+            writing.unlock();
+        }
     }
 
     /** Begins an answer of unknown length, which {@link #write} continues and {@link #end} ends. */
-    public synchronized void stream(String contentType) {
-        response.setStatus(200);
-        response.getHeaders().put(HttpHeader.CONTENT_TYPE, contentType);
-        response.getHeaders().put(HttpHeader.CACHE_CONTROL, "no-cache");
-        response.getHeaders().put("X-Accel-Buffering", "no"); // proxies that buffer would turn the stream into one piece
+    public void stream(String contentType) {
+        writing.lock();
+        try {
+            response.setStatus(200);
+            response.getHeaders().put(HttpHeader.CONTENT_TYPE, contentType);
+            response.getHeaders().put(HttpHeader.CACHE_CONTROL, "no-cache");
+            response.getHeaders().put("X-Accel-Buffering", "no"); // proxies that buffer would turn the stream into one piece
+        } finally {
+            writing.unlock();
+        }
     }
 
     /** Adds a piece to a stream; {@link #flush} sends what was added. */
-    public synchronized void write(byte[] piece) {
-        unsent.writeBytes(piece);
-        if (unsent.size() > MOST_UNSENT) {
-            flush();
+    public void write(byte[] piece) {
+        writing.lock();
+        try {
+            unsent.writeBytes(piece);
+            if (unsent.size() > MOST_UNSENT) {
+                flush();
+            }
+        } finally {
+            writing.unlock();
         }
     }
 
@@ -167,17 +185,27 @@ public final class Exchange {
      *
      * @throws ClientGoneException when it has gone or does not read
      */
-    public synchronized void flush() {
-        if (unsent.size() > 0) {
-            byte[] bytes = unsent.toByteArray();
-            unsent.reset();
-            write(false, bytes);
+    public void flush() {
+        writing.lock();
+        try {
+            if (unsent.size() > 0) {
+                byte[] bytes = unsent.toByteArray();
+                unsent.reset();
+                write(false, bytes);
+            }
+        } finally {
+            writing.unlock();
         }
     }
 
     /** Sends what was written and ends the stream. */
-    public synchronized void end() {
-        write(true, unsent.toByteArray());
+    public void end() {
+        writing.lock();
+        try {
+            write(true, unsent.toByteArray());
+        } finally {
+            writing.unlock();
+        }
     }
 
     private void write(boolean last, byte[] bytes) {
@@ -189,10 +217,15 @@ public final class Exchange {
     }
 
     /** The body has been made use of, so that another large one may come. */
-    public synchronized void bodyServed() {
-        if (large) {
-            large = false;
-            largeBodies.release();
+    public void bodyServed() {
+        writing.lock();
+        try {
+            if (large) {
+                large = false;
+                largeBodies.release();
+            }
+        } finally {
+            writing.unlock();
         }
     }
 
@@ -202,28 +235,34 @@ public final class Exchange {
     }
 
     /**
-     * Whether the client has closed its connection, which only a look at the connection tells while nothing is sent. A client that sends
-     * its next request before it has this answer loses the connection afterwards ({@link #overran}), since that look takes a byte of it.
+     * Whether the client has closed its connection, which only a look at the connection tells while nothing is sent; false while something
+     * is, which then tells. A client that sends its next request before it has this answer loses the connection afterwards
+     * ({@link #overran}), since that look takes a byte of it. From any thread; waits for nothing.
      */
-    public synchronized boolean gone() {
-        EndPoint connection = request.getConnectionMetaData().getConnection().getEndPoint();
-        if (!connection.isOpen()) {
-            return true;
-        }
-        if (!bodyRead || overran) {
+    public boolean gone() {
+        if (!writing.tryLock()) {
             return false;
         }
         try {
+            EndPoint connection = request.getConnectionMetaData().getConnection().getEndPoint();
+            if (!connection.isOpen()) {
+                return true;
+            }
+            if (!bodyRead || overran) {
+                return false;
+            }
             int read = connection.fill(BufferUtil.allocate(1));
             overran = read > 0;
             return read < 0;
         } catch (IOException e) {
             return true;
+        } finally {
+            writing.unlock();
         }
     }
 
     /** Whether the connection cannot serve another request. */
-    synchronized boolean overran() {
+    boolean overran() {
         return overran;
     }
 }

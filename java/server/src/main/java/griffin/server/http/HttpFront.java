@@ -8,7 +8,6 @@ import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.Executors;
 import java.util.function.Consumer;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -28,7 +27,9 @@ public final class HttpFront implements AutoCloseable {
 
     /** Held, since the JDK forgets the level of a logger that nobody holds. */
     private static final Logger JETTY = Logger.getLogger("org.eclipse.jetty");
-    private static final int PLATFORM_THREADS = 12;
+    /** Jetty's, beside one for each connection. */
+    private static final int OWN_THREADS = 8;
+    private static final Duration THREAD_IDLE = Duration.ofSeconds(5);
     /** Connections that the system keeps for us while there are as many as allowed. */
     private static final int WAITING_CONNECTIONS = 1024;
 
@@ -48,9 +49,9 @@ public final class HttpFront implements AutoCloseable {
             RequestObserver observer, Consumer<String> notices) {
         JETTY.setLevel(Level.WARNING);
         this.host = host;
-        QueuedThreadPool threads = new QueuedThreadPool(PLATFORM_THREADS, 2);
+        // Platform threads: a virtual one costs a third more for each piece it waits for and sends. A connection has one request at a time.
+        QueuedThreadPool threads = new QueuedThreadPool(limits.connections() + OWN_THREADS, 2, (int) THREAD_IDLE.toMillis());
         threads.setName("griffin-http");
-        threads.setVirtualThreadsExecutor(Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("griffin-request-", 0).factory()));
         server = new Server(threads);
         connector = new ServerConnector(server, 1, 1, new HttpConnectionFactory(configuration(limits)));
         connector.setHost(host);
