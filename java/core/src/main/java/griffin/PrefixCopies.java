@@ -53,10 +53,16 @@ final class PrefixCopies {
         return false;
     }
 
+    /** Whether a request has ended with all of its prompt read, so that its state is the beginning of a conversation's next prompt. */
+    boolean endsWhole(Request request) {
+        return wanted(request) && !request.failed() && !request.completion.cancelled()
+                && request.sequence().consumed() >= request.promptIds.length;
+    }
+
     /** What was generated is the beginning of a conversation's next prompt. */
     void ofEnd(Request request) {
         int consumed = request.sequence().consumed();
-        if (wanted(request) && !request.completion.cancelled() && consumed >= request.promptIds.length + prefixes.least()) {
+        if (endsWhole(request) && consumed >= request.promptIds.length + prefixes.least()) {
             attempt(() -> copy(request, request.allIds(), consumed));
         }
     }

@@ -29,6 +29,7 @@ final class SchedulerLoop implements Runnable {
     private final Intake intake;
     private final Prefixes prefixes;
     private final PrefixCopies copies;
+    private final ResidentStates residents = new ResidentStates();
     private final int parallel;
     private final int batchRows;
     private final long patienceNanos;
@@ -92,6 +93,7 @@ final class SchedulerLoop implements Runnable {
                 failAll(e);
             }
         }
+        griffin.exclusivelyIfOpen(() -> residents.shrink(0));
     }
 
     private void rest() {
@@ -151,7 +153,7 @@ final class SchedulerLoop implements Runnable {
                 promised.remove(found.request());
                 endUnopened(found.request());
             } else {
-                open(found.request(), found);
+                open(found.request(), found, null);
             }
         }
         while (running.size() + lookedUp.size() < parallel) {
@@ -161,26 +163,36 @@ final class SchedulerLoop implements Runnable {
             }
             any = true;
             if (prefixes != null && request.resume == null) {
-                lookUp(request);
+                find(request);
             } else {
-                open(request, null);
+                open(request, null, null);
             }
         }
         return any;
     }
 
-    private void lookUp(Request request) {
-        lookedUp.add(request);
-        countPlaces();
+    private void find(Request request) {
         if (prefixes.keeps(request.promptIds.length) && request.maxTokens > 0) {
             promised.add(request);
         }
+        ResidentStates.Resident resident = residents.take(request.promptIds);
+        if (resident == null) {
+            lookUp(request);
+        } else {
+            counts.lookedUp(resident.ids().length);
+            open(request, null, resident);
+        }
+    }
+
+    private void lookUp(Request request) {
+        lookedUp.add(request);
+        countPlaces();
         try {
             prefixes.lookUp(request);
         } catch (Throwable e) { // a cache that fails costs time, and no request
             lookedUp.remove(request);
             promised.remove(request);
-            open(request, null);
+            open(request, null, null);
         }
     }
 
@@ -194,12 +206,17 @@ final class SchedulerLoop implements Runnable {
         return true;
     }
 
-    private void open(Request request, Prefixes.Ready found) {
-        Sequence sequence = null;
+    /** @param found, resident what it goes on from, of which at most one is not null */
+    private void open(Request request, Prefixes.Ready found, ResidentStates.Resident resident) {
+        Sequence sequence = resident == null ? null : resident.sequence();
+        int cached = resident != null ? resident.ids().length : found != null ? found.tokens() : 0;
         try {
-            States.Checked state = found != null ? found.state() : request.resume;
-            sequence = state != null ? states.restoreReserved(state) : states.createReserved();
-            request.open(sequence, found == null ? 0 : found.tokens(), found == null ? null : found.logits());
+            if (sequence == null) {
+                residents.shrink(parallel - running.size() - 1);
+                States.Checked state = found != null ? found.state() : request.resume;
+                sequence = state != null ? states.restoreReserved(state) : states.createReserved();
+            }
+            request.open(sequence, cached, found == null ? null : found.logits());
         } catch (Throwable e) {
             request.fail(griffin.explain(e));
         }
@@ -207,7 +224,7 @@ final class SchedulerLoop implements Runnable {
             endFailed(request);
             return;
         }
-        if (found != null && found.tokens() == request.promptIds.length) {
+        if (cached == request.promptIds.length) {
             promised.remove(request);
         }
         counts.generated(request.generated());
@@ -243,7 +260,11 @@ final class SchedulerLoop implements Runnable {
                 request.fail(griffin.explain(e));
             }
         }
-        sequence.close();
+        if (copies.endsWhole(request)) {
+            residents.keep(Arrays.copyOf(request.allIds(), sequence.consumed()), sequence);
+        } else {
+            sequence.close();
+        }
         if (request.failed()) {
             endFailed(request);
             return;
@@ -274,6 +295,7 @@ final class SchedulerLoop implements Runnable {
         running.clear();
         lookedUp.clear();
         countPlaces();
+        griffin.exclusivelyIfOpen(() -> residents.shrink(0));
         for (Request request : all) {
             request.fail(griffin.explain(why));
             griffin.exclusivelyIfOpen(() -> {

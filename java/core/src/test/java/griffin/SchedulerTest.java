@@ -18,8 +18,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -337,5 +339,49 @@ class SchedulerTest {
             second.result();
             assertEquals(3 + 29, second.cachedTokens(), "all but the last token, which was not read yet");
         }
+    }
+
+    /** A store that remembers nothing, so that what is found was still in its slot. */
+    private static final class NoStore implements PrefixStore {
+
+        @Override
+        public Optional<Found> find(int[] ids) {
+            return Optional.empty();
+        }
+
+        @Override
+        public boolean contains(int[] ids, int length) {
+            return false;
+        }
+
+        @Override
+        public void put(int[] ids, int length, byte[] snapshot, float[] logits) {}
+    }
+
+    /** A conversation whose slot nobody needed goes on in it; one whose slot another took is read again, and the tokens are the same. */
+    @Test
+    void theNextTurnGoesOnInItsSlot() throws InterruptedException {
+        try (Scheduler scheduler = scheduler().parallel(2).prefixes(new NoStore()).leastCached(2).start()) {
+            int[] one = turn(scheduler, new int[] {3, 5, 7}, 0);
+            int[] two = turn(scheduler, new int[] {4, 6, 8}, 0);
+            one = turn(scheduler, one, one.length - 2);
+            turn(scheduler, new int[] {9, 6, 8}, 0); // takes the slot that was kept longest: two's
+            turn(scheduler, two, 0);
+            turn(scheduler, one, 0); // that of one went to the turn before
+            assertEquals(1, scheduler.statistics().cacheHits());
+            assertEquals(2, scheduler.statistics().slotsFree(), "kept, and free for whoever comes");
+        }
+        griffin.newSession().close(); // the slots were given back
+    }
+
+    /** Reads a prompt and generates; returns the next turn's prompt. */
+    private static int[] turn(Scheduler scheduler, int[] prompt, int cached) throws InterruptedException {
+        Completion completion = scheduler.submit(Job.of(prompt, GREEDY.withMaxTokens(10)));
+        Generation found = completion.result();
+        assertEquals(cached, completion.cachedTokens());
+        try (Session session = griffin.newSession()) {
+            assertEquals(session.generate(prompt, GREEDY.withMaxTokens(10), SILENT).ids(), found.ids());
+        }
+        return IntStream.concat(IntStream.of(prompt), IntStream.concat(found.ids().stream().mapToInt(i -> i), IntStream.of(17))).toArray();
     }
 }

@@ -293,6 +293,13 @@ public final class Sequence implements AutoCloseable {
         return broken;
     }
 
+    /** Leaves the sequence with the tokens in its state alone: a token that was reported or sampled and not read is no longer part of it. */
+    public void forgetPending() {
+        requireUsable();
+        pending = NONE;
+        held = NONE;
+    }
+
     /** The pending token, if any, followed by the prompt. */
     private int[] withPending(int[] prompt) {
         if (pending == NONE) {

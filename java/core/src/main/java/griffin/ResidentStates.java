@@ -1,0 +1,47 @@
+package griffin;
+
+import griffin.session.Sequence;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Sequences that have ended and stay in their slots as long as nobody needs these: the next turn of a conversation goes on where the last
+ * one ended, with no copy to the host and back. A prefix cache's first tier; its others have the same states, as bytes, for whoever comes
+ * when the slot is another's. Used with the device to oneself.
+ */
+final class ResidentStates {
+
+    /** A sequence whose state has exactly {@code ids}. */
+    record Resident(int[] ids, Sequence sequence) {}
+
+    /** The one that was kept last is the last. */
+    private final List<Resident> all = new ArrayList<>();
+
+    /** @param ids the tokens in its state */
+    void keep(int[] ids, Sequence sequence) {
+        sequence.forgetPending();
+        all.add(new Resident(ids, sequence));
+    }
+
+    /** The one with the longest beginning of a prompt that leaves a token to read, no longer kept here; null if there is none. */
+    Resident take(int[] promptIds) {
+        Resident longest = null;
+        for (Resident one : all) {
+            int length = one.ids.length;
+            if (length < promptIds.length && (longest == null || length > longest.ids.length)
+                    && Arrays.equals(one.ids, 0, length, promptIds, 0, length)) {
+                longest = one;
+            }
+        }
+        all.remove(longest);
+        return longest;
+    }
+
+    /** Gives slots back, those kept longest first, until there are at most {@code most}. */
+    void shrink(int most) {
+        while (all.size() > most) {
+            all.removeFirst().sequence.close();
+        }
+    }
+}
