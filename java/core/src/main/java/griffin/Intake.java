@@ -17,6 +17,7 @@ final class Intake {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition nothingLeft = lock.newCondition();
     private final ArrayDeque<Request> queue = new ArrayDeque<>();
+    private final int places;
     private final int most;
     /** Requests that were taken in and have not ended. */
     private int open;
@@ -25,7 +26,12 @@ final class Intake {
     private long refused;
     private volatile int size;
 
-    Intake(int most) {
+    /**
+     * @param places jobs that can run at once
+     * @param most   jobs that may wait for one of them
+     */
+    Intake(int places, int most) {
+        this.places = places;
         this.most = most;
     }
 
@@ -45,9 +51,9 @@ final class Intake {
                 refused++;
                 throw new BusyException("this scheduler takes no new jobs, since it is being shut down: ask another one");
             }
-            if (queue.size() >= most) {
+            if (open >= places + most) { // by those under way, since the scheduler may not have taken the last ones off the queue yet
                 refused++;
-                throw new BusyException("all places are taken and " + queue.size() + " of at most " + most
+                throw new BusyException("all places are taken and " + most + " of at most " + most
                         + " requests wait already: try again later");
             }
         } finally {

@@ -45,7 +45,7 @@ public final class Scheduler implements AutoCloseable {
         backlog = b.backlog;
         tokenizer = griffin.hasTokenizer() ? griffin.tokenizer() : null;
         endIds = griffin.endIds();
-        intake = new Intake(b.waiting);
+        intake = new Intake(b.parallel, b.waiting);
         griffin.exclusively(() -> {
             griffin.states().identity(); // made now, not by the first who saves a state; it may fail, so before the slots are taken
             griffin.pool().reserve(parallel);

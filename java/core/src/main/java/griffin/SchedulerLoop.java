@@ -271,21 +271,21 @@ final class SchedulerLoop implements Runnable {
         }
         promised.remove(request);
         counts.ended(result.finishReason());
+        intake.ended(); // first: who is told of the end finds the place free
         request.end(result, state);
-        intake.ended();
     }
 
     private void endUnopened(Request request) {
         counts.ended(FinishReason.CANCELLED);
-        request.endUnopened();
         intake.ended();
+        request.endUnopened();
     }
 
     private void endFailed(Request request) {
         promised.remove(request);
         counts.failed++;
-        request.endFailed();
         intake.ended();
+        request.endFailed();
     }
 
     private void failAll(Throwable why) {

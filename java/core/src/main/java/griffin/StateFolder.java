@@ -140,7 +140,8 @@ public final class StateFolder {
         Path file = path(name);
         StateInfo info = StateInfo.of(snapshot, source);
         if (!replace && Files.exists(file)) {
-            throw new InvalidRequestException("there is a state " + name + " in " + folder + " already: take another name, or replace it");
+            throw new InvalidRequestException(
+                    "there is a state " + name + " in " + folder + " already: take another name, or replace it (--force)");
         }
         create();
         States.write(snapshot, file);
@@ -179,7 +180,7 @@ public final class StateFolder {
         try {
             OwnerFolder.create(folder);
         } catch (IOException e) {
-            throw new UncheckedIOException("the folder of states " + folder + " cannot be made: " + e, e);
+            throw new UncheckedIOException("the folder of states " + folder + " cannot be made: " + OwnerFolder.reason(e), e);
         }
     }
 }

@@ -81,6 +81,22 @@ class SchedulerTest {
         }
     }
 
+    /** Whether or not the scheduler has looked at the queue yet. */
+    @Test
+    void allPlacesCanBeTakenAtOnce() throws InterruptedException {
+        try (Scheduler scheduler = scheduler().parallel(2).waiting(1).start()) {
+            for (int round = 0; round < 200; round++) {
+                List<Completion> all = new ArrayList<>();
+                for (int i = 0; i < scheduler.places(); i++) {
+                    all.add(scheduler.submit(Job.of(IDS, GREEDY.withMaxTokens(1))));
+                }
+                for (Completion one : all) {
+                    assertEquals(1, one.result().ids().size());
+                }
+            }
+        }
+    }
+
     @Test
     void aWaitingJobThatIsCancelledLeavesTheQueue() throws InterruptedException {
         try (Scheduler scheduler = scheduler().parallel(1).waiting(1).start()) {

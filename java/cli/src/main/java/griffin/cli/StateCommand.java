@@ -240,7 +240,11 @@ final class StateCommand implements Callable<Integer> {
     }
 
     private void remove(StateFolder folder) {
-        operands.forEach(name -> require(folder.contains(name), "there is no state " + name + " in " + folder.folder()));
+        for (String name : operands) { // all or none
+            if (!folder.contains(name)) {
+                throw new StateFormatException("there is no state " + name + " in " + folder.folder());
+            }
+        }
         operands.forEach(folder::remove);
         if (common.json) {
             terminal.out().print(Json.object(json -> {

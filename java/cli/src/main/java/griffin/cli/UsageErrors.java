@@ -30,9 +30,17 @@ final class UsageErrors {
                     : lowerCase(e.getMessage());
         }
         if (e.getArgSpec() instanceof OptionSpec option && e.getValue() != null) {
-            return option.longestName() + " must be " + kind(option, e.getValue()) + ", not '" + e.getValue() + "'";
+            return given(e.getCommandLine(), option, e.getValue()) + " must be " + kind(option, e.getValue()) + ", not '" + e.getValue()
+                    + "'";
         }
         return lowerCase(e.getMessage());
+    }
+
+    /** What gave an option its value: itself, or its environment variable. */
+    private static String given(CommandLine command, OptionSpec option, String value) {
+        boolean set =
+                command.getDefaultValueProvider() instanceof Environment environment && value.equals(environment.defaultValue(option));
+        return set ? Environment.variable(option) : option.longestName();
     }
 
     private static String lowerCase(String message) {

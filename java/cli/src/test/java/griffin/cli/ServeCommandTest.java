@@ -135,6 +135,16 @@ class ServeCommandTest {
     }
 
     @Test
+    void aWrongVariableIsNamed() {
+        Cli cli = new Cli();
+        cli.environment = Map.of("GRIFFIN_PORT", "abc");
+        Cli.Result result = cli.launch("serve");
+        assertEquals(2, result.exit());
+        assertTrue(result.err().contains("GRIFFIN_PORT must be a whole number, not 'abc'"), result::err);
+        assertTrue(Cli.run("serve", "--port", "x").err().contains("--port must be a whole number"));
+    }
+
+    @Test
     void infoShowsTheSettings() {
         Cli cli = new Cli();
         cli.environment =

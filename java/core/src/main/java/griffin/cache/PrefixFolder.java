@@ -76,7 +76,7 @@ public final class PrefixFolder {
             OwnerFolder.create(root);
             OwnerFolder.create(folder);
         } catch (IOException e) {
-            throw new UncheckedIOException("the folder of states " + folder + " cannot be made: " + e, e);
+            throw new UncheckedIOException("the folder of states " + folder + " cannot be made: " + OwnerFolder.reason(e), e);
         }
     }
 

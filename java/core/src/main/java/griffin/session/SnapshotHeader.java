@@ -149,7 +149,7 @@ public record SnapshotHeader(int version, Packing packing, byte[] identity, Stat
         if (!layout.equals(expectedLayout)) {
             SnapshotHeader ours = new SnapshotHeader(version, packing, expected, expectedLayout, 0, -1, -1, 0, 0);
             throw new StateFormatException(name + " belongs to another model (" + shape() + "; this one has " + ours.shape()
-                    + "): open the model it was saved with");
+                    + "): open the model it was saved with, and with the same window");
         }
         if (!Arrays.equals(identity, expected)) {
             throw new StateFormatException(name + " belongs to a model of the same shape (" + shape()

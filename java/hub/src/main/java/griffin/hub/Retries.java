@@ -88,13 +88,13 @@ final class Retries {
         if (failures >= patience.attempts() || allFailures >= MOST_FAILURES) {
             throw new HubException(
                     what + " failed " + (failures < patience.attempts() ? allFailures : failures) + " times, at last because "
-                            + reason(e) + ": try again later; what was fetched is kept",
+                            + reason(e) + ": try again later; what was fetched, if anything, is kept",
                     e);
         }
         Optional<Duration> asked = e instanceof Later later ? later.wait : Optional.empty();
         if (asked.isPresent() && asked.get().compareTo(patience.longestWait()) > 0) {
             throw new HubException(what + ": " + reason(e) + ", and the hub asks to wait " + asked.get().toSeconds()
-                    + " s: try again then; what was fetched is kept", e);
+                    + " s: try again then; what was fetched, if anything, is kept", e);
         }
         sleep(asked.orElseGet(this::backoff));
     }

@@ -78,7 +78,7 @@ class BrokenTransfersTest extends HubTestCase {
             }
             return false;
         };
-        assertContains(failure(), "fetching model.safetensors failed 5 times", "what was fetched is kept");
+        assertContains(failure(), "fetching model.safetensors failed 5 times", "what was fetched, if anything, is kept");
     }
 
     @Test

@@ -90,7 +90,9 @@ public final class ServerEngine {
     public int tokens(byte[] snapshot) {
         StateInfo info = StateInfo.of(snapshot, "the state");
         if (!info.model().equals(model.digest())) {
-            throw new StateFormatException("the state belongs to another model (" + info.shape() + "): this server has " + model.name());
+            throw new StateFormatException(
+                    "the state belongs to another model, or to this one with another window (" + info.shape() + "): this server has "
+                            + model.name());
         }
         return info.tokens();
     }

@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
+import java.nio.channels.UnresolvedAddressException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -119,7 +120,9 @@ public final class HttpFront implements AutoCloseable {
     }
 
     private static String cause(Throwable e) {
-        return e.getCause() == null ? e.getMessage() : e.getCause().getMessage();
+        Throwable last = e.getCause() == null ? e : e.getCause();
+        return last instanceof UnresolvedAddressException ? "there is no such address"
+                : last.getMessage() == null ? "" + last : last.getMessage();
     }
 
     /** The port that is listened at. */

@@ -13,6 +13,7 @@ import tools.jackson.core.JsonToken;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.exc.UnexpectedEndOfInputException;
 import tools.jackson.core.json.JsonFactory;
 
 /**
@@ -48,6 +49,8 @@ final class JsonReader {
                 throw new BadJsonException("the body must be one JSON object, and more follows it", null);
             }
             return object;
+        } catch (UnexpectedEndOfInputException e) {
+            throw new BadJsonException("the body is no valid JSON: it ends in the middle" + place(e), null);
         } catch (JacksonException e) {
             throw new BadJsonException("the body is no valid JSON: " + e.getOriginalMessage() + place(e), null);
         }
