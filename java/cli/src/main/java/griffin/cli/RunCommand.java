@@ -23,7 +23,7 @@ import picocli.CommandLine.Parameters;
             "1:a model, a state, a device, a hub, a file or a folder is missing, damaged or failed",
             "2:the command line or the prompt is wrong, or the device asked for, a JDK or Maven is missing",
             "130:ended by Ctrl-C, likewise 143 by SIGTERM and 129 by SIGHUP; what was written is kept, --save and --state "
-                    + "still save, and pull goes on later"},
+                    + "still save, and pull goes on later; serve ends with 0 if its requests end in time"},
         footerHeading = "%nExamples:%n",
         footer = {"  griffin-run \"Once upon a time\"",
             "  griffin-run --temperature 0 --max-tokens 50 --stop \"The end\" \"Tom had a red ball.\"",

@@ -24,7 +24,7 @@ import picocli.CommandLine.Mixin;
                 + "/v1/models), Ollama's (/api/generate, /api/chat, /api/tags, /api/show, /api/ps, /api/version), a page to chat from a "
                 + "browser (/), /health, and /metrics for Prometheus. Texts may have any length, always. With --json, one object on "
                 + "standard output says where it listens, as soon as it does."},
-        footerHeading = "%nEvery option of the first list is also an environment variable:%n",
+        footerHeading = "%nEvery option under Server, and --window, is also an environment variable:%n",
         footer = {
             "  --state-dir is GRIFFIN_STATE_DIR, --allowed-host GRIFFIN_ALLOWED_HOSTS, and so on; griffin-run info shows what is in force%n"})
 final class ServeCommand implements Callable<Integer> {
@@ -119,8 +119,8 @@ final class ServeCommand implements Callable<Integer> {
         terminal.note(states());
         if (!GriffinServer.isLoopback(serve.host) && serve.apiKey == null) {
             terminal.note("warning: everyone who can reach " + serve.host + " may use this server; --api-key asks for a key");
-            terminal.note("without a key, only requests to an address, to localhost" + (serve.allowedHosts == null ? ""
-                    : ", to " + String.join(", ", serve.allowedHosts)) + " are answered; --allowed-host adds a name of this machine");
+            terminal.note("without a key, only requests to this machine's addresses and names (localhost" + (serve.allowedHosts == null ? ""
+                    : ", " + String.join(", ", serve.allowedHosts)) + ") are answered; --allowed-host adds a name of this machine");
         }
         terminal.note("serving " + name() + " at " + url + " (OpenAI: " + url + "/v1, Ollama: " + url + ", a page: " + url + "/)");
         if (common.json) {
@@ -140,7 +140,9 @@ final class ServeCommand implements Callable<Integer> {
     private String slots(Griffin griffin) {
         int slots = griffin.parallel();
         String budget = serve.memory == null ? "" : " within " + ByteSize.text(serve.memoryBytes());
-        return slots + " state slots" + budget + ", " + ByteSize.text(griffin.stateBytes()) + " each and "
+        return slots + (slots == 1 ? " state slot" : " state slots")
+                + (serve.parallel != null && slots < serve.parallel ? " of " + serve.parallel + " asked for" : "") + budget + ", "
+                + ByteSize.text(griffin.stateBytes()) + " each and "
                 + ByteSize.text(slots * griffin.stateBytes()) + " together, for texts of any length; weights "
                 + ByteSize.text(griffin.weightBytes()) + ", buffers " + ByteSize.text(griffin.workspaceBytes()) + "; up to " + serve.queue
                 + " requests wait";
@@ -157,7 +159,8 @@ final class ServeCommand implements Callable<Integer> {
 
     private int drain(GriffinServer server, Scheduler scheduler, Interrupts.Signal signal) throws InterruptedException {
         int under = scheduler.statistics().running() + scheduler.statistics().waiting();
-        terminal.note("ending: " + under + " requests under way have " + serve.drain + " s; the same signal again ends at once");
+        terminal.note("ending: " + under + (under == 1 ? " request is" : " requests are") + " under way and may take " + serve.drain
+                + " s to end; the same signal again ends at once");
         if (server.drain(Duration.ofSeconds(serve.drain))) {
             return 0;
         }

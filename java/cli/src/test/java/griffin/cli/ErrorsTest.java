@@ -88,7 +88,7 @@ class ErrorsTest {
         "2 | the token file /none cannot be read | pull a/b --hub http://127.0.0.1:1 --token-file /none",
         "2 | connections must be        | pull a/b --connections 0",
         "2 | is no revision             | pull a/b --revision ../x",
-        "2 | is not in                  | rm no/such-model",
+        "1 | is not in                  | rm no/such-model",
         "2 | did you mean 'list'        | lisst",
         "2 | --out                      | logits --ids 2",
         "2 | --ids                      | logits --out x",

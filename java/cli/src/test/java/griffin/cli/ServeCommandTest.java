@@ -108,7 +108,8 @@ class ServeCommandTest {
         try {
             listening(process);
             assertTrue(errors().contains("warning: everyone who can reach 0.0.0.0 may use this server"), errors());
-            assertTrue(errors().contains("only requests to an address, to localhost are answered; --allowed-host"), errors());
+            assertTrue(errors().contains("only requests to this machine's addresses and names (localhost) are answered; --allowed-host"),
+                    errors());
             assertTrue(errors().contains("state cache off"), errors());
             assertTrue(errors().contains("the window is 100 tokens, and the model was trained with 256"), errors());
         } finally {

@@ -95,13 +95,12 @@ public final class ModelStore {
     /**
      * Deletes a model, and what an unfinished pull has left of it. A process that has it open goes on where the system allows that.
      *
-     * @throws InvalidRequestException when nothing of it is here
-     * @throws HubException            when it is being pulled, or cannot be deleted
+     * @throws HubException when nothing of it is here, it is being pulled, or it cannot be deleted
      */
     public void remove(ModelName name) {
         ModelFolder model = new ModelFolder(folder, name);
         if (!model.exists()) {
-            throw new InvalidRequestException("the model " + name + " is not in " + folder + ": griffin-run list tells what is");
+            throw new HubException("the model " + name + " is not in " + folder + ": griffin-run list tells what is");
         }
         try (ModelLock _ = model.lock()) {
             model.delete();

@@ -76,7 +76,7 @@ class ModelStoreTest extends HubTestCase {
         store.remove(NAME);
         assertEquals(List.of(), store.list());
         assertFalse(Files.exists(store.folder().resolve("tiny")));
-        assertContains(assertThrows(InvalidRequestException.class, () -> store.remove(NAME)).getMessage(), "tiny/random is not in "
+        assertContains(assertThrows(HubException.class, () -> store.remove(NAME)).getMessage(), "tiny/random is not in "
                 + store.folder());
     }
 
