@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import griffin.error.HubException;
 import griffin.error.InvalidRequestException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -84,7 +85,7 @@ class ModelNameTest {
             assertEquals(path, path.normalize());
             assertEquals(store, path.getParent().getParent(), text::toString);
             assertTrue(ModelStore.of(store).find(name).isEmpty());
-            assertEquals("not in", assertThrows(InvalidRequestException.class, () -> ModelStore.of(store).remove(name)).getMessage()
+            assertEquals("not in", assertThrows(HubException.class, () -> ModelStore.of(store).remove(name)).getMessage()
                     .replaceAll(".* is (not in) .*", "$1"));
         }
         assertTrue(accepted > 500, accepted + " were names");
