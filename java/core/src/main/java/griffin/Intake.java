@@ -21,6 +21,8 @@ final class Intake {
     private final int most;
     /** Requests that were taken in and have not ended. */
     private int open;
+    /** Of these, those that have a place or wait for one. */
+    private int placed;
     private boolean draining;
     private boolean closed;
     private long refused;
@@ -51,10 +53,9 @@ final class Intake {
                 refused++;
                 throw new BusyException("this scheduler takes no new jobs, since it is being shut down: ask another one");
             }
-            if (open >= places + most) { // by those under way, since the scheduler may not have taken the last ones off the queue yet
+            if (placed >= places + most) { // not by the queue: the scheduler may not have looked at it yet
                 refused++;
-                throw new BusyException("all places are taken and " + most + " of at most " + most
-                        + " requests wait already: try again later");
+                throw new BusyException("all places are taken and " + most + " requests wait already, the most that may: try again later");
             }
         } finally {
             lock.unlock();
@@ -68,6 +69,7 @@ final class Intake {
             queue.add(request);
             size = queue.size();
             open++;
+            placed++;
         } finally {
             lock.unlock();
         }
@@ -107,7 +109,17 @@ final class Intake {
         return size;
     }
 
-    /** A request has ended. */
+    /** A request gives its place up; called before its consumer is told, so that this one finds the place free. */
+    void leaves() {
+        lock.lock();
+        try {
+            placed--;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** A request has ended, and its consumer knows. */
     void ended() {
         lock.lock();
         try {

@@ -18,10 +18,16 @@ final class ResidentStates {
     /** The one that was kept last is the last. */
     private final List<Resident> all = new ArrayList<>();
 
-    /** @param ids the tokens in its state */
-    void keep(int[] ids, Sequence sequence) {
-        sequence.forgetPending();
-        all.add(new Resident(ids, sequence));
+    /** Keeps a request's sequence; false if memory is too short for its ids, which is nobody else's harm. */
+    boolean keep(Request request) {
+        Sequence sequence = request.sequence();
+        try {
+            Resident resident = new Resident(Arrays.copyOf(request.allIds(), sequence.consumed()), sequence);
+            sequence.forgetPending();
+            return all.add(resident);
+        } catch (RuntimeException | Error e) {
+            return false;
+        }
     }
 
     /** The one with the longest beginning of a prompt that leaves a token to read, no longer kept here; null if there is none. */

@@ -260,9 +260,7 @@ final class SchedulerLoop implements Runnable {
                 request.fail(griffin.explain(e));
             }
         }
-        if (copies.endsWhole(request)) {
-            residents.keep(Arrays.copyOf(request.allIds(), sequence.consumed()), sequence);
-        } else {
+        if (!copies.endsWhole(request) || !residents.keep(request)) {
             sequence.close();
         }
         if (request.failed()) {
@@ -271,21 +269,24 @@ final class SchedulerLoop implements Runnable {
         }
         promised.remove(request);
         counts.ended(result.finishReason());
-        intake.ended(); // first: who is told of the end finds the place free
+        intake.leaves();
         request.end(result, state);
+        intake.ended();
     }
 
     private void endUnopened(Request request) {
         counts.ended(FinishReason.CANCELLED);
-        intake.ended();
+        intake.leaves();
         request.endUnopened();
+        intake.ended();
     }
 
     private void endFailed(Request request) {
         promised.remove(request);
         counts.failed++;
-        intake.ended();
+        intake.leaves();
         request.endFailed();
+        intake.ended();
     }
 
     private void failAll(Throwable why) {

@@ -141,7 +141,7 @@ public final class StateFolder {
         StateInfo info = StateInfo.of(snapshot, source);
         if (!replace && Files.exists(file)) {
             throw new InvalidRequestException(
-                    "there is a state " + name + " in " + folder + " already: take another name, or replace it (--force)");
+                    "there is a state " + name + " in " + folder + " already: take another name, or replace it");
         }
         create();
         States.write(snapshot, file);

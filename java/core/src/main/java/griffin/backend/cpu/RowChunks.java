@@ -21,7 +21,8 @@ final class RowChunks {
 
     /**
      * Pieces that shrink, each a share of the rows that are left: long ones while all threads are busy, since whatever reads ahead begins
-     * anew with each, and short ones at the end, where the others wait for the last. Sizes are multiples of 4.
+     * anew with each, and short ones at the end, where the others wait for the last. Sizes are multiples of 4, but for
+     * the last of a part.
      *
      * @param share pieces that the rows left at any moment would make
      */

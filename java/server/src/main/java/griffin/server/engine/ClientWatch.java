@@ -37,9 +37,17 @@ final class ClientWatch {
         }
 
         private synchronized void look() {
-            if (!closed && !gone && exchange.gone()) {
+            if (!closed && !gone && lost()) {
                 gone = true;
                 completion.cancel();
+            }
+        }
+
+        private boolean lost() {
+            try {
+                return exchange.gone();
+            } catch (RuntimeException e) { // a connection that cannot be looked at must not end the looking at others
+                return true;
             }
         }
 
