@@ -191,6 +191,8 @@ final class StateCommand implements Callable<Integer> {
         if (states.compression != null) {
             snapshot = StateCompression.of(states.compression).apply(snapshot, source);
         }
+        require(force || !folder.contains(name),
+                "there is a state " + name + " in " + folder.folder() + " already: take another name, or replace it with --force");
         return folder.add(name, snapshot, source, force);
     }
 

@@ -1,5 +1,6 @@
 package griffin.backend.cpu;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -196,6 +197,28 @@ class KernelsTest {
                 k.lru(in.floats(MAX + ROOM), in.at(), in.floats(MAX + ROOM), in.at(), decay, in.at(), in.floats(MAX + ROOM), in.at(), reset,
                         in.out, in.at(), in.out, 10 * MAX + in.at(), n);
             });
+        }
+    }
+
+    /** Longer than the room that it goes through, and into each of its inputs. */
+    @ParameterizedTest
+    @ValueSource(ints = {128, 256, 512})
+    void longGatedGelu(int bits) {
+        int preferred = FloatVector.SPECIES_PREFERRED.vectorBitSize();
+        assumeTrue(bits <= preferred, "this processor has vectors of " + preferred + " bits, not " + bits);
+        Random random = Seed.random("long gatedGelu " + bits);
+        for (int n : new int[] {255, 256, 257, 511, 512, 700}) {
+            float[][] scalar = {new float[n], new float[n]};
+            for (int i = 0; i < n; i++) {
+                scalar[0][i] = (float) random.nextGaussian() * 4;
+                scalar[1][i] = (float) random.nextGaussian();
+            }
+            float[][] vector = {scalar[0].clone(), scalar[1].clone()};
+            int target = random.nextInt(2);
+            float[] lanes = new float[16 * Kernels.LANES];
+            new ScalarKernels().gatedGelu(scalar[0], 0, scalar[1], 0, scalar[target], 0, n, lanes);
+            KernelChoice.vectors(bits).gatedGelu(vector[0], 0, vector[1], 0, vector[target], 0, n, lanes);
+            assertArrayEquals(scalar[target], vector[target], "n = " + n + " into input " + target);
         }
     }
 
