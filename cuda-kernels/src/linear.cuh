@@ -1,12 +1,12 @@
-// The mat-vec behind linear.cu and logits.cu: y[m, o] = sum_i x[m, i] w[o, i] for 1 to ROWS rows of x, weights read once.
+// The products of few rows behind linear.cu and logits.cu: y[m, o] = sum_i x[m, i] w[o, i] for 1 to ROWS rows of x, weights read once.
 //
 // A block owns a contiguous range of units, as even as can be: a unit is a weight row, or for the gated product a pair of rows (gate f,
 // up f). Two engines:
-// - by rows (this file): a warp takes whole units, lane by lane along I, FMA. For one row of x, for float32, and for odd shapes.
-// - by tiles (linear_tiles.cuh): bf16, 2 to 8 rows of x: sixteen weight rows at a time on tensor cores, I split over the warps.
-// Each sum runs in an order that does not depend on the grid, so results do not either.
+// - by rows (this file, linear_rows.cuh): a warp takes whole units, lane by lane along I, FMA. For one row of x, and for float32.
+// - by tiles (linear_tiles.cuh, its launch geometry there): bf16, 2 to 32 rows of x, on tensor cores.
 //
-// Launch, all kernels: grid = multiprocessors of the card, block = 32 * warps, 1 <= warps <= 12, dynamic shared memory =
+// By rows, each sum runs in an order that does not depend on the grid, so results do not either.
+// Launch: grid = multiprocessors of the card, block = 32 * warps, 1 <= warps <= 12, dynamic shared memory =
 //   x (0 when it is not staged) ROWS * (I * sizeof(T) + 128), up to a multiple of 128  +  ring: at least warps * 5632.
 // x is staged when normalised, when there is one row, when it is not aligned, and when the rows take at most STAGED_X_LIMIT bytes. The
 // ring is fetched before the input is there. One row of x: 17/32 of what a block can have (123,488 bytes on an H100), a little more than
@@ -14,8 +14,7 @@
 // read bandwidth of a step of 2B and 9B: 105 KB (two at once) 0.664, 0.688; 120 KB 0.775, 0.870; 150 KB 0.762, 0.865; 195 KB 0.747, 0.854.
 // More rows: what a block can have less 32 KB. At least 8 warps' rings; never more than a block can have less the static 15 KB (then
 // fewer warps).
-// Warps: the number of 8 to 12 that leaves the fewest idle in the last round, the larger if equal: by rows, units of a block; by tiles
-// (bf16, ROWS > 1, I a multiple of 32) the I / 32 steps of a row.
+// Warps: the number of 8 to 12 that leaves the fewest idle in the last round of a block's units, the larger if equal.
 #pragma once
 
 #include "tensor_cores.cuh"
@@ -177,7 +176,8 @@ template <class T> struct NormInput {
     }
 };
 
-// ---- output: what becomes of the sums of a unit. `ahead` loads weights (any time), `fresh` what other kernels wrote (after the wait).
+// ---- output: what becomes of the sums of a unit. `ahead` loads weights (any time), `fresh` what other kernels wrote (after the wait);
+// `at` is the output of a plane (linear_tiles.cuh), where there may be several.
 
 /** out = sum + bias, as T or float. */
 template <class T> struct StoreOutput {
@@ -186,6 +186,7 @@ template <class T> struct StoreOutput {
     void* out;
     int stride, isFloat;
 
+    __device__ __forceinline__ StoreOutput at(int) const { return *this; }
     __device__ __forceinline__ float2 ahead(int unit) const { return {bias ? __ldg(bias + unit) : 0.0f, 0.0f}; }
     __device__ __forceinline__ float fresh(int, int) const { return 0.0f; }
     __device__ __forceinline__ void finish(int unit, int m, const float (&sum)[1], float2 b, float) const {
@@ -207,6 +208,23 @@ struct AddOutput {
     }
 };
 
+/** planes[plane][m, unit] = sum over the plane's inputs; the first has the bias, too. */
+struct PlanesOutput {
+    static constexpr int PAIR = 1;
+    const float* bias;
+    float* planes;
+    long long planeElements;
+    int stride;
+
+    __device__ __forceinline__ PlanesOutput at(int plane) const {
+        return {plane == 0 ? bias : nullptr, planes + plane * planeElements, planeElements, stride};
+    }
+    __device__ __forceinline__ float2 ahead(int unit) const { return {bias ? __ldg(bias + unit) : 0.0f, 0.0f}; }
+    __device__ __forceinline__ void finish(int unit, int m, const float (&sum)[1], float2 b, float) const {
+        planes[size_t(m) * stride + unit] = sum[0] + b.x;
+    }
+};
+
 /** out = gelu(gate) * up. Unit f has the weight rows f and F + f. */
 template <class T> struct GatedOutput {
     static constexpr int PAIR = 2;
@@ -214,6 +232,7 @@ template <class T> struct GatedOutput {
     T* out;
     int stride, F;
 
+    __device__ __forceinline__ GatedOutput at(int) const { return *this; }
     __device__ __forceinline__ float2 ahead(int unit) const {
         return bias ? float2{__ldg(bias + unit), __ldg(bias + F + unit)} : float2{0.0f, 0.0f};
     }
@@ -230,6 +249,7 @@ struct CappedOutput {
     float* out;
     int stride;
 
+    __device__ __forceinline__ CappedOutput at(int) const { return *this; }
     __device__ __forceinline__ float2 ahead(int) const { return {0.0f, 0.0f}; }
     __device__ __forceinline__ float fresh(int, int) const { return 0.0f; }
     __device__ __forceinline__ void finish(int unit, int m, const float (&sum)[1], float2, float) const {
@@ -240,22 +260,15 @@ struct CappedOutput {
 #include "linear_rows.cuh"
 #include "linear_tiles.cuh"
 
-/** The engine that serves the shape. `units` outputs a row of x; w has units * PAIR rows of I. */
+/** `units` outputs a row of x; w has units * PAIR rows of I. */
 template <class T, int ROWS, class Input, class Output>
 __device__ __forceinline__ void mat_vec(const int* count, int from, int limit, const Input& input, const T* w, const Output& output,
                                         int units, int I) {
     extern __shared__ __align__(128) unsigned char dynamic[];
     __shared__ LinearShared shared;
     pdl_launch_dependents();
-    int rowBytes = I * int(sizeof(T));
-    if (!aligned16(w) || rowBytes % 16 != 0) {
+    if (!aligned16(w) || I * int(sizeof(T)) % 16 != 0) {
         mat_vec_scalar<T, ROWS>(count, from, limit, input, w, output, units, I, dynamic, shared);
-    } else if constexpr (sizeof(T) == 2 && ROWS > 1) {
-        if (rowBytes % TILE_STEP_BYTES == 0) {
-            mat_vec_tiles<ROWS>(count, from, limit, input, w, output, units, I, dynamic, shared);
-        } else {
-            mat_vec_scalar<T, ROWS>(count, from, limit, input, w, output, units, I, dynamic, shared);
-        }
     } else {
         mat_vec_rows<T, ROWS>(count, from, limit, input, w, output, units, I, dynamic, shared);
     }

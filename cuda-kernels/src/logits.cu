@@ -1,6 +1,6 @@
 // out = cap * tanh(x table^T / cap), or the plain product when cap is 0.   x T [rows, D], table T [V, D], out float [rows, V].
 //
-//   logits_decode_T_r1 .. _r8   1 to 8 rows, the table streamed once; launch as in linear.cuh
+//   logits_decode_T_rN   up to N rows, the table streamed once: bf16 1, 8, 16, 32, f32 1, 2, 4, 8; launch as in linear.cu
 //   soft_cap                    z = cap * tanh(z / cap) in place, after a large product; grid (ceil(V / 1024), rows), block 256
 //
 // Bytes: V D sizeof(T). H100, 2B bf16: floor at 3.09 TB/s 424 us, a fifth of the step; prediction 0.95 of it; outcome 432 us (0.98), eight
@@ -13,8 +13,20 @@
                                   int outStride, int V, int D) {                                                                        \
         mat_vec<T, R>(count, from, limit, PlainInput<T>{x, xStride}, table, CappedOutput{cap, out, outStride}, V, D);                   \
     }
-#define LOGITS_ROWS(suffix, T) LOGITS(suffix, T, 1) LOGITS(suffix, T, 2) LOGITS(suffix, T, 4) LOGITS(suffix, T, 8)
-FOR_BOTH_TYPES(LOGITS_ROWS)
+#define LOGITS_TILES(R)                                                                                                                  \
+    extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2)                                                                          \
+    logits_decode_bf16_r##R(const int* count, int from, int limit, const bf16* x, int xStride, const bf16* table, float cap, float* out, \
+                            int outStride, int V, int D) {                                                                              \
+        product_tiles<R>(count, from, limit, x, xStride, table, CappedOutput{cap, out, outStride}, V, D, 1);                            \
+    }
+LOGITS(bf16, bf16, 1)
+LOGITS_TILES(8)
+LOGITS_TILES(16)
+LOGITS_TILES(32)
+LOGITS(f32, float, 1)
+LOGITS(f32, float, 2)
+LOGITS(f32, float, 4)
+LOGITS(f32, float, 8)
 
 extern "C" __global__ void __launch_bounds__(256) soft_cap(const int* count, int from, int limit, float* z, int stride, float cap, int V) {
     constexpr int PER_THREAD = 4;

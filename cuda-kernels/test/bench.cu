@@ -44,46 +44,72 @@ template <class Launch> void bench_linear(const Row& row, const std::string& nam
     }
 }
 
-template <int R> void bench_kernels(const Row& row, const Model& m, const Device<bf16>& pool) {
+/** One row. */
+void bench_kernels(const Row& row, const Model& m, const Device<bf16>& pool) {
     const int D = m.D, F = m.F(), qkv = (m.heads() + 2) * K;
-    Device<int> count(std::vector<int>{R});
-    Device<float> residual = filled<float>(size_t(R) * D, 1, 0, 1), scale = filled<float>(F, 0.1f, 1, 2), bias = filled<float>(2 * F, 0.1f, 0, 3),
-                  logits(size_t(R) * V, 0);
-    Device<bf16> x = filled<bf16>(size_t(R) * F, 1, 0, 4), out(size_t(R) * F, 0);
-    const std::string prefix = std::string(m.name) + " r" + std::to_string(R) + " ";
-    auto rows = [&](int O, int I, bool norm) { return linear_launch(R, O, I, 2, norm, I); };
-    const bool one = R == 1;
+    Device<int> count(std::vector<int>{1});
+    Device<float> residual = filled<float>(D, 1, 0, 1), scale = filled<float>(F, 0.1f, 1, 2), bias = filled<float>(2 * F, 0.1f, 0, 3), logits(V, 0);
+    Device<bf16> x = filled<bf16>(F, 1, 0, 4), out(F, 0);
+    const std::string prefix = std::string(m.name) + " r1 ";
+    auto rows = [&](int O, int I, bool norm) { return linear_launch(1, O, I, 2, norm, I); };
     for (int O : {2 * D, qkv}) {
-        const LinearLaunch l = rows(O, D, one);
-        bench_linear(row, prefix + (one ? "norm_linear " : "linear ") + std::to_string(O), pool, size_t(O) * D, [&](const bf16* w) {
-            if (one) {
-                launch(norm_linear_decode_bf16_r1, l.grid, l.block(), l.shared, count.data, 0, R, residual.data, D, scale.data, EPS, w,
-                       bias.data, out.data, F, 0, O, D);
-            } else {
-                launch(linear_decode_bf16_r8, l.grid, l.block(), l.shared, count.data, 0, R, x.data, F, w, bias.data, out.data, F, 0, O, D);
-            }
+        const LinearLaunch l = rows(O, D, true);
+        bench_linear(row, prefix + "norm_linear " + std::to_string(O), pool, size_t(O) * D, [&](const bf16* w) {
+            launch(norm_linear_decode_bf16_r1, l.grid, l.block(), l.shared, count.data, 0, 1, residual.data, D, scale.data, EPS, w, bias.data,
+                   out.data, F, 0, O, D);
         });
     }
     for (int I : {D, F}) {
         const LinearLaunch l = rows(D, I, false);
         bench_linear(row, prefix + "linear_add " + std::to_string(I), pool, size_t(D) * I, [&](const bf16* w) {
-            launch(one ? linear_add_decode_bf16_r1 : linear_add_decode_bf16_r8, l.grid, l.block(), l.shared, count.data, 0, R, x.data, F, w,
-                   bias.data, residual.data, D, D, I);
+            launch(linear_add_decode_bf16_r1, l.grid, l.block(), l.shared, count.data, 0, 1, x.data, F, w, bias.data, residual.data, D, D, I);
         });
     }
-    if (one) {
-        const LinearLaunch l = rows(F, D, true);
-        bench_linear(row, prefix + "norm_gated_linear", pool, size_t(2) * F * D, [&](const bf16* w) {
-            launch(norm_gated_linear_decode_bf16_r1, l.grid, l.block(), l.shared, count.data, 0, R, residual.data, D, scale.data, EPS, w,
-                   bias.data, out.data, F, F, D);
-        });
-    }
+    const LinearLaunch l = rows(F, D, true);
+    bench_linear(row, prefix + "norm_gated_linear", pool, size_t(2) * F * D, [&](const bf16* w) {
+        launch(norm_gated_linear_decode_bf16_r1, l.grid, l.block(), l.shared, count.data, 0, 1, residual.data, D, scale.data, EPS, w, bias.data,
+               out.data, F, F, D);
+    });
     const LinearLaunch h = rows(V, D, false);
     bench_linear(row, prefix + "logits", pool, size_t(V) * D, [&](const bf16* w) {
-        launch(one ? logits_decode_bf16_r1 : logits_decode_bf16_r8, h.grid, h.block(), h.shared, count.data, 0, R, x.data, F, w, CAP, logits.data,
-               V, V, D);
+        launch(logits_decode_bf16_r1, h.grid, h.block(), h.shared, count.data, 0, 1, x.data, F, w, CAP, logits.data, V, V, D);
     });
 }
+
+/** R rows by tiles. @param room dynamic shared memory to aim at; 0: the launcher's */
+template <int R, class Linear, class Planes, class Gated, class Logits>
+void bench_tiles(const Row& row, const Model& m, const Device<bf16>& pool, int room, Linear linear, Planes planes, Gated gated, Logits head) {
+    const int D = m.D, F = m.F(), qkv = (m.heads() + 2) * K;
+    Device<int> count(std::vector<int>{R});
+    Device<float> bias = filled<float>(2 * F, 0.1f, 0, 3), sums(size_t(8) * R * D, 0), logits(size_t(R) * V, 0);
+    Device<bf16> x = filled<bf16>(size_t(R) * F, 1, 0, 4), out(size_t(R) * F, 0);
+    const std::string prefix = std::string(m.name) + " r" + std::to_string(R) + (room ? " " + std::to_string(room >> 10) + " KB " : " ");
+    for (int O : {2 * D, qkv}) {
+        const TileLaunch l = tile_launch(R, O, 1, D, 1, room);
+        bench_linear(row, prefix + "linear " + std::to_string(O), pool, size_t(O) * D, [&](const bf16* w) {
+            launch(linear, l.grid, 256, l.shared, count.data, 0, R, x.data, F, w, bias.data, out.data, F, 0, O, D);
+        });
+    }
+    for (int I : {D, F}) {
+        for (int most : {0, 2, 4, 8}) {
+            const TileLaunch l = tile_launch(R, D, 1, I, 8, room, most);
+            bench_linear(row, prefix + "planes " + std::to_string(I) + ", " + std::to_string(l.planes), pool, size_t(D) * I, [&](const bf16* w) {
+                launch(planes, l.grid, 256, l.shared, count.data, 0, R, x.data, F, w, bias.data, sums.data, D, (long long) R * D, l.planes, D, I);
+            });
+        }
+    }
+    const TileLaunch l = tile_launch(R, F, 2, D, 1, room);
+    bench_linear(row, prefix + "gated_linear", pool, size_t(2) * F * D, [&](const bf16* w) {
+        launch(gated, l.grid, 256, l.shared, count.data, 0, R, x.data, F, w, bias.data, out.data, F, F, D);
+    });
+    const TileLaunch h = tile_launch(R, V, 1, D, 1, room);
+    bench_linear(row, prefix + "logits", pool, size_t(V) * D, [&](const bf16* w) {
+        launch(head, h.grid, 256, h.shared, count.data, 0, R, x.data, F, w, CAP, logits.data, V, V, D);
+    });
+}
+
+#define BENCH_TILES(R, room)                                                                                                            \
+    bench_tiles<R>(row, m, pool, room, linear_decode_bf16_r##R, linear_planes_decode_bf16_r##R, gated_linear_decode_bf16_r##R, logits_decode_bf16_r##R)
 
 void bench_mixers(const Row& row, const Model& m, const Device<bf16>& pool) {
     const int D = m.D, H = m.heads();
@@ -308,8 +334,11 @@ void bench_decode() {
     for (const Model& m : models) {
         {
             Device<bf16> pool = filled<bf16>(size_t(3) << 29, 0.02f, 0, 1); // 3.2 GB: more than one table of the 9B
-            bench_kernels<1>(row, m, pool);
-            bench_kernels<8>(row, m, pool);
+            bench_kernels(row, m, pool);
+            BENCH_TILES(8, 0);
+            for (int room : {96 << 10, 0, 160 << 10, 208 << 10}) {
+                BENCH_TILES(32, room);
+            }
             bench_mixers(row, m, pool);
         }
         bench_chain(row, m);

@@ -1,4 +1,4 @@
-// How the launcher launches the mat-vecs of linear.cuh: the rule of griffin.backend.cuda.MatVec.
+// How the launcher launches the products of linear.cuh: the rules of griffin.backend.cuda.MatVec and TileProduct.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,7 @@ inline int shared_per_block() {
 }
 
 /**
- * @param rows      the kernel's suffix: 1, 2, 4 or 8
+ * @param rows      the kernel's suffix: 1, for float 2, 4 or 8, too
  * @param units     outputs of a row of x (F for the gated product)
  * @param elementBytes sizeof(T)
  * @param xStride   elements between rows of x; rows that are not 16-byte aligned are staged, however large
@@ -39,8 +39,7 @@ inline LinearLaunch linear_launch(int rows, int units, int I, int elementBytes, 
     constexpr int STAGED_LIMIT = 80 * 1024, RING_OF_WARP = 5632, STATIC = 15 * 1024, SMALL_KERNEL = 32 * 1024, MOST = 12, GOOD = 8;
     LinearLaunch launch{multiprocessors(), warps, 0};
     const int rowBytes = I * elementBytes;
-    const bool tiles = elementBytes == 2 && rows > 1 && I % 32 == 0;
-    const int work = tiles ? I / 32 : std::max(1, (units + launch.grid - 1) / launch.grid);
+    const int work = std::max(1, (units + launch.grid - 1) / launch.grid);
     int x = rows * (rowBytes + 128);
     x = normalised || rows == 1 || x <= STAGED_LIMIT || rowBytes % 16 != 0 || xStride * elementBytes % 16 != 0 ? (x + 127) / 128 * 128 : 0;
     const int most = shared_per_block() - STATIC;
@@ -59,6 +58,39 @@ inline LinearLaunch linear_launch(int rows, int units, int I, int elementBytes, 
     }
     launch.shared = size_t(std::max(std::min(room, x + 8 * launch.warps * RING_OF_WARP), x + launch.warps * RING_OF_WARP));
     return launch;
+}
+
+struct TileLaunch {
+    int planes, grid;
+    size_t shared;
+};
+
+/** Dynamic shared memory that a product by tiles aims at: as for one row. */
+inline int tile_room() { return int(shared_per_block() * 17LL / 32); }
+
+/**
+ * @param rows   the kernel's suffix: 8, 16 or 32
+ * @param pair   2 for the gated product
+ * @param planes 0: as many of at most `most` as cost the fewest bytes
+ */
+inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, int room = 0, int planes = 0) {
+    const int processors = multiprocessors(), chunks = (I + 63) / 64;
+    auto up = [](long long a, long long b) { return int((a + b - 1) / b); };
+    auto weight_rows = [&](int p) { return up(units, processors / p) * pair; };
+    auto cost = [&](int p) {
+        const int r = weight_rows(p);
+        return 128.0 * up(chunks, p) * (r + up(r, 256) * rows) + (p == 1 ? 0.0 : 8.0 * p * rows * units / processors);
+    };
+    if (planes == 0) {
+        planes = 1;
+        for (int p = 2; p <= std::min({most, processors, chunks}); p++) {
+            planes = cost(p) < cost(planes) ? p : planes;
+        }
+    }
+    const int r = weight_rows(planes), tiles = up(r, 256), tileRows = up(up(r / pair, tiles) * pair, 16) * 16;
+    const int stage = 128 * (tileRows + rows), parts = tileRows <= 64 ? 384 * rows : 0;
+    room = std::min(std::max(room > 0 ? room : tile_room(), parts + 2 * stage), parts + 8 * stage);
+    return {planes, planes * (processors / planes), size_t(room)};
 }
 
 }  // namespace harness

@@ -1,4 +1,4 @@
-// The mat-vecs for 1 to 8 rows against plain loops.
+// The products of 1 to 32 rows against plain loops.
 #include "../src/linear.cu"
 #include "../src/logits.cu"
 #include "linear_launch.cuh"
@@ -7,13 +7,13 @@ using namespace harness;
 
 namespace {
 
-#define KERNEL_TABLE(name)                                                                                              \
-    template <class T> auto name##_kernel(int rows) {                                                                   \
-        if constexpr (sizeof(T) == 2) {                                                                                 \
-            return rows == 1 ? name##_bf16_r1 : rows == 2 ? name##_bf16_r2 : rows == 4 ? name##_bf16_r4 : name##_bf16_r8; \
-        } else {                                                                                                        \
-            return rows == 1 ? name##_f32_r1 : rows == 2 ? name##_f32_r2 : rows == 4 ? name##_f32_r4 : name##_f32_r8;   \
-        }                                                                                                               \
+#define KERNEL_TABLE(name)                                                                                                \
+    template <class T> auto name##_kernel(int rows) {                                                                     \
+        if constexpr (sizeof(T) == 2) {                                                                                   \
+            return rows == 1 ? name##_bf16_r1 : rows == 8 ? name##_bf16_r8 : rows == 16 ? name##_bf16_r16 : name##_bf16_r32; \
+        } else {                                                                                                          \
+            return rows == 1 ? name##_f32_r1 : rows == 2 ? name##_f32_r2 : rows == 4 ? name##_f32_r4 : name##_f32_r8;     \
+        }                                                                                                                 \
     }
 #define ONE_ROW_KERNEL(name)                                   \
     template <class T> auto name##_kernel() {                  \
@@ -24,12 +24,37 @@ namespace {
         }                                                      \
     }
 KERNEL_TABLE(linear_decode)
-KERNEL_TABLE(linear_add_decode)
+template <class T> auto linear_add_decode_kernel(int rows) {
+    if constexpr (sizeof(T) == 2) {
+        return linear_add_decode_bf16_r1;
+    } else {
+        return rows == 1 ? linear_add_decode_f32_r1 : rows == 2 ? linear_add_decode_f32_r2 : rows == 4 ? linear_add_decode_f32_r4
+                                                                                                 : linear_add_decode_f32_r8;
+    }
+}
 KERNEL_TABLE(logits_decode)
 ONE_ROW_KERNEL(norm_linear_decode)
 ONE_ROW_KERNEL(norm_gated_linear_decode)
 
 constexpr float EPS = 1e-6f;
+constexpr int MOST_PLANES = 8;
+
+template <class T> bool by_tiles(int rows) { return sizeof(T) == 2 && rows > 1; }
+
+/** The launch of a product of either engine. */
+struct AnyLaunch {
+    dim3 grid, block;
+    size_t shared;
+};
+
+template <class T> AnyLaunch any_launch(int rows, int O, int I, int xStride) {
+    if (by_tiles<T>(rows)) {
+        const TileLaunch t = tile_launch(rows, O, 1, I, 1);
+        return {dim3(unsigned(t.grid)), dim3(256), t.shared};
+    }
+    const LinearLaunch l = linear_launch(rows, O, I, sizeof(T), false, xStride);
+    return {dim3(unsigned(l.grid)), l.block(), l.shared};
+}
 
 template <class T> struct Case {
     int rows, live, O, I, pad;
@@ -93,12 +118,13 @@ template <class T> void check_linear(const Case<T>& c, const std::vector<std::ve
             Device<T> t(std::vector<T>(size_t(c.rows) * stride, host_from_float<T>(UNTOUCHED)));
             void* out = isFloat ? static_cast<void*>(f.data) : static_cast<void*>(t.data);
             const float* bias = isFloat ? c.dbias.data : nullptr;
-            LinearLaunch l = linear_launch(c.rows, c.O, c.I, sizeof(T), normalised, c.I + c.pad);
             if (normalised) {
+                LinearLaunch l = linear_launch(c.rows, c.O, c.I, sizeof(T), true, c.I + c.pad);
                 launch(norm_linear_decode_kernel<T>(), l.grid, l.block(), l.shared, c.count.data, 0, c.rows, c.dresidual.data,
                        c.I + c.pad, c.dscale.data, EPS, c.dw.data, bias, out, stride, int(isFloat), c.O, c.I);
             } else {
-                launch(linear_decode_kernel<T>(c.rows), l.grid, l.block(), l.shared, c.count.data, 0, c.rows, c.dx.data, c.I + c.pad,
+                AnyLaunch l = any_launch<T>(c.rows, c.O, c.I, c.I + c.pad);
+                launch(linear_decode_kernel<T>(c.rows), l.grid, l.block, l.shared, c.count.data, 0, c.rows, c.dx.data, c.I + c.pad,
                        c.dw.data, bias, out, stride, int(isFloat), c.O, c.I);
             }
             synchronize();
@@ -146,8 +172,8 @@ template <class T> void check_add(const Case<T>& c, const std::vector<std::vecto
 template <class T> void check_logits(const Case<T>& c, const std::vector<std::vector<double>>& plain) {
     for (float cap : {0.0f, 3.0f}) {
         Device<float> out(std::vector<float>(size_t(c.rows) * c.O, UNTOUCHED));
-        LinearLaunch l = linear_launch(c.rows, c.O, c.I, sizeof(T), false, c.I + c.pad);
-        launch(logits_decode_kernel<T>(c.rows), l.grid, l.block(), l.shared, c.count.data, 0, c.rows, c.dx.data, c.I + c.pad, c.dw.data, cap,
+        AnyLaunch l = any_launch<T>(c.rows, c.O, c.I, c.I + c.pad);
+        launch(logits_decode_kernel<T>(c.rows), l.grid, l.block, l.shared, c.count.data, 0, c.rows, c.dx.data, c.I + c.pad, c.dw.data, cap,
                out.data, c.O, c.O, c.I);
         synchronize();
         std::vector<double> want(size_t(c.rows) * c.O, UNTOUCHED);
@@ -189,6 +215,75 @@ template <class T> void check_gated(const Case<T>& c, const std::vector<std::vec
     }
 }
 
+auto planes_kernel(int rows) {
+    return rows == 8 ? linear_planes_decode_bf16_r8 : rows == 16 ? linear_planes_decode_bf16_r16 : linear_planes_decode_bf16_r32;
+}
+
+/** The sum of the planes, whatever their number; other planes and rows keep what they had. */
+void check_planes(const Case<bf16>& c, const std::vector<std::vector<double>>& plain) {
+    const int stride = c.O + c.pad;
+    const size_t plane = size_t(c.rows) * stride;
+    for (int planes : {0, 1, 3, 8}) {
+        const TileLaunch l = tile_launch(c.rows, c.O, 1, c.I, MOST_PLANES, 0, planes);
+        Device<float> out(std::vector<float>(MOST_PLANES * plane, UNTOUCHED));
+        auto run = [&] {
+            launch(planes_kernel(c.rows), l.grid, 256, l.shared, c.count.data, 0, c.rows, c.dx.data, c.I + c.pad, c.dw.data, c.dbias.data,
+                   out.data, stride, (long long) plane, l.planes, c.O, c.I);
+            synchronize();
+            return out.read();
+        };
+        const std::vector<float> got = run();
+        std::vector<double> want(plane, UNTOUCHED), sum(plane, UNTOUCHED);
+        bool kept = true;
+        for (int m = 0; m < c.rows; m++) {
+            for (int o = 0; o < stride; o++) {
+                const bool mine = m < c.live && o < c.O;
+                double all = 0;
+                for (int p = 0; p < MOST_PLANES; p++) {
+                    const float v = got[p * plane + size_t(m) * stride + o];
+                    if (mine && p < l.planes) {
+                        all += v;
+                    } else {
+                        kept = kept && v == UNTOUCHED;
+                    }
+                }
+                if (mine) {
+                    want[size_t(m) * stride + o] = plain[m][o] + c.bias[o];
+                    sum[size_t(m) * stride + o] = all;
+                }
+            }
+        }
+        const std::string name = c.name("linear_planes_decode") + " planes " + std::to_string(l.planes);
+        report(kept, name + ": nothing else is written");
+        compare(name, sum, want, 2e-5, 1e-5);
+        compare_bits(name + " again", run(), got);
+    }
+}
+
+auto gated_kernel(int rows) {
+    return rows == 8 ? gated_linear_decode_bf16_r8 : rows == 16 ? gated_linear_decode_bf16_r16 : gated_linear_decode_bf16_r32;
+}
+
+/** O is 2F here. */
+void check_gated_tiles(const Case<bf16>& c, const std::vector<std::vector<double>>& plain) {
+    const int F = c.O / 2, stride = F + c.pad;
+    for (int room : {0, 200 * 1024}) {
+        Device<bf16> out(std::vector<bf16>(size_t(c.rows) * stride, host_from_float<bf16>(UNTOUCHED)));
+        const TileLaunch l = tile_launch(c.rows, F, 2, c.I, 1, std::min(room, shared_per_block()));
+        launch(gated_kernel(c.rows), l.grid, 256, l.shared, c.count.data, 0, c.rows, c.dx.data, c.I + c.pad, c.dw.data,
+               room == 0 ? c.dbias.data : nullptr, out.data, stride, F, c.I);
+        synchronize();
+        std::vector<double> want(size_t(c.rows) * stride, UNTOUCHED);
+        for (int m = 0; m < c.live; m++) {
+            for (int f = 0; f < F; f++) {
+                double gate = plain[m][f] + (room == 0 ? c.bias[f] : 0.0f), up = plain[m][F + f] + (room == 0 ? c.bias[F + f] : 0.0f);
+                want[size_t(m) * stride + f] = host_gelu(gate) * up;
+            }
+        }
+        compare(c.name("gated_linear_decode"), out.read(), want, 1e-4, 0x1p-8);
+    }
+}
+
 template <class T> void check_shape(int rows, int live, int O, int I, int pad) {
     Case<T> c(rows, live, O, I, pad);
     // A normalised row is always staged: where it does not fit, the launcher does not fuse.
@@ -201,17 +296,31 @@ template <class T> void check_shape(int rows, int live, int O, int I, int pad) {
         }
     }
     check_linear(c, plain, normed);
-    check_add(c, plain);
     check_logits(c, plain);
+    if constexpr (sizeof(T) == 2) {
+        if (rows > 1) {
+            check_planes(c, plain);
+            if (O % 2 == 0) {
+                check_gated_tiles(c, plain);
+            }
+            return;
+        }
+    }
+    check_add(c, plain);
     if (O % 2 == 0 && fits) {
         check_gated(c, normed);
     }
 }
 
+/** The kernels' suffixes. */
+template <class T> std::vector<int> row_forms() {
+    return sizeof(T) == 2 ? std::vector<int>{1, 8, 16, 32} : std::vector<int>{1, 2, 4, 8};
+}
+
 template <class T> void check_type() {
     const int odd[][2] = {{1, 1}, {31, 33}, {34, 207}, {207, 31}, {64, 64}, {96, 40}, {130, 96}, {2000, 160}, {333, 1000}, {40, 5200}};
     for (auto& shape : odd) {
-        for (int rows : {1, 2, 4, 8}) {
+        for (int rows : row_forms<T>()) {
             for (int live : {0, 1, rows - 1, rows}) {
                 check_shape<T>(rows, live, shape[0], shape[1], live % 2 == 0 ? 0 : 3);
             }
@@ -225,12 +334,15 @@ template <class T> void check_type() {
     }
     const int real[][2] = {{5120, 2560}, {2560, 7680}, {3072, 2560}, {1024, 4096}, {512, 12288}};
     for (auto& shape : real) {
-        check_shape<T>(1, 1, shape[0], shape[1], 0);
-        check_shape<T>(8, 5, shape[0], shape[1], 0);
+        for (int rows : row_forms<T>()) {
+            check_shape<T>(rows, rows > 2 ? rows - 3 : rows, shape[0], shape[1], 0);
+        }
     }
     check_shape<T>(1, 1, 15360, 2560, 0);
-    check_shape<T>(2, 2, 2560, 2560, 0);
-    check_shape<T>(4, 4, 2560, 2560, 16);
+    check_shape<T>(row_forms<T>().back(), 7, 15360, 2560, 8);
+    check_shape<T>(row_forms<T>().back(), 8, 70000, 72, 0); // several tiles a block
+    check_shape<T>(row_forms<T>()[1], 2, 2560, 2560, 0);
+    check_shape<T>(row_forms<T>()[2], 4, 2560, 2560, 16);
 }
 
 }  // namespace

@@ -3,18 +3,24 @@
 
 #include "../src/common.cuh"
 
-#define LINEAR_PROTOTYPES(R)                                                                                                           \
+#define LINEAR_PROTOTYPES(R)                                                                                                              \
     extern "C" __global__ void linear_decode_bf16_r##R(const int*, int, int, const bf16*, int, const bf16*, const float*, void*, int,  \
-                                                       int, int, int);                                                                 \
-    extern "C" __global__ void linear_add_decode_bf16_r##R(const int*, int, int, const bf16*, int, const bf16*, const float*, float*,  \
-                                                           int, int, int);                                                             \
+                                                       int, int, int);                                                               \
     extern "C" __global__ void logits_decode_bf16_r##R(const int*, int, int, const bf16*, int, const bf16*, float, float*, int, int, int);
+#define TILE_PROTOTYPES(R)                                                                                                               \
+    LINEAR_PROTOTYPES(R)                                                                                                               \
+    extern "C" __global__ void linear_planes_decode_bf16_r##R(const int*, int, int, const bf16*, int, const bf16*, const float*, float*, \
+                                                              int, long long, int, int, int);                                        \
+    extern "C" __global__ void gated_linear_decode_bf16_r##R(const int*, int, int, const bf16*, int, const bf16*, const float*, bf16*,  \
+                                                             int, int, int);
+LINEAR_PROTOTYPES(1)
+TILE_PROTOTYPES(8)
+TILE_PROTOTYPES(32)
+extern "C" __global__ void linear_add_decode_bf16_r1(const int*, int, int, const bf16*, int, const bf16*, const float*, float*, int, int, int);
 extern "C" __global__ void norm_linear_decode_bf16_r1(const int*, int, int, const float*, int, const float*, float, const bf16*, const float*,
                                                       void*, int, int, int, int);
 extern "C" __global__ void norm_gated_linear_decode_bf16_r1(const int*, int, int, const float*, int, const float*, float, const bf16*,
                                                             const float*, bf16*, int, int, int);
-LINEAR_PROTOTYPES(1)
-LINEAR_PROTOTYPES(8)
 extern "C" __global__ void embed_bf16(Step, const bf16*, float, float*, int, int);
 extern "C" __global__ void add_rms_norm_bf16(const int*, int, int, float*, int, const float*, int, const float*, float, bf16*, int, int);
 extern "C" __global__ void select_rows_bf16(Step, const bf16*, int, bf16*, int, int);
