@@ -81,30 +81,30 @@ template <int R, class Linear, class Planes, class Gated, class Logits>
 void bench_tiles(const Row& row, const Model& m, const Device<bf16>& pool, int room, Linear linear, Planes planes, Gated gated, Logits head) {
     const int D = m.D, F = m.F(), qkv = (m.heads() + 2) * K;
     Device<int> count(std::vector<int>{R});
-    Device<float> bias = filled<float>(2 * F, 0.1f, 0, 3), sums(size_t(8) * R * D, 0), logits(size_t(R) * V, 0);
+    Device<float> bias = filled<float>(2 * F, 0.1f, 0, 3), sums(size_t(12) * R * D, 0), logits(size_t(R) * V, 0);
     Device<bf16> x = filled<bf16>(size_t(R) * F, 1, 0, 4), out(size_t(R) * F, 0);
     const std::string prefix = std::string(m.name) + " r" + std::to_string(R) + (room ? " " + std::to_string(room >> 10) + " KB " : " ");
     for (int O : {2 * D, qkv}) {
         const TileLaunch l = tile_launch(R, O, 1, D, 1, room);
         bench_linear(row, prefix + "linear " + std::to_string(O), pool, size_t(O) * D, [&](const bf16* w) {
-            launch(linear, l.grid, 256, l.shared, count.data, 0, R, x.data, F, w, bias.data, out.data, F, 0, O, D);
+            launch(linear, l.grid, TILE_BLOCK, l.shared, count.data, 0, R, x.data, F, w, bias.data, out.data, F, 0, O, D);
         });
     }
     for (int I : {D, F}) {
-        for (int most : {0, 2, 4, 8}) {
-            const TileLaunch l = tile_launch(R, D, 1, I, 8, room, most);
+        for (int most : {0, 3, 4, 6, 8, 11}) {
+            const TileLaunch l = tile_launch(R, D, 1, I, 12, room, most);
             bench_linear(row, prefix + "planes " + std::to_string(I) + ", " + std::to_string(l.planes), pool, size_t(D) * I, [&](const bf16* w) {
-                launch(planes, l.grid, 256, l.shared, count.data, 0, R, x.data, F, w, bias.data, sums.data, D, (long long) R * D, l.planes, D, I);
+                launch(planes, l.grid, TILE_BLOCK, l.shared, count.data, 0, R, x.data, F, w, bias.data, sums.data, D, (long long) R * D, l.planes, D, I);
             });
         }
     }
     const TileLaunch l = tile_launch(R, F, 2, D, 1, room);
     bench_linear(row, prefix + "gated_linear", pool, size_t(2) * F * D, [&](const bf16* w) {
-        launch(gated, l.grid, 256, l.shared, count.data, 0, R, x.data, F, w, bias.data, out.data, F, F, D);
+        launch(gated, l.grid, TILE_BLOCK, l.shared, count.data, 0, R, x.data, F, w, bias.data, out.data, F, F, D);
     });
     const TileLaunch h = tile_launch(R, V, 1, D, 1, room);
     bench_linear(row, prefix + "logits", pool, size_t(V) * D, [&](const bf16* w) {
-        launch(head, h.grid, 256, h.shared, count.data, 0, R, x.data, F, w, CAP, logits.data, V, V, D);
+        launch(head, h.grid, TILE_BLOCK, h.shared, count.data, 0, R, x.data, F, w, CAP, logits.data, V, V, D);
     });
 }
 

@@ -60,6 +60,9 @@ inline LinearLaunch linear_launch(int rows, int units, int I, int elementBytes, 
     return launch;
 }
 
+/** Threads of a block: eight warps multiply, one fetches. */
+constexpr int TILE_BLOCK = 288;
+
 struct TileLaunch {
     int planes, grid;
     size_t shared;
@@ -74,13 +77,14 @@ inline int tile_room() { return int(shared_per_block() * 17LL / 32); }
  * @param planes 0: as many of at most `most` as cost the fewest bytes
  */
 inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, int room = 0, int planes = 0) {
-    const int processors = multiprocessors(), chunks = (I + 63) / 64;
+    const int processors = multiprocessors(), chunks = (I + 127) / 128;
     auto up = [](long long a, long long b) { return int((a + b - 1) / b); };
     auto weight_rows = [&](int p) { return up(units, processors / p) * pair; };
     auto cost = [&](int p) {
         const int r = weight_rows(p);
-        return 128.0 * up(chunks, p) * (r + up(r, 256) * rows) + (p == 1 ? 0.0 : 8.0 * p * rows * units / processors);
+        return 256.0 * up(chunks, p) * (r + up(r, 256) * rows) + (p == 1 ? 0.0 : 8.0 * p * rows * units / processors);
     };
+    planes = std::min({planes, processors, chunks});
     if (planes == 0) {
         planes = 1;
         for (int p = 2; p <= std::min({most, processors, chunks}); p++) {
@@ -88,9 +92,9 @@ inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, in
         }
     }
     const int r = weight_rows(planes), tiles = up(r, 256), tileRows = up(up(r / pair, tiles) * pair, 16) * 16;
-    const int stage = 128 * (tileRows + rows), parts = tileRows <= 64 ? 384 * rows : 0;
+    const int stage = 272 * (tileRows + rows), parts = tileRows <= 64 ? 384 * rows : 0;
     room = std::min(std::max(room > 0 ? room : tile_room(), parts + 2 * stage), parts + 8 * stage);
-    return {planes, planes * (processors / planes), size_t(room)};
+    return {planes, planes * (processors / planes), size_t(std::min(room, shared_per_block() - 1024))};
 }
 
 }  // namespace harness

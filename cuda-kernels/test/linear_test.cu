@@ -50,7 +50,7 @@ struct AnyLaunch {
 template <class T> AnyLaunch any_launch(int rows, int O, int I, int xStride) {
     if (by_tiles<T>(rows)) {
         const TileLaunch t = tile_launch(rows, O, 1, I, 1);
-        return {dim3(unsigned(t.grid)), dim3(256), t.shared};
+        return {dim3(unsigned(t.grid)), dim3(TILE_BLOCK), t.shared};
     }
     const LinearLaunch l = linear_launch(rows, O, I, sizeof(T), false, xStride);
     return {dim3(unsigned(l.grid)), l.block(), l.shared};
@@ -227,7 +227,7 @@ void check_planes(const Case<bf16>& c, const std::vector<std::vector<double>>& p
         const TileLaunch l = tile_launch(c.rows, c.O, 1, c.I, MOST_PLANES, 0, planes);
         Device<float> out(std::vector<float>(MOST_PLANES * plane, UNTOUCHED));
         auto run = [&] {
-            launch(planes_kernel(c.rows), l.grid, 256, l.shared, c.count.data, 0, c.rows, c.dx.data, c.I + c.pad, c.dw.data, c.dbias.data,
+            launch(planes_kernel(c.rows), l.grid, TILE_BLOCK, l.shared, c.count.data, 0, c.rows, c.dx.data, c.I + c.pad, c.dw.data, c.dbias.data,
                    out.data, stride, (long long) plane, l.planes, c.O, c.I);
             synchronize();
             return out.read();
@@ -270,7 +270,7 @@ void check_gated_tiles(const Case<bf16>& c, const std::vector<std::vector<double
     for (int room : {0, 200 * 1024}) {
         Device<bf16> out(std::vector<bf16>(size_t(c.rows) * stride, host_from_float<bf16>(UNTOUCHED)));
         const TileLaunch l = tile_launch(c.rows, F, 2, c.I, 1, std::min(room, shared_per_block()));
-        launch(gated_kernel(c.rows), l.grid, 256, l.shared, c.count.data, 0, c.rows, c.dx.data, c.I + c.pad, c.dw.data,
+        launch(gated_kernel(c.rows), l.grid, TILE_BLOCK, l.shared, c.count.data, 0, c.rows, c.dx.data, c.I + c.pad, c.dw.data,
                room == 0 ? c.dbias.data : nullptr, out.data, stride, F, c.I);
         synchronize();
         std::vector<double> want(size_t(c.rows) * stride, UNTOUCHED);
