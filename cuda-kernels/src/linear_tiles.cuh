@@ -6,24 +6,24 @@
 // chunks of its plane; a stage is a chunk of a tile's weight rows and of all rows of x. Where the outputs are few, more planes mean fewer
 // bytes of x a block; their sums then go to the output apart, for whoever reads them to add (add_rms_norm.cu).
 //
-// One warp fills the ring of stages (tile_ring.cuh), the weights of the first ones before the input is there, for they depend on nothing.
+// Four warps fill the ring of stages (tile_ring.cuh), the weights of the first ones before the input is there, for they depend on nothing.
 // Eight multiply: each has one of up to eight sixteen rows (or two of up to sixteen) of a tile; where a tile has four or fewer, two or four
 // warps share one and take turns at the k steps of a chunk. Blocks begin with different chunks: if all read the same part of x at once,
 // its few lines would be what they wait for. Sums run in an order that only the shape, the grid and the number of planes decide.
 //
-// Launch: grid = planes * blocks a plane, block = 288, dynamic shared memory = partBytes + stages * stageBytes, 2 <= stages <= 8, with
+// Launch: grid = planes * blocks a plane, block = 384, dynamic shared memory = partBytes + stages * stageBytes, 2 <= stages <= 8, with
 //   most = ceil(units / blocks a plane), tiles = ceil(most * PAIR / 256), tileRows = ceil(most / tiles) * PAIR up to a multiple of 16,
 //   stageBytes = 272 (tileRows + ROWS), and partBytes = 384 ROWS where tileRows <= 64, else 0.
 // x, w 16-byte aligned, I a multiple of 16, xStride of 8; else element by element, any shared memory.
 //
-// Tried on an H200, 32 rows: all warps filling a ring by 16-byte cp.async with a barrier of the block at each chunk of 64 inputs: 0.35 us a
-// chunk before a byte has moved, 47 us for gate|up of 2B (cuBLASLt 25).
+// Tried on an H200: all warps filling the ring, with a barrier of the block at each chunk of 64 inputs: 0.35 us a chunk before a byte has
+// moved, 47 us for gate|up of 2B and 32 rows (cuBLASLt 25). One warp filling it by bulk copies of 256 bytes: about 70 cycles each, slower.
 #pragma once
 
 #include "tile_ring.cuh"
 
 constexpr int TILE_WARPS = 8; // that multiply
-constexpr int TILE_THREADS = (TILE_WARPS + 1) * WARP;
+constexpr int TILE_THREADS = TILE_WARPS * WARP + FILL_THREADS;
 constexpr int SIXTEEN = 16;   // weight rows of one mma
 constexpr int MOST_TILE_ROWS = 2 * TILE_WARPS * SIXTEEN;
 
@@ -61,22 +61,26 @@ template <int ROWS, int PAIR> struct TileWork {
     __device__ __forceinline__ int chunk_of(int i) const { return chunk + (start + i < chunks ? start + i : start + i - chunks); }
 };
 
-/** The warp that fills the ring: tile by tile, chunk by chunk. */
+/** A thread of the warps that fill the ring, tile by tile, chunk by chunk: it copies one 16-byte piece of every eighth row. */
 template <int ROWS, int PAIR>
-__device__ __forceinline__ void fill_ring(const TileWork<ROWS, PAIR>& work, TileRing ring, const int* count, int from, int limit, const bf16* x,
-                                          int xStride, const bf16* w, int units, int I) {
-    const int lane = threadIdx.x % WARP, steps = work.tiles * work.chunks;
+__device__ __forceinline__ void fill_ring(const TileWork<ROWS, PAIR>& work, const TileRing& ring, const int* count, int from, int limit,
+                                          const bf16* x, int xStride, const bf16* w, int units, int I) {
+    const int thread = threadIdx.x - TILE_WARPS * WARP, piece = thread % PIECES, row = thread / PIECES;
+    const int steps = work.tiles * work.chunks, passes = work.tileRows / FILL_ROWS;
+    const size_t stride = size_t(FILL_ROWS) * I;
     auto weights = [&](int tile, int i, int stage) {
-        const int c = work.chunk_of(i) * DEPTH, bytes = min(DEPTH, I - c) * 2, first = work.first + tile * work.tileUnits;
-        const int live = min(work.tileUnits, work.last - first);
-        ring.expect(stage, live * PAIR * bytes);
-        for (int r = lane; r < work.tileRows; r += WARP) {
-            const int unit = PAIR == 2 ? r / SIXTEEN * 8 + r % 8 : r, half = PAIR == 2 ? r / 8 % 2 : 0;
-            if (unit < live) {
-                ring.copy(stage, r, w + (size_t(half) * units + first + unit) * I + c, bytes);
+        const int c = work.chunk_of(i) * DEPTH + piece * 8, first = work.first + tile * work.tileUnits + row;
+        if (c < I) {
+            const bf16* source = w + size_t(first) * I + c;
+            const unsigned to = ring.address(stage, row, piece);
+#pragma unroll 4
+            for (int k = 0; k < passes; k++) { // eight gates, then the ups of the same units, where they come in pairs
+                const int eights = PAIR == 2 ? k / 2 : k;
+                if (first + eights * FILL_ROWS < work.last) {
+                    copy_async(to + k * FILL_ROWS * PITCH, source + eights * stride + (PAIR == 2 && k % 2 == 1 ? size_t(units) * I : 0));
+                }
             }
         }
-        ring.issued(stage);
     };
     const int ahead = min(work.stages, steps);
     for (int step = 0; step < ahead; step++) {
@@ -90,12 +94,16 @@ __device__ __forceinline__ void fill_ring(const TileWork<ROWS, PAIR>& work, Tile
             ring.await_empty(stage, phase);
             weights(tile, i, stage);
         }
-        const int c = work.chunk_of(i) * DEPTH, bytes = min(DEPTH, I - c) * 2;
-        ring.expect(stage, live * bytes);
-        if (lane < live) {
-            ring.copy(stage, work.tileRows + lane, x + size_t(lane) * xStride + c, bytes);
+        const int c = work.chunk_of(i) * DEPTH + piece * 8;
+        if (c < I) {
+#pragma unroll
+            for (int k = 0; k < ROWS / FILL_ROWS; k++) {
+                if (row + k * FILL_ROWS < live) {
+                    copy_async(ring.address(stage, work.tileRows + row + k * FILL_ROWS, piece), x + size_t(row + k * FILL_ROWS) * xStride + c);
+                }
+            }
         }
-        ring.issued(stage);
+        ring.filled(stage);
         if (++i == work.chunks) {
             i = 0, tile++;
         }
@@ -120,8 +128,8 @@ template <int ROWS, bool BOTH> struct TileSums {
         }
     }
 
-    /** Adds sixteen inputs: `a` and `b` are where this lane's pieces of the weight rows and of x lie. */
-    __device__ __forceinline__ void add(const unsigned char* a, const unsigned char* b) {
+    /** Adds sixteen inputs: `a` and `b` are where this lane's pieces of the weight rows and of x lie; the second sixteen rows if `second`. */
+    __device__ __forceinline__ void add(const unsigned char* a, const unsigned char* b, bool second) {
         unsigned x[COLUMNS][2];
 #pragma unroll
         for (int t = 0; t < COLUMNS; t += 2) {
@@ -134,11 +142,13 @@ template <int ROWS, bool BOTH> struct TileSums {
         }
 #pragma unroll
         for (int i = 0; i < SIXTEENS; i++) {
-            unsigned w[4];
-            load_matrices(w, a + i * TILE_WARPS * SIXTEEN * PITCH);
+            if (i == 0 || second) {
+                unsigned w[4];
+                load_matrices(w, a + i * TILE_WARPS * SIXTEEN * PITCH);
 #pragma unroll
-            for (int t = 0; t < COLUMNS; t++) {
-                mma_bf16(c[i][t], w, x[t][0], x[t][1]);
+                for (int t = 0; t < COLUMNS; t++) {
+                    mma_bf16(c[i][t], w, x[t][0], x[t][1]);
+                }
             }
         }
     }
@@ -202,7 +212,7 @@ template <int ROWS, bool BOTH> struct TileSums {
 
 /** A warp that multiplies. */
 template <int ROWS, int TURNS, bool BOTH, class Output>
-__device__ __forceinline__ void multiply_tiles(const TileWork<ROWS, Output::PAIR>& work, TileRing ring, const int* count, int from, int limit,
+__device__ __forceinline__ void multiply_tiles(const TileWork<ROWS, Output::PAIR>& work, const TileRing& ring, const int* count, int from, int limit,
                                                const Output& output, int I, float* parts) {
     constexpr int PAIR = Output::PAIR, SIXTEENS = BOTH ? 2 : 1, STEPS = DEPTH / SIXTEEN / TURNS;
     const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, slot = warp % work.slots, turn = warp / work.slots;
@@ -231,7 +241,7 @@ __device__ __forceinline__ void multiply_tiles(const TileWork<ROWS, Output::PAIR
 #pragma unroll
                 for (int k = 0; k < STEPS; k++) {
                     if (k * TURNS + turn < steps) {
-                        sums.add(data + a + k * TURNS * 32, data + b + k * TURNS * 32);
+                        sums.add(data + a + k * TURNS * 32, data + b + k * TURNS * 32, both[SIXTEENS - 1]);
                     }
                 }
             }
@@ -301,9 +311,9 @@ __device__ __forceinline__ void product_tiles(const int* count, int from, int li
     }
     const TileWork<ROWS, Output::PAIR> work(units, I, planes, int(dynamic_shared_bytes()));
     const Output output = all.at(work.plane);
-    TileRing ring = {dynamic + work.partBytes, &barriers, work.stageBytes};
+    const TileRing ring = {dynamic + work.partBytes, &barriers, work.stageBytes};
     ring.open(work.stages, TILE_WARPS);
-    if (threadIdx.x / WARP == TILE_WARPS) {
+    if (threadIdx.x >= TILE_WARPS * WARP) {
         fill_ring(work, ring, count, from, limit, x, xStride, w, units, I);
         return;
     }

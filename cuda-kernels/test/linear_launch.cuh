@@ -60,8 +60,8 @@ inline LinearLaunch linear_launch(int rows, int units, int I, int elementBytes, 
     return launch;
 }
 
-/** Threads of a block: eight warps multiply, one fetches. */
-constexpr int TILE_BLOCK = 288;
+/** Threads of a block: eight warps multiply, four fetch. */
+constexpr int TILE_BLOCK = 384;
 
 struct TileLaunch {
     int planes, grid;
