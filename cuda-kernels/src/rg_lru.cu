@@ -25,7 +25,7 @@
 //                 out, outStride, scratch, E)
 //   gates: two planes [M, E], gatePlane elements apart. h: float, in and out. out may be x or gelu, not gates.
 //   grid: any, at best min(multiprocessors, ceil(E / 16) * (M / 128 + S)); block = 128 G, G <= 4 in bf16, 2 in f32;
-//     dynamic shared memory = 50304 G in bf16, 99456 G in f32, and 768 bytes of static; G as large as the device's shared memory allows
+//     dynamic shared memory = 50400 G in bf16, 99552 G in f32, and at most 512 bytes of static; G as large as the device's shared memory allows
 //   scratch: zero-filled once, 64 + 128 grid bytes for the largest grid, 16-byte aligned; all layers and programs may share it, one launch
 //     after the other, but nothing else may write it: it remembers how many launches there were
 //   Rows that are not whole in 16 bytes (E, strides, pointers) are copied element by element.
@@ -63,6 +63,7 @@ template <typename T> constexpr int MOST_GROUPS = sizeof(T) == 2 ? 4 : 2;
 template <typename T> struct alignas(16) Stage {
     T rows[ARRAYS][CHUNK][STRIP];    // row r at shared_row(r)
     float weights[3][STRIP];         // both gates' biases, decay
+    Item item;
 };
 
 /** What a group has in dynamic shared memory. */
@@ -71,7 +72,7 @@ template <typename T> struct Group {
     float4 totals[GROUP_WARPS][PAIRS];   // maps of the warps' rows: both a, both b
     float2 carry[PAIRS];                 // into the chunk
 };
-static_assert(sizeof(Group<bf16>) == 50304 && sizeof(Group<float>) == 99456, "the launch geometry above");
+static_assert(sizeof(Group<bf16>) == 50400 && sizeof(Group<float>) == 99552, "the launch geometry above");
 
 /** Head of the scratch: the next block, blocks that are done, launches so far. */
 struct Counters {
@@ -113,18 +114,16 @@ __device__ __forceinline__ float2 widen(float2 pair) {
     return pair;
 }
 
-__device__ __forceinline__ void write_pair(bf16* p, float2 v) {
-    *(unsigned*) p = pack_pair(v.x, v.y);
-}
-
-__device__ __forceinline__ void write_pair(float* p, float2 v) {
-    *(float2*) p = v;
-}
-
-/** The first `live` of two neighbouring elements. */
-template <typename T> __device__ __forceinline__ void write_live(T* p, float2 v, int live) {
-    if (live > 0) p[0] = from_float<T>(v.x);
-    if (live > 1) p[1] = from_float<T>(v.y);
+/** Two neighbouring elements, of which `live` exist; WHOLE: both, aligned for one access. */
+template <bool WHOLE, typename T> __device__ __forceinline__ void write_pair(T* p, float2 v, int live) {
+    if constexpr (!WHOLE) {
+        if (live > 0) p[0] = from_float<T>(v.x);
+        if (live > 1) p[1] = from_float<T>(v.y);
+    } else if constexpr (sizeof(T) == 2) {
+        *(unsigned*) p = pack_pair(v.x, v.y);
+    } else {
+        *(float2*) p = v;
+    }
 }
 
 __device__ __forceinline__ void copy_async4(float* shared, const float* global) {
@@ -169,7 +168,7 @@ __device__ __forceinline__ void fill_rows(T (*to)[STRIP], const T* base, int str
     int row = threadIdx.x % GROUP / ACROSS, column = threadIdx.x % ACROSS * EACH;
     const T* source = base + (size_t) (from + row) * stride + channel + column;
     bool live = channel + column < width;
-#pragma unroll (WHOLE ? ACROSS : 4)
+#pragma unroll (WHOLE ? ACROSS : 2)
     for (int pass = 0; pass < ACROSS; pass++) {
         int at = row + pass * (GROUP / ACROSS);
         const T* element = source + (size_t) (pass * (GROUP / ACROSS)) * stride;
@@ -184,10 +183,14 @@ __device__ __forceinline__ void fill_rows(T (*to)[STRIP], const T* base, int str
 
 /** Asks for an item's operands, if the share has it. Returns the position of this thread's row of the chunk, not 0 where there is none. */
 template <typename T, bool WHOLE>
-__device__ __forceinline__ int fill(const Scan<T>& s, const Step& step, const Share& share, const Walk& item, Stage<T>& stage) {
+__device__ __forceinline__ int fill(const Scan<T>& s, const Step& step, const Share& share, const Walk& w, Stage<T>& stage) {
     int position = 1;
-    if (item.item < share.items) {
-        int thread = threadIdx.x % GROUP, from = item.from(), rows = item.rows(), channel = item.strip * STRIP;
+    if (w.number < share.items) {
+        Item item = w.item();
+        int thread = threadIdx.x % GROUP, from = item.from, rows = item.rows, channel = item.channel;
+        if (thread == 0) {
+            stage.item = item;
+        }
         int kind = thread / STRIP, column = channel + thread % STRIP;
         if (kind < 3 && column < s.width) {
             copy_async4(&stage.weights[kind][thread % STRIP], kind == 2 ? s.decay + column : s.gateBias + (size_t) kind * s.width + column);
@@ -211,99 +214,117 @@ __device__ __forceinline__ Map shuffle_up(const Map& m, int distance) {
             {__shfl_up_sync(ALL_LANES, m.b.x, distance), __shfl_up_sync(ALL_LANES, m.b.y, distance)}};
 }
 
+/**
+ * The maps of a thread's rows, their composition, and its pairs of the gelu branch. `fixed`, bit t: row t has a = 0 (a reset), or there are
+ * only `left` rows and it changes nothing; without FIXED there are none of these.
+ */
+template <bool FIXED, typename T, typename Raw>
+__device__ __forceinline__ Map compute(const Stage<T>& operands, int rowGroup, int column, unsigned fixed, int left, Map (&maps)[ROWS],
+        Raw (&y)[ROWS]) {
+    Weights weights = Gate<T>::weights(*(const float2*) &operands.weights[0][column], *(const float2*) &operands.weights[1][column],
+            *(const float2*) &operands.weights[2][column]);
+    Map total = nothing();
+#pragma unroll
+    for (int t = 0; t < ROWS; t++) {
+        int at = rowGroup * ROWS + (t & 4) + ((t & 3) ^ (rowGroup & 3));   // shared_row, its bits apart
+        float2 i = widen(read_pair(&operands.rows[0][at][column]));
+        float2 r = widen(read_pair(&operands.rows[1][at][column]));
+        float2 x = widen(read_pair(&operands.rows[2][at][column]));
+        y[t] = read_pair(&operands.rows[3][at][column]);
+        maps[t] = Gate<T>::map(i, r, x, weights, FIXED && (fixed >> t & 1), t < left ? __int_as_float(0xff800000) : 0.0f);
+        total = t == 0 ? maps[0] : then(total, maps[t]);
+    }
+    return total;
+}
+
+/** The maps of the rows of the warp before the thread's; `total` becomes that of all up to its last. */
+__device__ __forceinline__ Map compose(Map& total) {
+    static_assert(WARP == 4 * PAIRS, "two steps");
+    int lane = threadIdx.x % WARP;
+    Map before = shuffle_up(total, PAIRS);
+    before = lane < PAIRS ? nothing() : before;
+    Map further = shuffle_up(then(before, total), 2 * PAIRS);
+    before = lane < 2 * PAIRS ? before : then(further, before);
+    total = then(before, total);
+    return before;
+}
+
 /** The keeper's part of an item: gets the carry in, which is `state` where the sequence begins, and passes on what `chunk` makes of it. */
 template <typename T>
-__device__ __forceinline__ void keep(const Scan<T>& s, const Share& share, const Walk& item, const Map& chunk, float2 state, float* h,
+__device__ __forceinline__ void keep(const Scan<T>& s, const Share& share, const Item& item, const Map& chunk, float2 state, float* h,
         int live, float2 (*handed)[PAIRS], float2* carryIn) {
     int group = threadIdx.x / GROUP, groups = blockDim.x / GROUP, lane = threadIdx.x % WARP, pair = lane % PAIRS;
     float2 carry = state;
-    if (item.item > 0) {
+    if (item.number > 0) {
         if (groups > 1) {
             await_keeper(group);
         }
-        float2 last = handed[(item.item - 1) % 2][pair];
-        carry = item.begins() ? state : last;
+        float2 last = handed[(item.number - 1) % 2][pair];
+        carry = item.ends & BEGINS ? state : last;
     }
-    if (item.takes_over()) {
+    if (item.ends & TAKES_OVER) {
         const unsigned long long* words = s.words + STRIP + pair * 2;
         carry = {take(words, s.tag), take(words + 1, s.tag)};
     }
     float2 after = apply(chunk, carry);
     if (lane < PAIRS) {
-        handed[item.item % 2][pair] = after;
+        handed[item.number % 2][pair] = after;
         carryIn[pair] = carry;
     }
     __syncwarp();
-    if (groups > 1 && item.item + 1 < share.items) {
+    if (groups > 1 && item.number + 1 < share.items) {
         release_keeper(group + 1 == groups ? 0 : group + 1);
     }
-    if (lane < PAIRS && item.ends()) {
-        write_live(h, after, live);
-    } else if (lane < PAIRS && item.hands_over()) {
+    if (lane < PAIRS && (item.ends & FINISHES)) {
+        write_pair<false>(h, after, live);
+    } else if (lane < PAIRS && (item.ends & HANDS_OVER)) {
         publish(s.words + pair * 2, after.x, s.tag);
         publish(s.words + pair * 2 + 1, after.y, s.tag);
     }
 }
 
-template <typename T, bool WHOLE> __device__ __forceinline__ void walk(const Scan<T>& s, const Step& step, const Share& share, Place first) {
+template <typename T, bool WHOLE> __device__ __forceinline__ void walk(const Scan<T>& s, const Step& step, const Share& share, Place first,
+        float2 (*handed)[PAIRS]) {
     using Raw = decltype(read_pair((const T*) nullptr));
-    extern __shared__ __align__(128) unsigned char dynamic[];
-    __shared__ float2 handed[2][PAIRS];
+    extern __shared__ __align__(16) unsigned char dynamic[];
     int number = threadIdx.x / GROUP, groups = blockDim.x / GROUP, thread = threadIdx.x % GROUP;
     int warp = thread / WARP, lane = thread % WARP, pair = lane % PAIRS, rowGroup = thread / PAIRS;
     bool keeper = warp == number % GROUP_WARPS;    // of each group one on another scheduler
     Group<T>& group = ((Group<T>*) dynamic)[number];
-    Walk here = start_walk(step, share, first, number), ahead = here;
+    Walk ahead = start_walk(step, share, first, number);
     int positions[STAGES];
 #pragma unroll
     for (int i = 0; i < STAGES; i++) {
         positions[i] = fill<T, WHOLE>(s, step, share, ahead, group.stages[i]);
         advance_walk(step, share, groups, ahead);
     }
-    for (int stage = 0; here.item < share.items; stage = stage == STAGES - 1 ? 0 : stage + 1) {
+    for (int item = number, stage = 0; item < share.items; item += groups, stage = stage == STAGES - 1 ? 0 : stage + 1) {
         Stage<T>& operands = group.stages[stage];
         await_copies<STAGES - 1>();
         group_sync(number);   // the copies of all are there
-        int rows = here.rows(), left = rows - rowGroup * ROWS;   // of the chunk; from the thread's first on
-        bool busy = rows > warp * WARP_ROWS;
-        int channel = here.strip * STRIP + pair * 2, live = s.width - channel;
+        Item here = operands.item;
+        int left = here.rows - rowGroup * ROWS;   // from the thread's first on
+        bool busy = here.rows > warp * WARP_ROWS;
+        int channel = here.channel + pair * 2, live = s.width - channel;
         float* h = nullptr;
         float2 state = {0, 0};
-        if (keeper && (here.begins() || here.ends())) {
+        if (keeper && (here.ends & (BEGINS | FINISHES))) {
             h = s.h + (size_t) step.slots[here.sequence] * s.width + channel;
-            if (here.begins()) {   // on the way while the maps are computed
+            if (here.ends & BEGINS) {   // on the way while the maps are computed
                 state = {live > 0 ? load_fresh(h) : 0, live > 1 ? load_fresh(h + 1) : 0};
             }
         }
-        // bit t: row t has a = 0 (a reset), or is not there and changes nothing
-        unsigned fixed = __ballot_sync(ALL_LANES, positions[0] == 0) >> lane / PAIRS * ROWS | 0xffu << min(max(left, 0), ROWS);
+        unsigned fixed = __ballot_sync(ALL_LANES, positions[0] == 0);
+        bool full = fixed == 0 && here.rows >= (warp + 1) * WARP_ROWS;
+        fixed = fixed >> lane / PAIRS * ROWS | 0xffu << min(max(left, 0), ROWS);
         Map maps[ROWS], total = nothing();
         Raw y[ROWS];
-        if (busy) {
-            Weights weights = Gate<T>::weights(*(const float2*) &operands.weights[0][pair * 2],
-                    *(const float2*) &operands.weights[1][pair * 2], *(const float2*) &operands.weights[2][pair * 2]);
-#pragma unroll
-            for (int t = 0; t < ROWS; t++) {
-                int at = rowGroup * ROWS + (t & 4) + ((t & 3) ^ (rowGroup & 3));   // shared_row, its bits apart
-                float2 i = widen(read_pair(&operands.rows[0][at][pair * 2]));
-                float2 r = widen(read_pair(&operands.rows[1][at][pair * 2]));
-                float2 x = widen(read_pair(&operands.rows[2][at][pair * 2]));
-                y[t] = read_pair(&operands.rows[3][at][pair * 2]);
-                maps[t] = Gate<T>::map(i, r, x, weights, fixed >> t & 1, t < left ? __int_as_float(0xff800000) : 0.0f);
-                total = then(total, maps[t]);
-            }
+        if (full) {
+            total = compute<false>(operands, rowGroup, pair * 2, 0, ROWS, maps, y);
+        } else if (busy) {
+            total = compute<true>(operands, rowGroup, pair * 2, fixed, left, maps, y);
         }
-#pragma unroll
-        for (int distance = PAIRS; distance < WARP; distance *= 2) {
-            Map before = shuffle_up(total, distance);
-            if (lane >= distance) {
-                total = then(before, total);
-            }
-        }
-        Map before = shuffle_up(total, PAIRS);
-        if (lane < PAIRS) {
-            before = nothing();
-        }
+        Map before = compose(total);
         if (lane >= WARP - PAIRS) {
             group.totals[warp][pair] = {total.a.x, total.a.y, total.b.x, total.b.y};
         }
@@ -311,11 +332,13 @@ template <typename T, bool WHOLE> __device__ __forceinline__ void walk(const Sca
         Map chunk = nothing();
 #pragma unroll
         for (int w = 0; w < GROUP_WARPS; w++) {
-            float4 m = group.totals[w][pair];
             if (w == warp) {
                 before = then(chunk, before);
             }
-            chunk = then(chunk, {{m.x, m.y}, {m.z, m.w}});
+            if (w < warp || keeper) {
+                float4 m = group.totals[w][pair];
+                chunk = then(chunk, {{m.x, m.y}, {m.z, m.w}});
+            }
         }
         if (keeper) {
             keep(s, share, here, chunk, state, h, live, handed, group.carry);
@@ -336,19 +359,17 @@ template <typename T, bool WHOLE> __device__ __forceinline__ void walk(const Sca
         group_sync(number);   // the carry is there
         if (busy) {
             float2 v = apply(before, group.carry[pair]);
-            T* out = s.out + (size_t) (here.from() + rowGroup * ROWS) * s.outStride + channel;
+            T* out = s.out + (size_t) (here.from + rowGroup * ROWS) * s.outStride + channel;
+            int stored = live > 0 ? left : 0;
 #pragma unroll
-            for (int t = 0; t < ROWS; t++) {
+            for (int t = 0; t < ROWS; t++, out += s.outStride) {
                 v = apply(maps[t], v);
                 float2 result = s.gelu != nullptr ? float2{v.x * branch[t].x, v.y * branch[t].y} : v;
-                if (t < left && WHOLE && live > 0) {
-                    write_pair(out + (size_t) t * s.outStride, result);
-                } else if (t < left && !WHOLE) {
-                    write_live(out + (size_t) t * s.outStride, result, live);
+                if (t < stored) {
+                    write_pair<WHOLE>(out, result, live);
                 }
             }
         }
-        advance_walk(step, share, groups, here);
     }
 }
 
@@ -360,6 +381,7 @@ template <typename T> __device__ bool is_whole(const T* base, long long stride) 
 template <typename T> __device__ __forceinline__ void scan(const Step& step, Scan<T> s, float* scratch) {
     __shared__ unsigned ticket, launch;
     __shared__ Place first;
+    __shared__ float2 handed[2][PAIRS];
     Counters* counters = (Counters*) scratch;
     pdl_launch_dependents();
     Share share;
@@ -383,9 +405,9 @@ template <typename T> __device__ __forceinline__ void scan(const Step& step, Sca
         bool whole = s.width % PER16<T> == 0 && is_whole(s.x, s.xStride) && is_whole(s.gates, s.gateStride) && s.gatePlane % PER16<T> == 0
                 && (s.gelu == nullptr || is_whole(s.gelu, s.geluStride)) && is_whole(s.out, s.outStride);
         if (whole) {
-            walk<T, true>(s, step, share, first);
+            walk<T, true>(s, step, share, first, handed);
         } else {
-            walk<T, false>(s, step, share, first);
+            walk<T, false>(s, step, share, first, handed);
         }
     }
     if (threadIdx.x == 0 && atomicAdd(&counters->done, 1u) == gridDim.x - 1) {

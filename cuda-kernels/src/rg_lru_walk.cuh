@@ -73,25 +73,36 @@ __device__ __forceinline__ Chunks count_chunks(const Step& step, int strips, int
     return chunks;
 }
 
-/** A walk over a block's items: chunks of strips. */
+/** Where the carry into an item comes from and where the carry out of it goes to, other than the items beside it in the walk. */
+enum Ends {
+    BEGINS = 1,       // in from the sequence's state
+    TAKES_OVER = 2,   // in from the next block
+    FINISHES = 4,     // out to the sequence's state
+    HANDS_OVER = 8    // out to the block before
+};
+
+/** A chunk of a strip. */
+struct alignas(16) Item {
+    int sequence, channel;   // the strip's first
+    int from, rows;
+    int number;              // in the walk
+    int ends;
+};
+
+/** A walk over a block's items. */
 struct Walk {
-    int item;
+    int number;
     int sequence, strip;
     int start, end;       // rows of the sequence
     int chunks, offset;   // of the job; places before the item
     int shift;            // from the offset to the chunk: not 0 in a job that is cut
 
-    __device__ int chunk() const { return offset + shift; }
-    __device__ int from() const { return start + chunk() * CHUNK; }
-    __device__ int rows() const { return min(end - from(), CHUNK); }
-    /** The carry into the item is the sequence's state. */
-    __device__ bool begins() const { return chunk() == 0; }
-    /** The carry into the item comes from the next block. */
-    __device__ bool takes_over() const { return offset == 0 && shift > 0; }
-    /** The carry out of the item is the sequence's state. */
-    __device__ bool ends() const { return chunk() == chunks - 1; }
-    /** The carry out of the item is for the block before. */
-    __device__ bool hands_over() const { return offset == chunks - 1 && shift < 0; }
+    __device__ __forceinline__ Item item() const {
+        int chunk = offset + shift, from = start + chunk * CHUNK;
+        int ends = chunk == 0 ? BEGINS : offset == 0 ? TAKES_OVER : 0;
+        ends |= chunk == chunks - 1 ? FINISHES : offset == chunks - 1 ? HANDS_OVER : 0;
+        return {sequence, strip * STRIP, from, min(end - from, CHUNK), number, ends};
+    }
 };
 
 __device__ __forceinline__ void enter_sequence(const Step& step, int sequence, Walk& w) {
@@ -101,14 +112,20 @@ __device__ __forceinline__ void enter_sequence(const Step& step, int sequence, W
     w.chunks = (w.end - w.start + CHUNK - 1) / CHUNK;
 }
 
-/** Goes on by some items; behind the last item of the share only `item` is right. */
+/** Sets the shift of a job. */
+__device__ __forceinline__ void turn(const Share& share, Walk& w) {
+    int begin = w.number - w.offset;   // the job's first place, from the share's
+    w.shift = begin < 0 ? begin : max(begin + w.chunks - share.length, 0);
+}
+
+/** Goes on by some items; behind the last item of the share only its number is right. */
 __device__ __forceinline__ void advance_walk(const Step& step, const Share& share, int by, Walk& w) {
-    w.item += by;
+    w.number += by;
     w.offset += by;
-    if (w.item >= share.items) {
+    if (w.offset < w.chunks || w.number >= share.items) {
         return;
     }
-    while (w.offset >= w.chunks) {
+    do {
         w.offset -= w.chunks;
         if (++w.strip == share.strips) {
             w.strip = 0;
@@ -116,19 +133,18 @@ __device__ __forceinline__ void advance_walk(const Step& step, const Share& shar
                 enter_sequence(step, w.sequence + 1, w);
             } while (w.chunks == 0);
         }
-    }
-    int begin = w.item - w.offset;   // the job's first place, from the share's
-    w.shift = begin < 0 ? begin : max(begin + w.chunks - share.length, 0);
+    } while (w.offset >= w.chunks);
+    turn(share, w);
 }
 
 /** The walk at an item of a share that begins at `place`. */
 __device__ __forceinline__ Walk start_walk(const Step& step, const Share& share, Place place, int item) {
     Walk w;
-    w.item = 0;
+    w.number = 0;
     enter_sequence(step, place.sequence, w);
     w.strip = place.offset / w.chunks;
     w.offset = place.offset % w.chunks;
-    w.shift = 0;
+    turn(share, w);
     advance_walk(step, share, item, w);
     return w;
 }
