@@ -126,8 +126,10 @@ template <bool WHOLE, typename T> __device__ __forceinline__ void write_pair(T* 
     }
 }
 
-__device__ __forceinline__ void copy_async4(float* shared, const float* global) {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(unsigned(__cvta_generic_to_shared(shared))), "l"(global) : "memory");
+/** Copies a weight, or zero where there is no channel: what is not there shares a reciprocal with its neighbour. */
+__device__ __forceinline__ void copy_weight(float* shared, const float* global, bool valid) {
+    unsigned to = unsigned(__cvta_generic_to_shared(shared));
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to), "l"(global), "r"(valid ? 4 : 0) : "memory");
 }
 
 /** Waits for the group. */
@@ -192,8 +194,9 @@ __device__ __forceinline__ int fill(const Scan<T>& s, const Step& step, const Sh
             stage.item = item;
         }
         int kind = thread / STRIP, column = channel + thread % STRIP;
-        if (kind < 3 && column < s.width) {
-            copy_async4(&stage.weights[kind][thread % STRIP], kind == 2 ? s.decay + column : s.gateBias + (size_t) kind * s.width + column);
+        if (kind < 3) {
+            const float* weight = kind == 2 ? s.decay + column : s.gateBias + (size_t) kind * s.width + column;
+            copy_weight(&stage.weights[kind][thread % STRIP], weight, column < s.width);
         }
         fill_rows<T, WHOLE>(stage.rows[0], s.gates, s.gateStride, from, rows, channel, s.width);
         fill_rows<T, WHOLE>(stage.rows[1], s.gates + s.gatePlane, s.gateStride, from, rows, channel, s.width);
