@@ -31,10 +31,12 @@
 //   Rows that are not whole in 16 bytes (E, strides, pointers) are copied element by element.
 //
 // Bytes: 10 an element in bf16 (20 in f32). Floor, H100, T = 8192, E = 2560: 210 MB, about 75 us at 2.8 TB/s of copy; H200: 52 us at 4.
-// Special functions: 6 an element, 41 us at 132 multiprocessors and 1.75 GHz; instructions: about 60 an element, 50 us; overlapped.
-// Prediction, H200: 60 to 70 us, 0.75 to 0.85 of copy. A share is 78 chunks (of 77.6 on average); 192 KB of copies under way in each
-// multiprocessor, where 24 KB would do for the latency; the chain of carries costs about 200 cycles a chunk, of 1400 that a chunk has. What may
-// keep it from there: 32 bytes are one sector, and neighbours of a strip are fetched by other blocks at another time.
+// Instructions: about 67 an element where no row is special, 48 us at 132 multiprocessors and 1.75 GHz, all issued without a gap; special
+// functions: 6.5 an element, 37 us; both overlap with the copies.
+// Prediction, H200: 60 to 70 us, 0.75 to 0.85 of copy; about 18 us at T = 2048. A share is 78 chunks (of 77.6 on average); 192 KB of copies
+// are under way in each multiprocessor, where 24 KB would do for the latency; the chain of carries costs about 200 cycles a chunk, of the 1400
+// that a chunk has. What may keep it from there: gaps in issuing, with 16 warps; 32 bytes are one sector, and a strip's neighbours are read by
+// other blocks, a few of them at another time.
 // Outcome: not measured yet.
 //
 // Before: decoupled look-back over tiles of 128 rows times 64 channels, a block for each: 0.51 of copy on an H100 (138 us), 0.41 on an H200 at
