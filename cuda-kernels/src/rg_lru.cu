@@ -4,337 +4,310 @@
 //   log a = decay[e] r,  g = sqrt(-expm1(2 log a)),  h_t = a h_(t-1) + g i x[t, e];  at position 0: a = 0, g = 1
 //   out[t, e] = h_t gelu(y[t, e])   (without a gelu branch: h_t)
 //
-// One pass with decoupled look-back. A tile is TILE_ROWS rows of one sequence (counted from the sequence's first row of the
-// step) times TILE_CHANNELS channels; a warp holds the pairs (a, b = g i x) of WARP_ROWS rows in registers, so each element is
-// read once. Every tile publishes its pair (A = prod a, B = h from zero); the carry into a tile is
-//   carry_(c+1) = A_c carry_c + B_c, one fma a chunk, in the order of the chunks,
-// taken up from the nearest tile whose carry is already known. Wherever that is, the same fmas are done in the same order, so the
-// bits do not depend on timing, T, batch or launch; a step cut at multiples of TILE_ROWS gives the bits of one shot. Products
-// of a may underflow to 0, which is right; a reset is a = 0; nothing is ever divided by a product.
+// A block stays and walks over chunks of CHUNK rows of one sequence (counted from its first row of the step) times STRIP channels, in
+// the order of time, so that the carry of a strip stays in the block; rg_lru_walk.cuh says which chunks. Its groups of 128 threads take
+// the chunks in turn: while one stores, others compute and wait for copies. A group has a ring of STAGES chunks in shared memory, filled by
+// asynchronous copies that many chunks ahead. A thread holds ROWS rows of two channels as maps h -> a h + b in registers. The maps are
+// composed over its rows, over the 4 threads of a warp, over the 4 warps of the group, always in the same order; then the chunk's map
+// takes the carry in to the carry out by one fma, and that is all that the next chunk waits for. So the bits do not depend on timing,
+// grid, T, batch or launch; a step cut at multiples of CHUNK rows gives the bits of one shot.
 //
-// Waiting cannot deadlock: tiles are numbered by a counter in the order in which blocks start, chunks of a sequence in rising
-// order, so a tile waits only for tiles that run already, whatever the grid and whatever is resident. Two launches at once on one
-// scratch would break that; a tile that has looked PATIENCE times (seconds) therefore traps: an error instead of a hang. Words are
-// {float, launch number} in 64 bits: data and flag arrive together, without fences, and nothing has to be cleared between launches.
-// The last block resets the counter.
+// From chunk to chunk one warp of a group, the keeper, hands the carry to the next group's through `handed`, behind a named barrier of these
+// two warps. Slot k % 2 of item k is read by the keeper of item k + 1 alone, before it arrives at the barrier that lets the keeper
+// of item k + 2 write there; and that arrives at the barrier of item k + groups only once item k has passed it.
+//
+// Between blocks a carry goes through scratch: a word {float, launch number} in 64 bits for each channel, data and flag together, without
+// fences, and nothing to clear between launches. Waiting cannot deadlock: block numbers fall in the order in which blocks start, and a block
+// waits only for the next number, which waits for nothing before it hands over. Two launches at once on one scratch would break that; a
+// keeper that has looked PATIENCE times (seconds) therefore traps: an error instead of a hang. The last block resets the counter.
 //
 //   rg_lru_scan_T(Step, x, xStride, gates, gateStride, gatePlane, gateBias [2E], decay [E], h [slots, E], gelu|null, geluStride,
 //                 out, outStride, scratch, E)
 //   gates: two planes [M, E], gatePlane elements apart. h: float, in and out. out may be x or gelu, not gates.
-//   grid = ceil(E / 64) * (M / 128 + S) of the step, block = 256, no dynamic shared memory
-//   scratch: zero-filled once, 64 + 24 E (maxRows / 128 + maxSequences) bytes, 16-byte aligned; all layers and programs may
-//     share it, one launch after the other, but nothing else may write it: it remembers how many launches there were
+//   grid: any, at best min(multiprocessors, ceil(E / 16) * (M / 128 + S)); block = 128 G, G <= 4 in bf16, 2 in f32;
+//     dynamic shared memory = 50400 G in bf16, 99552 G in f32, and at most 512 bytes of static; G as large as the device's shared memory allows
+//   scratch: zero-filled once, 64 + 128 grid bytes for the largest grid, 16-byte aligned; all layers and programs may share it, one launch
+//     after the other, but nothing else may write it: it remembers how many launches there were
+//   Rows that are not whole in 16 bytes (E, strides, pointers) are copied element by element.
 //
-// Bytes: 10 an element in bf16 (20 in f32), plus 24 a channel and tile (0.19 an element) that stay in L2.
-// Floor, H100, T = 8192, E = 2560: 210 MB, about 75 us at 2.8 TB/s of copy. Special functions: 7 an element, about 40 us, overlapped.
-// Prediction: 0.75 to 0.85 of copy bandwidth. Outcome, H100: 0.51 (138 us) at T = 8192, E = 2560, 0.54 at T = 16384 or E = 4096; 128
-// registers a thread let two blocks run, and while a block looks back it loads nothing. Slower: 16 warps of 8 rows (0.30), tiles of 64
-// rows in blocks that stay, the next tile by cp.async into shared memory (0.36: twice the links of look-back), gates scaled by log2 e
-// (0.40).
+// Bytes: 10 an element in bf16 (20 in f32). Floor, H100, T = 8192, E = 2560: 210 MB, about 75 us at 2.8 TB/s of copy; H200: 52 us at 4.
+// Instructions: about 67 an element where no row is special, 48 us at 132 multiprocessors and 1.75 GHz, all issued without a gap; special
+// functions: 6.5 an element, 37 us; both overlap with the copies.
+// Prediction, H200: 60 to 70 us, 0.75 to 0.85 of copy; about 18 us at T = 2048. A share is 78 chunks (of 77.6 on average); 192 KB of copies
+// are under way in each multiprocessor, where 24 KB would do for the latency; the chain of carries costs about 200 cycles a chunk, of the 1400
+// that a chunk has. What may keep it from there: gaps in issuing, with 16 warps; 32 bytes are one sector, and a strip's neighbours are read by
+// other blocks, a few of them at another time.
+// Outcome: not measured yet.
+//
+// Before: decoupled look-back over tiles of 128 rows times 64 channels, a block for each: 0.51 of copy on an H100 (138 us), 0.41 on an H200 at
+// T = 8192, E = 2560, 48 us at T = 2048; 128 registers a thread let two blocks run, and while a block looks back it loads nothing. Slower
+// still: 16 warps of 8 rows (0.30), tiles of 64 rows in blocks that stay, the next tile by cp.async into shared memory (0.36: twice the
+// links of look-back), gates scaled by log2 e (0.40).
 
-#include "prefill.cuh"
 #include "rg_lru_gates.cuh"
+#include "rg_lru_stage.cuh"
 
 namespace {
 
-constexpr int WARP_ROWS = 16;
-constexpr int WARPS = 8;
-constexpr int TILE_ROWS = WARP_ROWS * WARPS;
-constexpr int LANE_CHANNELS = 2;
-constexpr int TILE_CHANNELS = 32 * LANE_CHANNELS;
-constexpr int LOOK_BACK = 4;    // carries looked at together
-constexpr int FOLD = 4;         // pairs fetched together
 constexpr int HEADER_BYTES = 64;
-constexpr int PATIENCE = 1 << 24;   // looks at L2, each some hundred nanoseconds
+constexpr int PATIENCE = 1 << 24;    // looks at L2, each some hundred nanoseconds
 
-static_assert(TILE_ROWS == 128 && TILE_CHANNELS == 64, "the launch geometry above");
+template <typename T> constexpr int MOST_GROUPS = sizeof(T) == 2 ? 4 : 2;
 
-/** Head of the scratch: the next tile, blocks that are done, launches so far. */
+/** What a group has in dynamic shared memory. */
+template <typename T> struct Group {
+    Stage<T> stages[STAGES];
+    float4 totals[GROUP_WARPS][PAIRS];   // maps of the warps' rows: both a, both b
+    float2 carry[PAIRS];                 // into the chunk
+};
+static_assert(sizeof(Group<bf16>) == 50400 && sizeof(Group<float>) == 99552, "the launch geometry above");
+
+/** Head of the scratch: the next block, blocks that are done, launches so far. */
 struct Counters {
     unsigned next, done, launches;
 };
 
-/** {value, tag}, read and written whole. */
-__device__ void publish(unsigned long long* word, float value, unsigned tag) {
+/** Two neighbouring elements, of which `live` exist; WHOLE: both, aligned for one access. */
+template <bool WHOLE, typename T> __device__ __forceinline__ void write_pair(T* p, float2 v, int live) {
+    if constexpr (!WHOLE) {
+        if (live > 0) p[0] = from_float<T>(v.x);
+        if (live > 1) p[1] = from_float<T>(v.y);
+    } else if constexpr (sizeof(T) == 2) {
+        *(unsigned*) p = pack_pair(v.x, v.y);
+    } else {
+        *(float2*) p = v;
+    }
+}
+
+/** Waits for the group. */
+__device__ __forceinline__ void group_sync(int group) {
+    asm volatile("bar.sync %0, %1;" ::"r"(1 + group), "n"(GROUP) : "memory");
+}
+
+/** The keeper of a group waits until the one before has handed over. */
+__device__ __forceinline__ void await_keeper(int group) {
+    asm volatile("bar.sync %0, %1;" ::"r"(1 + MOST_GROUPS<bf16> + group), "n"(2 * WARP) : "memory");
+}
+
+__device__ __forceinline__ void release_keeper(int group) {
+    asm volatile("bar.arrive %0, %1;" ::"r"(1 + MOST_GROUPS<bf16> + group), "n"(2 * WARP) : "memory");
+}
+
+__device__ __forceinline__ void publish(unsigned long long* word, float value, unsigned tag) {
     *(volatile unsigned long long*) word = (unsigned long long) tag << 32 | __float_as_uint(value);
 }
 
-__device__ unsigned long long peek(const unsigned long long* word) {
-    return *(const volatile unsigned long long*) word;
-}
-
-__device__ bool ready(unsigned long long word, unsigned tag) {
-    return (unsigned) (word >> 32) == tag;
-}
-
-/** Counts a look that came too early. */
-__device__ void waited(int& looks) {
-    if (++looks > PATIENCE) {
-        __trap();
-    }
-}
-
-__device__ float value(unsigned long long word) {
-    return __uint_as_float((unsigned) word);
-}
-
-/** Two neighbouring channels of a row, of which `live` exist; WHOLE: both or none, aligned for one access. Raw is what a load leaves. */
-template <typename T, bool WHOLE> struct Two {
-    using Raw = float2;
-    static __device__ Raw load(const T* p, int live) {
-        return {live > 0 ? load_fresh(p) : 0, live > 1 ? load_fresh(p + 1) : 0};
-    }
-    static __device__ float2 widen(Raw v) {
-        return v;
-    }
-    static __device__ void store(T* p, float2 v, int live) {
-        if (live > 0) p[0] = from_float<T>(v.x);
-        if (live > 1) p[1] = from_float<T>(v.y);
-    }
-};
-
-template <> struct Two<float, true> {
-    using Raw = float2;
-    static __device__ Raw load(const float* p, int live) {
-        return live > 0 ? __ldcg((const float2*) p) : float2{0, 0};
-    }
-    static __device__ float2 widen(Raw v) {
-        return v;
-    }
-    static __device__ void store(float* p, float2 v, int live) {
-        if (live > 0) *(float2*) p = v;
-    }
-};
-
-template <> struct Two<bf16, true> {
-    using Raw = unsigned;
-    static __device__ Raw load(const bf16* p, int live) {
-        return live > 0 ? __ldcg((const unsigned*) p) : 0;
-    }
-    static __device__ float2 widen(Raw v) {
-        return {low_half(v), high_half(v)};
-    }
-    static __device__ void store(bf16* p, float2 v, int live) {
-        if (live > 0) *(unsigned*) p = pack_pair(v.x, v.y);
-    }
-};
-
-template <typename T> struct Scan {
-    const T* x;
-    const T* gates;
-    const float* gateBias;
-    const float* decay;
-    float* h;
-    const T* gelu;
-    T* out;
-    long long gatePlane;
-    int xStride, gateStride, geluStride, outStride, width;
-    unsigned long long* words;  // [3: A, B, carry out][tiles][E]
-    int tiles;
-    unsigned tag;
-};
-
-/** A tile: rows [from, to) of a sequence, number `chunk` of it, `index` among all. */
-struct Tile {
-    int from, to, chunk, index, slot;
-    bool last;
-};
-
-template <typename T> __device__ unsigned long long* word(const Scan<T>& s, int kind, int tile, int channel) {
-    return s.words + ((size_t) kind * s.tiles + tile) * s.width + channel;
-}
-
-/** The carry into the tile for one channel: from the nearest known carry, then chunk by chunk. */
-template <typename T> __device__ float look_back(const Scan<T>& s, const Tile& tile, int channel) {
-    int first = tile.index - tile.chunk;
-    int known = tile.index - 1, looks = 0;
-    unsigned long long carry[LOOK_BACK];
-    float h = 0;
-    for (bool found = false; !found;) {
-#pragma unroll
-        for (int i = 0; i < LOOK_BACK; i++) {
-            carry[i] = peek(word(s, 2, max(known - i, first), channel));
+/** The value of a word of another block, once it has the launch's tag. */
+__device__ __forceinline__ float take(const unsigned long long* word, unsigned tag) {
+    unsigned long long found = *(const volatile unsigned long long*) word;
+    for (int looks = 0; (unsigned) (found >> 32) != tag; looks++) {
+        if (looks > PATIENCE) {
+            __trap();
         }
-        int hit = LOOK_BACK;
-#pragma unroll
-        for (int i = LOOK_BACK - 1; i >= 0; i--) {
-            if (ready(carry[i], s.tag)) {
-                hit = i;
-                h = value(carry[i]);
-            }
-        }
-        found = hit < LOOK_BACK;
-        waited(looks);
-        known = found ? max(known - hit, first) : known - LOOK_BACK < first ? tile.index - 1 : known - LOOK_BACK;
+        found = *(const volatile unsigned long long*) word;
     }
-    for (int from = known + 1; from < tile.index; from += FOLD) {
-        unsigned long long a[FOLD], b[FOLD];
-        for (bool all = false; !all;) {
-            all = true;
-#pragma unroll
-            for (int i = 0; i < FOLD; i++) {
-                int at = min(from + i, tile.index - 1);
-                a[i] = peek(word(s, 0, at, channel));
-                b[i] = peek(word(s, 1, at, channel));
-            }
-#pragma unroll
-            for (int i = 0; i < FOLD; i++) {
-                all = all && ready(a[i], s.tag) && ready(b[i], s.tag);
-            }
-            waited(looks);
-        }
-#pragma unroll
-        for (int i = 0; i < FOLD; i++) {
-            if (from + i < tile.index) {
-                h = fmaf(value(a[i]), h, value(b[i]));
-            }
-        }
-    }
-    return h;
+    return __uint_as_float((unsigned) found);
 }
 
-/** Folds the warps' pairs of one channel, publishes the tile's, gets the carry and turns the pairs into each warp's carry. */
+__device__ __forceinline__ Map shuffle_up(const Map& m, int distance) {
+    return {{__shfl_up_sync(ALL_LANES, m.a.x, distance), __shfl_up_sync(ALL_LANES, m.a.y, distance)},
+            {__shfl_up_sync(ALL_LANES, m.b.x, distance), __shfl_up_sync(ALL_LANES, m.b.y, distance)}};
+}
+
+/**
+ * The maps of a thread's rows, their composition, and its pairs of the gelu branch. `fixed`, bit t: row t has a = 0 (a reset), or there are
+ * only `left` rows and it changes nothing; without FIXED there are none of these.
+ */
+template <bool FIXED, typename T, typename Raw>
+__device__ __forceinline__ Map compute(const Stage<T>& operands, int rowGroup, int column, unsigned fixed, int left, Map (&maps)[ROWS],
+        Raw (&y)[ROWS]) {
+    Weights weights = Gate<T>::weights(*(const float2*) &operands.weights[0][column], *(const float2*) &operands.weights[1][column],
+            *(const float2*) &operands.weights[2][column]);
+    Map total = nothing();
+#pragma unroll
+    for (int t = 0; t < ROWS; t++) {
+        int at = rowGroup * ROWS + (t & 4) + ((t & 3) ^ (rowGroup & 3));   // shared_row, its bits apart
+        float2 i = widen(read_pair(&operands.rows[0][at][column]));
+        float2 r = widen(read_pair(&operands.rows[1][at][column]));
+        float2 x = widen(read_pair(&operands.rows[2][at][column]));
+        y[t] = read_pair(&operands.rows[3][at][column]);
+        maps[t] = Gate<T>::map(i, r, x, weights, FIXED && (fixed >> t & 1), t < left ? __int_as_float(0xff800000) : 0.0f);
+        total = t == 0 ? maps[0] : then(total, maps[t]);
+    }
+    return total;
+}
+
+/** The maps of the rows of the warp before the thread's; `total` becomes that of all up to its last. */
+__device__ __forceinline__ Map compose(Map& total) {
+    static_assert(WARP == 4 * PAIRS, "two steps");
+    int lane = threadIdx.x % WARP;
+    Map before = shuffle_up(total, PAIRS);
+    before = lane < PAIRS ? nothing() : before;
+    Map further = shuffle_up(then(before, total), 2 * PAIRS);
+    before = lane < 2 * PAIRS ? before : then(further, before);
+    total = then(before, total);
+    return before;
+}
+
+/** The keeper's part of an item: gets the carry in, which is `state` where the sequence begins, and passes on what `chunk` makes of it. */
 template <typename T>
-__device__ void carry_through(const Scan<T>& s, const Tile& tile, int channel, float (*a)[TILE_CHANNELS], float (*b)[TILE_CHANNELS],
-        int at) {
-    float product = 1, local = 0;
-#pragma unroll
-    for (int w = 0; w < WARPS; w++) {
-        product *= a[w][at];
-        local = fmaf(a[w][at], local, b[w][at]);
+__device__ __forceinline__ void keep(const Scan<T>& s, const Share& share, const Item& item, const Map& chunk, float2 state, float* h,
+        int live, float2 (*handed)[PAIRS], float2* carryIn) {
+    int group = threadIdx.x / GROUP, groups = blockDim.x / GROUP, lane = threadIdx.x % WARP, pair = lane % PAIRS;
+    float2 carry = state;
+    if (item.number > 0) {
+        if (groups > 1) {
+            await_keeper(group);
+        }
+        float2 last = handed[(item.number - 1) % 2][pair];
+        carry = item.ends & BEGINS ? state : last;
     }
-    float* state = s.h + (size_t) tile.slot * s.width + channel;
-    if (tile.chunk > 0 && !tile.last) {
-        publish(word(s, 0, tile.index, channel), product, s.tag);
-        publish(word(s, 1, tile.index, channel), local, s.tag);
+    if (item.ends & TAKES_OVER) {
+        const unsigned long long* words = s.words + STRIP + pair * 2;
+        carry = {take(words, s.tag), take(words + 1, s.tag)};
     }
-    float carry = tile.chunk > 0 ? look_back(s, tile, channel) : load_fresh(state);
-    float after = fmaf(product, carry, local);
-    if (tile.last) {
-        *state = after;
-    } else {
-        publish(word(s, 2, tile.index, channel), after, s.tag);
+    float2 after = apply(chunk, carry);
+    if (lane < PAIRS) {
+        handed[item.number % 2][pair] = after;
+        carryIn[pair] = carry;
     }
-#pragma unroll
-    for (int w = 0; w < WARPS; w++) {
-        float next = fmaf(a[w][at], carry, b[w][at]);
-        b[w][at] = carry;
-        carry = next;
+    __syncwarp();
+    if (groups > 1 && item.number + 1 < share.items) {
+        release_keeper(group + 1 == groups ? 0 : group + 1);
+    }
+    if (lane < PAIRS && (item.ends & FINISHES)) {
+        write_pair<false>(h, after, live);
+    } else if (lane < PAIRS && (item.ends & HANDS_OVER)) {
+        publish(s.words + pair * 2, after.x, s.tag);
+        publish(s.words + pair * 2 + 1, after.y, s.tag);
     }
 }
 
-template <typename T, bool WHOLE>
-__device__ void scan_tile(const Scan<T>& s, const int* positions, const Tile& tile, int channelTile) {
-    __shared__ float products[WARPS][TILE_CHANNELS];
-    __shared__ float locals[WARPS][TILE_CHANNELS];   // then the carry into each warp's rows
-    using Row = Two<T, WHOLE>;
-    using Raw = typename Row::Raw;
-    constexpr bool PACKED = sizeof(Raw) == 4;         // registers suffice to load everything at once
-    constexpr int BATCH = PACKED ? WARP_ROWS : 4;
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    int channel = channelTile * TILE_CHANNELS + lane * LANE_CHANNELS;
-    int live = min(s.width - channel, LANE_CHANNELS);
-    int from = tile.from + warp * WARP_ROWS;
-    int rows = max(0, min(tile.to - from, WARP_ROWS));
-
-    bool reset = lane < rows && positions[from + lane] == 0;
-    unsigned resets = __ballot_sync(~0u, reset);
-    float2 biasI = Two<float, false>::load(s.gateBias + channel, live);
-    float2 biasR = Two<float, false>::load(s.gateBias + s.width + channel, live);
-    float2 decay = Two<float, false>::load(s.decay + channel, live);
-    float2 a[WARP_ROWS], b[WARP_ROWS];
-    float2 product = {1, 1}, local = {0, 0};
+template <typename T, bool WHOLE> __device__ __forceinline__ void walk(const Scan<T>& s, const Step& step, const Share& share, Place first,
+        float2 (*handed)[PAIRS]) {
+    using Raw = decltype(read_pair((const T*) nullptr));
+    extern __shared__ __align__(16) unsigned char dynamic[];
+    int number = threadIdx.x / GROUP, groups = blockDim.x / GROUP, thread = threadIdx.x % GROUP;
+    int warp = thread / WARP, lane = thread % WARP, pair = lane % PAIRS, rowGroup = thread / PAIRS;
+    bool keeper = warp == number % GROUP_WARPS;    // of each group one on another scheduler
+    Group<T>& group = ((Group<T>*) dynamic)[number];
+    Walk ahead = start_walk(step, share, first, number);
+    int positions[STAGES];
 #pragma unroll
-    for (int first = 0; first < WARP_ROWS; first += BATCH) {
-        Raw i[BATCH], r[BATCH], x[BATCH];
-#pragma unroll
-        for (int t = 0; t < BATCH; t++) {
-            int here = first + t < rows ? live : 0;
-            size_t row = from + first + t;
-            i[t] = Row::load(s.gates + row * s.gateStride + channel, here);
-            r[t] = Row::load(s.gates + s.gatePlane + row * s.gateStride + channel, here);
-            x[t] = Row::load(s.x + row * s.xStride + channel, here);
-        }
-#pragma unroll
-        for (int k = 0; k < BATCH; k++) {
-            int t = first + k;
-            float2 vi = Row::widen(i[k]), vr = Row::widen(r[k]), vx = Row::widen(x[k]);
-            Pair p = Gate<T>::pair(vi.x, vr.x, vx.x, biasI.x, biasR.x, decay.x);
-            Pair q = Gate<T>::pair(vi.y, vr.y, vx.y, biasI.y, biasR.y, decay.y);
-            bool fresh = resets >> t & 1;
-            a[t] = t >= rows ? float2{1, 1} : fresh ? float2{0, 0} : float2{p.a, q.a};
-            b[t] = t >= rows ? float2{0, 0} : fresh ? float2{p.gated, q.gated} : float2{p.b, q.b};
-            product = {product.x * a[t].x, product.y * a[t].y};
-            local = {fmaf(a[t].x, local.x, b[t].x), fmaf(a[t].y, local.y, b[t].y)};
-        }
+    for (int i = 0; i < STAGES; i++) {
+        positions[i] = fill<T, WHOLE>(s, step, share, ahead, group.stages[i]);
+        advance_walk(step, share, groups, ahead);
     }
-    *(float2*) &products[warp][lane * LANE_CHANNELS] = product;
-    *(float2*) &locals[warp][lane * LANE_CHANNELS] = local;
-    Raw y[PACKED ? WARP_ROWS : 1];
-    if (PACKED && s.gelu != nullptr) {   // on the way while the carry is found
-#pragma unroll
-        for (int t = 0; t < WARP_ROWS; t++) {
-            y[t] = Row::load(s.gelu + (size_t) (from + t) * s.geluStride + channel, t < rows ? live : 0);
+    for (int item = number, stage = 0; item < share.items; item += groups, stage = stage == STAGES - 1 ? 0 : stage + 1) {
+        Stage<T>& operands = group.stages[stage];
+        await_copies<STAGES - 1>();
+        group_sync(number);   // the copies of all are there
+        Item here = operands.item;
+        int left = here.rows - rowGroup * ROWS;   // from the thread's first on
+        bool busy = here.rows > warp * WARP_ROWS;
+        int channel = here.channel + pair * 2, live = s.width - channel;
+        float* h = nullptr;
+        float2 state = {0, 0};
+        if (keeper && (here.ends & (BEGINS | FINISHES))) {
+            h = s.h + (size_t) step.slots[here.sequence] * s.width + channel;
+            if (here.ends & BEGINS) {   // on the way while the maps are computed
+                state = {live > 0 ? load_fresh(h) : 0, live > 1 ? load_fresh(h + 1) : 0};
+            }
         }
-    }
-    __syncthreads();
-    int mine = channelTile * TILE_CHANNELS + threadIdx.x;
-    if (threadIdx.x < TILE_CHANNELS && mine < s.width) {
-        carry_through(s, tile, mine, products, locals, threadIdx.x);
-    }
-    __syncthreads();
-    float2 h = *(const float2*) &locals[warp][lane * LANE_CHANNELS];
-#pragma unroll
-    for (int t = 0; t < WARP_ROWS; t++) {
-        h = {fmaf(a[t].x, h.x, b[t].x), fmaf(a[t].y, h.y, b[t].y)};
-        float2 v = h;
-        if (s.gelu != nullptr) {
-            float2 g = Row::widen(PACKED ? y[t] : Row::load(s.gelu + (size_t) (from + t) * s.geluStride + channel, t < rows ? live : 0));
-            v = {h.x * Gate<T>::gelu(g.x), h.y * Gate<T>::gelu(g.y)};
+        unsigned fixed = __ballot_sync(ALL_LANES, positions[0] == 0);
+        bool full = fixed == 0 && here.rows >= (warp + 1) * WARP_ROWS;
+        fixed = fixed >> lane / PAIRS * ROWS | 0xffu << min(max(left, 0), ROWS);
+        Map maps[ROWS], total = nothing();
+        Raw y[ROWS];
+        if (full) {
+            total = compute<false>(operands, rowGroup, pair * 2, 0, ROWS, maps, y);
+        } else if (busy) {
+            total = compute<true>(operands, rowGroup, pair * 2, fixed, left, maps, y);
         }
-        Row::store(s.out + (size_t) (from + t) * s.outStride + channel, v, t < rows ? live : 0);
+        Map before = compose(total);
+        if (lane >= WARP - PAIRS) {
+            group.totals[warp][pair] = {total.a.x, total.a.y, total.b.x, total.b.y};
+        }
+        group_sync(number);   // the totals of all are there, and the stage is free
+        Map chunk = nothing();
+#pragma unroll
+        for (int w = 0; w < GROUP_WARPS; w++) {
+            if (w == warp) {
+                before = then(chunk, before);
+            }
+            if (w < warp || keeper) {
+                float4 m = group.totals[w][pair];
+                chunk = then(chunk, {{m.x, m.y}, {m.z, m.w}});
+            }
+        }
+        if (keeper) {
+            keep(s, share, here, chunk, state, h, live, handed, group.carry);
+        }
+#pragma unroll
+        for (int i = 1; i < STAGES; i++) {
+            positions[i - 1] = positions[i];
+        }
+        positions[STAGES - 1] = fill<T, WHOLE>(s, step, share, ahead, operands);
+        advance_walk(step, share, groups, ahead);
+        float2 branch[ROWS];
+        if (busy && s.gelu != nullptr) {
+#pragma unroll
+            for (int t = 0; t < ROWS; t++) {
+                branch[t] = Gate<T>::gelu(widen(y[t]));
+            }
+        }
+        group_sync(number);   // the carry is there
+        if (busy) {
+            float2 v = apply(before, group.carry[pair]);
+            T* out = s.out + (size_t) (here.from + rowGroup * ROWS) * s.outStride + channel;
+            int stored = live > 0 ? left : 0;
+#pragma unroll
+            for (int t = 0; t < ROWS; t++, out += s.outStride) {
+                v = apply(maps[t], v);
+                float2 result = s.gelu != nullptr ? float2{v.x * branch[t].x, v.y * branch[t].y} : v;
+                if (t < stored) {
+                    write_pair<WHOLE>(out, result, live);
+                }
+            }
+        }
     }
 }
 
-/** The tile of a number: sequence q owns the numbers from rowStarts[q] / TILE_ROWS + q, at least as many as it has tiles. */
-__device__ Tile tile_of(const Step& step, int number) {
-    int q = sequence_of(step, number, TILE_ROWS, 1);
-    int start = step.rowStarts[q], end = step.rowStarts[q + 1];
-    Tile tile;
-    tile.chunk = number - first_tile(step, q, TILE_ROWS, 1);
-    tile.index = number;
-    tile.from = start + tile.chunk * TILE_ROWS;
-    tile.to = min(tile.from + TILE_ROWS, end);
-    tile.slot = step.slots[q];
-    tile.last = tile.to == end;
-    return tile;
+/** Whether rows of an operand can be copied 16 bytes at a time. */
+template <typename T> __device__ bool is_whole(const T* base, long long stride) {
+    return is_vector(base, stride, PER16<T>);
 }
 
-template <typename T> __device__ void scan(const Step& step, Scan<T> s, float* scratch) {
+template <typename T> __device__ __forceinline__ void scan(const Step& step, Scan<T> s, float* scratch) {
     __shared__ unsigned ticket, launch;
+    __shared__ Place first;
+    __shared__ float2 handed[2][PAIRS];
     Counters* counters = (Counters*) scratch;
     pdl_launch_dependents();
+    Share share;
+    share.strips = (s.width + STRIP - 1) / STRIP;
+    Chunks chunks = count_chunks(step, share.strips, -1, &first);
+    int line = chunks.all * share.strips;
+    share.length = max((line + (int) gridDim.x - 1) / (int) gridDim.x, chunks.longest);
     pdl_wait();
     if (threadIdx.x == 0) {
         launch = *(volatile unsigned*) &counters->launches;
         ticket = atomicAdd(&counters->next, 1u);
     }
     __syncthreads();
-    int channelTiles = (s.width + TILE_CHANNELS - 1) / TILE_CHANNELS;
-    int number = ticket / channelTiles;
-    s.words = (unsigned long long*) ((char*) scratch + HEADER_BYTES);
-    s.tiles = step.maxRows / TILE_ROWS + step.maxSequences;
+    int block = gridDim.x - 1 - ticket;
+    s.words = (unsigned long long*) ((char*) scratch + HEADER_BYTES) + (size_t) block * STRIP;
     s.tag = launch + 1;
-    if (step.counts[1] > 0) {
-        Tile tile = tile_of(step, number);
-        if (tile.from < tile.to) {
-            bool whole = s.width % 2 == 0 && is_vector(s.x, s.xStride, 2) && is_vector(s.gates, s.gateStride, 2) && s.gatePlane % 2 == 0
-                    && (s.gelu == nullptr || is_vector(s.gelu, s.geluStride, 2)) && is_vector(s.out, s.outStride, 2);
-            if (whole) {
-                scan_tile<T, true>(s, step.positions, tile, ticket % channelTiles);
-            } else {
-                scan_tile<T, false>(s, step.positions, tile, ticket % channelTiles);
-            }
+    int from = block * share.length;
+    share.items = min(share.length, line - from);
+    if (share.items > 0) {
+        count_chunks(step, share.strips, from, &first);
+        bool whole = s.width % PER16<T> == 0 && is_whole(s.x, s.xStride) && is_whole(s.gates, s.gateStride) && s.gatePlane % PER16<T> == 0
+                && (s.gelu == nullptr || is_whole(s.gelu, s.geluStride)) && is_whole(s.out, s.outStride);
+        if (whole) {
+            walk<T, true>(s, step, share, first, handed);
+        } else {
+            walk<T, false>(s, step, share, first, handed);
         }
     }
     if (threadIdx.x == 0 && atomicAdd(&counters->done, 1u) == gridDim.x - 1) {
@@ -347,11 +320,11 @@ template <typename T> __device__ void scan(const Step& step, Scan<T> s, float* s
 } // namespace
 
 #define SCAN(suffix, T)                                                                                                             \
-    extern "C" __global__ void __launch_bounds__(32 * WARPS, 2)                                                                     \
+    extern "C" __global__ void __launch_bounds__(GROUP * MOST_GROUPS<T>, 1)                                                         \
     rg_lru_scan_##suffix(Step step, const T* x, int xStride, const T* gates, int gateStride, long long gatePlane,                   \
             const float* gateBias, const float* decay, float* h, const T* gelu, int geluStride, T* out, int outStride,              \
             float* scratch, int E) {                                                                                                \
         scan<T>(step, {x, gates, gateBias, decay, h, gelu, out, gatePlane, xStride, gateStride, geluStride, outStride, E, nullptr,  \
-                0, 0}, scratch);                                                                                                    \
+                0}, scratch);                                                                                                       \
     }
 FOR_BOTH_TYPES(SCAN)

@@ -33,33 +33,53 @@ template <class T> struct ScanData {
     long long plane() const { return (long long) rows * stride; }
 };
 
-size_t scratch_floats(const Step& step, int width) {
-    return 16 + (size_t) 6 * width * (step.maxRows / 128 + step.maxSequences);
+constexpr int MOST_BLOCKS = 256;
+
+size_t scratch_floats() { return 16 + 32 * MOST_BLOCKS; }
+
+int processors() {
+    int n;
+    CUDA(cudaDeviceGetAttribute(&n, cudaDevAttrMultiProcessorCount, 0));
+    return std::min(n, MOST_BLOCKS);
 }
 
-void launch(int grid, const Step& s, const bf16* x, int xs, const bf16* g, int gs, long long plane, const float* b, const float* d,
-        float* h,
-        const bf16* y, int ys, bf16* out, int os, float* scratch, int E) {
-    start(rg_lru_scan_bf16, grid, 256, 0, s, x, xs, g, gs, plane, b, d, h, y, ys, out, os, scratch, E);
+/** Groups of a block: as many as the kernel is for and the device has shared memory for. */
+template <class T> int most_groups() {
+    int shared;
+    CUDA(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
+    return std::min(MOST_GROUPS<T>, (shared - 512) / int(sizeof(Group<T>)));
 }
 
-void launch(int grid, const Step& s, const float* x, int xs, const float* g, int gs, long long plane, const float* b, const float* d,
-        float* h,
-        const float* y, int ys, float* out, int os, float* scratch, int E) {
-    start(rg_lru_scan_f32, grid, 256, 0, s, x, xs, g, gs, plane, b, d, h, y, ys, out, os, scratch, E);
+/** How a scan is launched; its results must not depend on it. 0: as the runtime does. */
+struct Geometry {
+    int grid = 0, groups = 0;
+};
+
+void launch(int grid, int groups, const Step& s, const bf16* x, int xs, const bf16* g, int gs, long long plane, const float* b,
+        const float* d, float* h, const bf16* y, int ys, bf16* out, int os, float* scratch, int E) {
+    start(rg_lru_scan_bf16, grid, GROUP * groups, int(sizeof(Group<bf16>)) * groups, s, x, xs, g, gs, plane, b, d, h, y, ys, out, os,
+            scratch, E);
+}
+
+void launch(int grid, int groups, const Step& s, const float* x, int xs, const float* g, int gs, long long plane, const float* b,
+        const float* d, float* h, const float* y, int ys, float* out, int os, float* scratch, int E) {
+    start(rg_lru_scan_f32, grid, GROUP * groups, int(sizeof(Group<float>)) * groups, s, x, xs, g, gs, plane, b, d, h, y, ys, out, os,
+            scratch, E);
 }
 
 /** Runs the step on rows [first, first + step rows) of the data; no synchronisation. */
-template <class T> void scan_rows(const Step& s, ScanData<T>& d, int first, bool gelu, Array<float>& scratch) {
+template <class T> void scan_rows(const Step& s, ScanData<T>& d, int first, bool gelu, Array<float>& scratch, Geometry geometry = {}) {
     size_t at = (size_t) first * d.stride;
-    int grid = ceil_div(d.width, 64) * (s.maxRows / 128 + s.maxSequences);
-    launch(grid, s, d.x.device + at, d.stride, d.gates.device + at, d.stride, d.plane(), d.bias.device, d.decay.device, d.h.device,
+    int items = ceil_div(d.width, STRIP) * (s.maxRows / CHUNK + s.maxSequences);
+    int grid = geometry.grid > 0 ? geometry.grid : std::min(processors(), items);
+    int groups = geometry.groups > 0 ? geometry.groups : most_groups<T>();
+    launch(grid, groups, s, d.x.device + at, d.stride, d.gates.device + at, d.stride, d.plane(), d.bias.device, d.decay.device, d.h.device,
             gelu ? d.y.device + at : nullptr, d.stride, d.out.device + at, d.stride, scratch.device, d.width);
 }
 
-template <class T> void scan(const TestStep& t, ScanData<T>& d, int first, bool gelu) {
-    Array<float> scratch(scratch_floats(t.step, d.width));
-    scan_rows(t.step, d, first, gelu, scratch);
+template <class T> void scan(const TestStep& t, ScanData<T>& d, int first, bool gelu, Geometry geometry = {}) {
+    Array<float> scratch(scratch_floats());
+    scan_rows(t.step, d, first, gelu, scratch, geometry);
     finish();
     scratch.download();
     const unsigned* counters = (const unsigned*) scratch.host.data();
@@ -125,7 +145,7 @@ template <class T> void all_shapes() {
             {{3, positions(1000, 2000)}},
     };
     for (const auto& step : steps) {
-        for (int width : {1, 2, 31, 33, 64, 207, 256}) {
+        for (int width : {1, 2, 16, 31, 33, 40, 64, 207, 256}) {
             against_loop<T>(step, width, width % 3, width % 2 == 0);
         }
     }
@@ -196,10 +216,86 @@ PREFILL_TEST(packed_scans_equal_separate_ones) {
             "packed sequences have the bits of separate ones");
 }
 
+/** One shape under every geometry: bits of the first, which is compared with the loop; the output in place of an operand, too. */
+template <class T> void geometries(const std::vector<Sequence>& sequences, int width, int pad, bool gelu) {
+    TestStep t(sequences);
+    int slots = 0;
+    for (const Sequence& s : sequences) {
+        slots = std::max(slots, s.slot + 1);
+    }
+    ScanData<T> d(t.step.maxRows, width, slots, pad, 300 + width);
+    std::string name = std::to_string(sequences.size()) + " sequences of " + std::to_string(t.rows()) + " rows, width "
+            + std::to_string(width) + (sizeof(T) == 2 ? " bf16" : " f32");
+    std::vector<double> h, out;
+    expect(t, d, h, out, gelu);
+    std::vector<float> before = d.h.host;
+    std::vector<T> firstOut;
+    std::vector<float> firstState;
+    for (int grid : {0, 1, 3, 17, 132, 200}) {
+        for (int groups = 1; groups <= most_groups<T>(); groups++) {
+            d.h.host = before;
+            d.h.upload();
+            scan(t, d, 0, gelu, {grid, groups});
+            d.out.download();
+            d.h.download();
+            if (firstOut.empty()) {
+                firstOut = d.out.host;
+                firstState = d.h.host;
+                close(name, dense(d.out, t.rows(), width, d.stride), out, sizeof(T) == 2 ? 1e-4 : 5e-5, sizeof(T) == 2 ? 0.005 : 5e-5);
+                close(name + ", state", d.h.host, h, 5e-5, sizeof(T) == 2 ? 1e-4 : 5e-5);
+            }
+            check(same_bits(firstOut, d.out.host) && same_bits(firstState, d.h.host),
+                    name + ": " + std::to_string(grid) + " blocks of " + std::to_string(groups) + " groups have the bits of the first");
+        }
+    }
+    for (bool overX : {true, false}) {   // last, for it spoils the operands
+        if (!overX && !gelu) {
+            continue;
+        }
+        ScanData<T> again(t.step.maxRows, width, slots, pad, 300 + width);
+        Array<float> scratch(scratch_floats());
+        T* to = overX ? again.x.device : again.y.device;
+        launch(processors(), most_groups<T>(), t.step, again.x.device, again.stride, again.gates.device, again.stride, again.plane(),
+                again.bias.device, again.decay.device, again.h.device, gelu ? again.y.device : nullptr, again.stride, to, again.stride,
+                scratch.device, width);
+        finish();
+        again.x.download();
+        again.y.download();
+        check(same_bits(dense(d.out, t.rows(), width, d.stride), dense(overX ? again.x : again.y, t.rows(), width, d.stride)),
+                name + ": the same bits over " + (overX ? "x" : "the gelu branch"));
+    }
+}
+
+template <class T> void all_geometries() {
+    std::vector<Sequence> mixed, tiny;
+    Random random(77);
+    for (int q = 0; q < 40; q++) {
+        int lengths[] = {1, 1, 127, 128, 129, 255, 256, 257, 1 + int(random.uniform() * 400)};
+        mixed.push_back({39 - q, positions(q % 3 * 5, lengths[random.bits() % 9])});
+    }
+    for (int q = 0; q < 33; q++) {
+        tiny.push_back({q, positions(9, q == 20 ? 700 : 1)});
+    }
+    for (int width : {16, 24, 40, 33}) {
+        geometries<T>(mixed, width, width % 8, width != 24);
+        geometries<T>(tiny, width, 0, true);
+        geometries<T>({{0, documents(50, 1300, {77, 78, 200, 256, 511, 1299})}, {1, documents(0, 140, {16, 127, 128})}}, width, 8, true);
+    }
+    geometries<T>({{0, positions(3, 900)}, {1, positions(0, 1)}}, brief() ? 160 : 2560, 0, true);   // more strips than blocks
+    std::vector<Sequence> many;
+    for (int q = 0; q < 700; q++) {   // more than a block has threads
+        many.push_back({q, positions(2, q % 50 == 7 ? 130 : 1)});
+    }
+    geometries<T>(many, 16, 0, true);
+}
+
+PREFILL_TEST(scan_does_not_depend_on_its_geometry_bf16) { all_geometries<bf16>(); }
+PREFILL_TEST(scan_does_not_depend_on_its_geometry_f32) { all_geometries<float>(); }
+
 PREFILL_TEST(scan_always_has_the_same_bits) {
     TestStep t({{0, positions(5, brief() ? 512 : 8192)}});
     ScanData<bf16> d(t.step.maxRows, 2560, 1, 0, 9);
-    Array<float> scratch(scratch_floats(t.step, d.width)), state(d.h.host.size());
+    Array<float> scratch(scratch_floats()), state(d.h.host.size());
     state.host = d.h.host;
     std::vector<bf16> out;
     std::vector<float> h;
@@ -263,11 +359,7 @@ PREFILL_TEST(scans_of_other_shapes_share_a_scratch) {
         steps.push_back(std::make_unique<Alone>(width, std::vector<Sequence>{{2, positions(0, 700 / unit)}, {0, positions(9, 1)},
                 {3, positions(5, 3000 / unit)}, {1, positions(0, 129)}}));
     }
-    size_t floats = 0;
-    for (const auto& step : steps) {
-        floats = std::max(floats, scratch_floats(step->t.step, step->d.width));
-    }
-    Array<float> shared(floats);
+    Array<float> shared(scratch_floats());
     for (int pass = 0; pass < 2; pass++) {
         for (const auto& step : steps) {
             step->run(shared);
@@ -288,7 +380,7 @@ PREFILL_BENCH(scan) {
         for (int rows : {2048, 8192, 16384}) {
             TestStep t({{0, positions(0, rows)}});
             ScanData<bf16> d(t.step.maxRows, width, 1, 0, 10);
-            Array<float> scratch(scratch_floats(t.step, width));
+            Array<float> scratch(scratch_floats());
             double time = seconds([&] { scan_rows(t.step, d, 0, true, scratch); });
             report_bytes("rg_lru_scan_bf16 T = " + std::to_string(rows) + " E = " + std::to_string(width), 10.0 * rows * width, time);
         }

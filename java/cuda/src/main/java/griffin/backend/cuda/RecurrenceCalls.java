@@ -22,6 +22,12 @@ final class RecurrenceCalls {
     private static final int TILED_SHARED = 32 * 576 + 4096;
     private static final int TILED_SHARED_EACH = 576;
 
+    /** A group of threads of rg_lru_scan, the dynamic shared memory it takes, and at most what is static (rg_lru.cu). */
+    private static final int SCAN_GROUP = 128;
+    private static final int SCAN_SHARED_BF16 = 50400;
+    private static final int SCAN_SHARED_F32 = 99552;
+    private static final int SCAN_STATIC = 512;
+
     private RecurrenceCalls() {}
 
     static Call causalConv(Lowering l, Operation.CausalConv o) {
@@ -65,14 +71,18 @@ final class RecurrenceCalls {
     static Call scanAlone(Lowering l, CudaStep step, CudaBuffer x, RgLruWeights weights, CudaBuffer state, CudaBuffer gelu, CudaBuffer out,
             long gates, long plane) {
         int width = x.columns();
-        long tiles = step.maxRows() / 128 + step.maxSequences();
-        long scratch = l.memory.scratch("the scan", 64 + 24L * width * tiles);
+        int processors = l.context.device.processors();
+        long scratch = l.memory.scratch("the scan", 64 + 128L * processors);
         Arguments arguments = l.arguments().step(step).matrix(x).pointer(gates).integer(width).wide(plane)
                 .pointer(CudaWeight.addressOf(weights.gateBias())).pointer(CudaWeight.addressOf(weights.decay())).pointer(state.address())
                 .pointer(gelu == null ? 0 : gelu.address()).integer(gelu == null ? 0 : gelu.stride()).matrix(out).pointer(scratch)
                 .integer(width);
-        return l.launch(l.kernel("rg_lru_scan"), arguments, 256, 0,
-                (extent, launch) -> launch.grid(Launch.blocks(width, 64) * (extent.rows / 128L + extent.sequences), 1, 1));
+        boolean half = l.operands == DType.BF16;
+        int each = half ? SCAN_SHARED_BF16 : SCAN_SHARED_F32;
+        int groups = Math.clamp((l.context.device.sharedPerBlock() - SCAN_STATIC) / each, 1, half ? 4 : 2);
+        return l.launch(l.kernel("rg_lru_scan"), arguments, SCAN_GROUP * groups, each * groups,
+                (extent, launch) -> launch.grid(extent.rows == 0 ? 0 : Math.min(processors,
+                        Launch.blocks(width, 16) * (extent.rows / 128L + extent.sequences)), 1, 1));
     }
 
     /**
