@@ -5,7 +5,7 @@
 //   add_rms_norm_T            a block a row: few rows, any D, any alignment
 //     grid min(M, 65535), block D / 4 threads, in whole warps, where that is at most 1024: a thread keeps its four elements in registers,
 //     and one trip to L2 is all. Else 256 (then in another order). No dynamic shared memory.
-//   add_rms_norm_rows_T_cC    a warp a row, all of it in registers: more rows than one wave of blocks; D <= C
+//   add_rms_norm_rows_T_cC    a warp a row, all of it in registers: more rows than a wave of such blocks; D <= C, 2560 or 4096
 //     grid ceil(M / 4), block 128. Only where rows of residual, delta, scale and out can be read 16 bytes at a time;
 //     elsewhere it traps: launch the other form
 //
@@ -15,7 +15,7 @@
 // row, of which three are on a multiprocessor at a time, each a launch, a trip, a barrier and a store, one after the other.
 // With a warp a row all 2048 rows are on the chip at once, 160 KB of loads in flight a multiprocessor: prediction 7.5 us, 3.8 us of reads
 // from L2 at 5.5 TB/s, then the last stores, and a launch. Outcome: not measured.
-#include "common.cuh"
+#include "tensor_cores.cuh"
 
 /** Four elements of a row, x += add; the sum is stored where there is an add. */
 __device__ __forceinline__ float4 add4(float* x, const float* add) {
@@ -128,15 +128,15 @@ template <int N> __device__ __forceinline__ float sum_of_squares(const float4 (&
     static_assert(N <= WARP, "a lane for each");
     const float sums = shared_sums<5, 0>(kept);
     float sum = 0;
-#pragma unroll
+#pragma unroll 4 // not all at once: each has a register
     for (int i = 0; i < N; i++) {
-        sum += __shfl_sync(ALL_LANES, sums, (i & 1) << 4 | (i & 2) << 2 | (i & 4) | (i & 8) >> 2 | (i & 16) >> 4);
+        sum += __shfl_sync(ALL_LANES, sums, __brev(i) >> 27);
     }
     return sum;
 }
 
-/** x += add for the lane's quads of a row, those below D, a few loads at a time. */
-template <int N> __device__ __forceinline__ void add_row(float4 (&kept)[N], float* x, const float* add, int D) {
+/** x += add for the lane's quads of a row, those below `length`, a few loads at a time. */
+template <int N> __device__ __forceinline__ void add_row(float4 (&kept)[N], float* x, const float* add, int length) {
     constexpr int AT_ONCE = 4;
     static_assert(N % AT_ONCE == 0, "whole batches");
 #pragma unroll
@@ -145,14 +145,14 @@ template <int N> __device__ __forceinline__ void add_row(float4 (&kept)[N], floa
 #pragma unroll
         for (int i = 0; i < AT_ONCE; i++) {
             const int d = 4 * WARP * (from + i);
-            a[i] = d < D ? __ldcg(reinterpret_cast<const float4*>(add + d)) : make_float4(0, 0, 0, 0);
+            a[i] = d < length ? __ldcg(reinterpret_cast<const float4*>(add + d)) : make_float4(0, 0, 0, 0);
         }
 #pragma unroll
         for (int i = 0; i < AT_ONCE; i++) {
             const int d = 4 * WARP * (from + i);
             float4& v = kept[from + i];
             v = make_float4(v.x + a[i].x, v.y + a[i].y, v.z + a[i].z, v.w + a[i].w);
-            if (d < D) {
+            if (d < length) {
                 *reinterpret_cast<float4*>(x + d) = v;
             }
         }
@@ -164,36 +164,37 @@ template <class T, int N>
 __device__ __forceinline__ void add_rms_norm_rows(const int* count, int from, int limit, float* residual, int residualStride,
                                                   const float* delta, int deltaStride, const float* scale, float eps, T* out,
                                                   int outStride, int D) {
+    __shared__ __align__(16) float factors[4 * WARP * N];
     pdl_launch_dependents();
-    constexpr int LINE = 128 / sizeof(float);
-    for (int d = threadIdx.x * LINE; d < D; d += blockDim.x * LINE) { // a weight: in L2 when it is wanted
-        asm volatile("prefetch.global.L2 [%0];" ::"l"(scale + d));
-    }
-    pdl_wait();
     if (D > 4 * WARP * N || !in_vectors(residual, residualStride, delta, deltaStride, scale, out, outStride, D)) {
         __trap();
     }
-    const int m = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP, mine = 4 * (threadIdx.x % WARP);
-    if (m >= live_rows(count, from, limit)) {
-        return;
+    for (int d = 4 * threadIdx.x; d < D; d += 4 * blockDim.x) { // weights: on their way while the row is
+        copy_async(factors + d, scale + d);
     }
+    commit_copies();
+    pdl_wait();
+    const int m = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP, mine = 4 * (threadIdx.x % WARP);
+    const int length = m < live_rows(count, from, limit) ? D - mine : 0; // from the lane's first element on
     float* x = residual + size_t(m) * residualStride + mine;
     T* y = out + size_t(m) * outStride + mine;
     float4 kept[N];
 #pragma unroll
     for (int i = 0; i < N; i++) {
         const int d = 4 * WARP * i;
-        kept[i] = mine + d < D ? __ldcg(reinterpret_cast<const float4*>(x + d)) : make_float4(0, 0, 0, 0);
+        kept[i] = d < length ? __ldcg(reinterpret_cast<const float4*>(x + d)) : make_float4(0, 0, 0, 0);
     }
     if (delta) {
-        add_row(kept, x, delta + size_t(m) * deltaStride + mine, D - mine);
+        add_row(kept, x, delta + size_t(m) * deltaStride + mine, length);
     }
     const float norm = norm_of(sum_of_squares(kept), D, eps);
+    await_copies<0>();
+    __syncthreads();
 #pragma unroll
     for (int i = 0; i < N; i++) {
         const int d = 4 * WARP * i;
-        if (mine + d < D) {
-            scale4(y + d, kept[i], norm, __ldg(reinterpret_cast<const float4*>(scale + mine + d)));
+        if (d < length) {
+            scale4(y + d, kept[i], norm, *reinterpret_cast<const float4*>(factors + mine + d));
         }
     }
 }

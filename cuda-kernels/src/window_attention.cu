@@ -170,7 +170,7 @@ template <typename T> __device__ void prefill(const Step& step, const Attention<
     pdl_launch_dependents();
     pdl_wait();
     if (step.counts[1] > 0) {
-        Tile t = tile_of(step, blockIdx.x, blockDim.x / 2, a.heads);
+        Tile t = tile_of(step, tile_number(), blockDim.x / 2, a.heads);
         if (t.firstItem < t.items) {
             if (is_tensor(a)) {
                 tensor(step, a, t, shared);
