@@ -7,6 +7,13 @@ final class DenseCalls {
 
     private static final int THREADS = 256;
     private static final int MOST_THREADS = 1024;
+    private static final int MULTIPROCESSOR_THREADS = 2 * MOST_THREADS;
+    /** Elements of a row that a warp of add_rms_norm_rows keeps in registers, in its two forms. */
+    private static final int NARROW_ROW = 2560;
+    private static final int WIDE_ROW = 4096;
+    private static final int ROWS_OF_BLOCK = 4;
+    /** 16-byte vectors that a thread of gated_gelu has under way. */
+    private static final int VECTORS_AT_ONCE = 4;
 
     private DenseCalls() {}
 
@@ -21,16 +28,34 @@ final class DenseCalls {
                 .integer(o.delta() == null ? 0 : o.delta().stride()).pointer(o.scale().address()).real(o.eps()).matrix(o.out())
                 .integer(o.residual().columns());
         int four = 32 * Launch.blocks(o.residual().columns(), 4 * 32); // whole warps: then a thread keeps its four elements in registers
-        return l.launch(l.kernel("add_rms_norm"), arguments, four <= MOST_THREADS ? four : THREADS, 0,
+        int threads = four <= MOST_THREADS ? four : THREADS;
+        Call few = l.launch(l.kernel("add_rms_norm"), arguments, threads, 0,
                 (extent, launch) -> launch.grid(oneEach(o.rows().count(extent)), 1, 1));
+        if (o.residual().columns() > WIDE_ROW || !aligned(o)) {
+            return few;
+        }
+        String form = o.residual().columns() > NARROW_ROW ? "_c" + WIDE_ROW : "_c" + NARROW_ROW;
+        Call many = l.launch(l.kernel("add_rms_norm_rows", form), arguments, ROWS_OF_BLOCK * 32, 0,
+                (extent, launch) -> launch.grid(Launch.blocks(o.rows().count(extent), ROWS_OF_BLOCK), 1, 1));
+        int wave = l.context.device.processors() * (MULTIPROCESSOR_THREADS / threads); // rows, which all have a block at the same time
+        return extent -> (o.rows().count(extent) > wave ? many : few).issue(extent);
+    }
+
+    private static boolean aligned(Operation.AddRmsNorm o) {
+        return o.residual().aligned() && (o.delta() == null || o.delta().aligned()) && o.scale().address() % 16 == 0
+                && o.out().address() % 16 == 0 && (long) o.out().stride() * o.out().type().bytes() % 16 == 0;
     }
 
     static Call gatedGelu(Lowering l, Operation.GatedGelu o) {
         Arguments arguments =
                 l.arguments().rows(o.rows()).matrix(o.gate()).matrix(o.up()).matrix(o.out()).integer(o.out().columns());
         int perBlock = THREADS * 16 / l.operands.bytes();
+        int many = 2 * l.context.device.processors(); // rows from which on a block takes four times as much: they keep the chip busy anyway
         return l.launch(l.kernel("gated_gelu"), arguments, THREADS, 0,
-                (extent, launch) -> launch.grid(Launch.blocks(o.out().columns(), perBlock), o.rows().count(extent), 1));
+                (extent, launch) -> {
+                    int rows = o.rows().count(extent);
+                    launch.grid(Launch.blocks(o.out().columns(), rows < many ? perBlock : VECTORS_AT_ONCE * perBlock), rows, 1);
+                });
     }
 
     /** The default body. */
