@@ -47,6 +47,23 @@ interface DenseConformance extends Conformance {
         }
     }
 
+    /** A backend may have another form for more rows than its processors hold at a time. */
+    @Test
+    default void addRmsNormOfManyRows() {
+        Random random = random();
+        int rows = 700;
+        StepPlan plan = Conformance.rows(rows);
+        for (int width : new int[] {2056, 2560, 4096}) {
+            TensorPart scale = part(DType.BF16, 1, width, normal(random, width, 0.5));
+            float[] residual = normal(random, rows * width, 3);
+            for (float[] delta : new float[][] {null, normal(random, rows * width, 1)}) {
+                String what = "addRmsNorm of many rows of " + width + (delta == null ? "" : " with delta");
+                same(what + ": residual", side -> norm(side, plan, residual, delta, scale, width)[0]);
+                compare(what, tolerances().addRmsNorm(width), null, side -> norm(side, plan, residual, delta, scale, width)[1]);
+            }
+        }
+    }
+
     private static float[][] norm(Side side, StepPlan plan, float[] residual, float[] delta, TensorPart scale, int width) {
         int rows = plan.rows();
         Side.Framed x = side.input(residual, width);
