@@ -173,9 +173,9 @@ __device__ __forceinline__ void add_rms_norm_rows(const int* count, int from, in
         copy_async(factors + d, scale + d);
     }
     commit_copies();
-    pdl_wait();
     const int m = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP, mine = 4 * (threadIdx.x % WARP);
     const int length = m < live_rows(count, from, limit) ? D - mine : 0; // from the lane's first element on
+    pdl_wait();
     float* x = residual + size_t(m) * residualStride + mine;
     T* y = out + size_t(m) * outStride + mine;
     float4 kept[N];

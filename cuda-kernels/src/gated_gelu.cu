@@ -7,8 +7,9 @@
 // Rows go from the last to the first: the product that wrote gate and up went upwards, so its last rows still lie in L2, and what this
 // writes last is what the next product reads first.
 // 2048 x 7680 bf16 (94 MB, floor 22 us at 4.2 TB/s), H200: 30.4 us with one vector each of gate and up in flight a thread, and a tanh of
-// two branches, some 35 instructions an element: 19 us of issue alone. Now 13 instructions an element, two of them of the special function
-// unit (9 us at 16 a clock), and 128 bytes in flight a thread, 128 KB a multiprocessor. Prediction: 23 us, less by what L2 still holds.
+// two branches, by estimate 35 instructions an element: 18 us of issue alone. Now about 11 an element (6 us of issue), two of them of the
+// special function unit (8.5 us at 16 a clock), and 128 bytes in flight a thread, 96 KB a multiprocessor. Prediction: 23 us, less by what
+// L2 still holds.
 // Outcome: not measured.
 #include "prefill.cuh"
 
@@ -66,8 +67,8 @@ __device__ __forceinline__ void gated_gelu(const int* count, int from, int limit
                                            T* out, int outStride, int F) {
     constexpr int N = PER16<T>;
     pdl_launch_dependents();
-    pdl_wait();
     const int rows = live_rows(count, from, limit);
+    pdl_wait();
     const bool vectors = vectorizable(gate, gateStride, F) && vectorizable(up, upStride, F) && vectorizable(out, outStride, F);
     const int first = (blockIdx.x * blockDim.x + threadIdx.x) * N, stride = gridDim.x * blockDim.x * N;
     for (int m = rows - 1 - int(blockIdx.y); m >= 0; m -= gridDim.y) {

@@ -2,7 +2,7 @@
 // window_attention_prefill_bf16 (window_attention.cu), for K = 256 on compute capability 9.0 (machine code for sm_90a).
 //
 //   window_attention_prefill_wgmma_bf16(Step, qkv, qkvStride, keys, values, out, outStride, H, K, W)
-//     grid = maxRows H / 128 + maxSequences, block = 256, dynamic shared memory 197632
+//     grid = M H / 128 + S of the step, the last tiles first, block = 256, dynamic shared memory 197632
 //     only when K = 256, qkv, keys and values are multiples of 16 bytes, qkvStride of 8 and outStride of 2 elements; elsewhere it traps:
 //     launch the other form
 //
