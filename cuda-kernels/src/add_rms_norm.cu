@@ -5,9 +5,9 @@
 //   add_rms_norm_T            a block a row: few rows, any D, any alignment
 //     grid min(M, 65535), block D / 4 threads, in whole warps, where that is at most 1024: a thread keeps its four elements in registers,
 //     and one trip to L2 is all. Else 256 (then in another order). No dynamic shared memory.
-//   add_rms_norm_rows_T_cC    a warp a row, all of it in registers: more rows than a wave of such blocks; D <= C, 2560 or 4096
-//     grid ceil(M / 4), block 128. Only where rows of residual, delta, scale and out can be read 16 bytes at a time;
-//     elsewhere it traps: launch the other form
+//   add_rms_norm_rows_T_cC    a warp a row, all of it in registers: more rows than a wave of such blocks; C = 2560 or 4096
+//     grid ceil(M / 4), block 128. Only where D = C and rows of residual, delta, scale and out can be read 16 bytes at a time; elsewhere it
+//     traps: launch the other form
 //
 // Bytes: M D (4 read + 4 delta + 4 written with delta + sizeof(T)). A longer row passes through L2 twice; the second read hits.
 // 32 rows of 2560 in a decode step: 5.7 us with 256 threads on an H100; prediction for 640: 3.5 us, a launch and one trip; outcome, H200:
@@ -135,8 +135,8 @@ template <int N> __device__ __forceinline__ float sum_of_squares(const float4 (&
     return sum;
 }
 
-/** x += add for the lane's quads of a row, those below `length`, a few loads at a time. */
-template <int N> __device__ __forceinline__ void add_row(float4 (&kept)[N], float* x, const float* add, int length) {
+/** x += add for the lane's quads of a row, a few loads at a time. */
+template <int N> __device__ __forceinline__ void add_row(float4 (&kept)[N], float* x, const float* add) {
     constexpr int AT_ONCE = 4;
     static_assert(N % AT_ONCE == 0, "whole batches");
 #pragma unroll
@@ -144,17 +144,13 @@ template <int N> __device__ __forceinline__ void add_row(float4 (&kept)[N], floa
         float4 a[AT_ONCE];
 #pragma unroll
         for (int i = 0; i < AT_ONCE; i++) {
-            const int d = 4 * WARP * (from + i);
-            a[i] = d < length ? __ldcg(reinterpret_cast<const float4*>(add + d)) : make_float4(0, 0, 0, 0);
+            a[i] = __ldcg(reinterpret_cast<const float4*>(add + (from + i) * 4 * WARP));
         }
 #pragma unroll
         for (int i = 0; i < AT_ONCE; i++) {
-            const int d = 4 * WARP * (from + i);
             float4& v = kept[from + i];
             v = make_float4(v.x + a[i].x, v.y + a[i].y, v.z + a[i].z, v.w + a[i].w);
-            if (d < length) {
-                *reinterpret_cast<float4*>(x + d) = v;
-            }
+            *reinterpret_cast<float4*>(x + (from + i) * 4 * WARP) = v;
         }
     }
 }
@@ -164,37 +160,41 @@ template <class T, int N>
 __device__ __forceinline__ void add_rms_norm_rows(const int* count, int from, int limit, float* residual, int residualStride,
                                                   const float* delta, int deltaStride, const float* scale, float eps, T* out,
                                                   int outStride, int D) {
-    __shared__ __align__(16) float factors[4 * WARP * N];
+    constexpr int NEXT = 4 * WARP; // elements from a lane's quad to its next
+    __shared__ __align__(16) float factors[N * NEXT];
     pdl_launch_dependents();
-    if (D > 4 * WARP * N || !in_vectors(residual, residualStride, delta, deltaStride, scale, out, outStride, D)) {
+    if (D != N * NEXT || !in_vectors(residual, residualStride, delta, deltaStride, scale, out, outStride, D)) {
         __trap();
     }
     for (int d = 4 * threadIdx.x; d < D; d += 4 * blockDim.x) { // weights: on their way while the row is
         copy_async(factors + d, scale + d);
     }
     commit_copies();
-    const int m = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP, mine = 4 * (threadIdx.x % WARP);
-    const int length = m < live_rows(count, from, limit) ? D - mine : 0; // from the lane's first element on
+    const int rows = live_rows(count, from, limit), mine = 4 * (threadIdx.x % WARP);
+    const int number = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP;
     pdl_wait();
+    if (rows == 0) {
+        return;
+    }
+    const bool live = number < rows;
+    const int m = live ? number : rows - 1; // a warp without a row reads the last, and writes nothing
     float* x = residual + size_t(m) * residualStride + mine;
     T* y = out + size_t(m) * outStride + mine;
     float4 kept[N];
 #pragma unroll
     for (int i = 0; i < N; i++) {
-        const int d = 4 * WARP * i;
-        kept[i] = d < length ? __ldcg(reinterpret_cast<const float4*>(x + d)) : make_float4(0, 0, 0, 0);
+        kept[i] = __ldcg(reinterpret_cast<const float4*>(x + i * NEXT));
     }
-    if (delta) {
-        add_row(kept, x, delta + size_t(m) * deltaStride + mine, length);
+    if (delta && live) {
+        add_row(kept, x, delta + size_t(m) * deltaStride + mine);
     }
     const float norm = norm_of(sum_of_squares(kept), D, eps);
     await_copies<0>();
     __syncthreads();
+    if (live) {
 #pragma unroll
-    for (int i = 0; i < N; i++) {
-        const int d = 4 * WARP * i;
-        if (d < length) {
-            scale4(y + d, kept[i], norm, *reinterpret_cast<const float4*>(factors + mine + d));
+        for (int i = 0; i < N; i++) {
+            scale4(y + i * NEXT, kept[i], norm, *reinterpret_cast<const float4*>(factors + mine + i * NEXT));
         }
     }
 }

@@ -82,7 +82,8 @@ template <class T> void check_norm(int rows, int D, int pad, bool withDelta, uns
 }
 
 /** A warp a row: the bits of a block a row, each of whose threads has four elements; rows after the last live one stay. */
-template <class T> void check_norm_rows(int rows, int D, int pad, bool withDelta, bool wide) {
+template <class T> void check_norm_rows(int rows, int D, int pad, bool withDelta) {
+    const bool wide = D > 2560;
     const int stride = D + pad, from = 3, launched = rows + 5;
     const std::vector<float> residual = random_values<float>(size_t(launched) * stride, 1, 4);
     Device<float> delta(random_values<float>(size_t(launched) * stride, 2)), scale(random_values<float>(D, 3, 0.3f, 1));
@@ -104,7 +105,7 @@ template <class T> void check_norm_rows(int rows, int D, int pad, bool withDelta
         want = run(add_rms_norm_f32, unsigned(launched), block);
         got = run(wide ? add_rms_norm_rows_f32_c4096 : add_rms_norm_rows_f32_c2560, grid, 128);
     }
-    const std::string what = name("add_rms_norm_rows", type_name<T>(), rows, D, pad) + (wide ? " c4096" : " c2560") + (withDelta ? " with delta" : "");
+    const std::string what = name("add_rms_norm_rows", type_name<T>(), rows, D, pad) + (withDelta ? " with delta" : "");
     compare_bits(what + ": the bits of a block a row", got.first, want.first);
     compare_bits(what + " residual", got.second, want.second);
 }
@@ -186,17 +187,14 @@ template <class T> void check_type() {
 
 /** Forms for many rows. */
 template <class T> void check_many_rows() {
-    for (int D : {4, 320, 2052, 2560, 2564, 4096}) {
+    for (int D : {2560, 4096}) {
         for (int rows : {0, 1, 7, 132, 1000, 2048}) {
-            if (brief() && (D > 320 || rows > 132)) {
-                continue;
+            if (brief() && rows > 7) {
+                break;
             }
-            const int pad = D % 8; // rows of whole 16-byte groups
-            for (bool withDelta : {false, true}) {
-                if (D <= 2560) {
-                    check_norm_rows<T>(rows, D, pad, withDelta, false);
-                }
-                check_norm_rows<T>(rows, D, pad + 8, withDelta, true);
+            for (int pad : {0, 8}) {
+                check_norm_rows<T>(rows, D, pad, false);
+                check_norm_rows<T>(rows, D, pad, true);
             }
         }
     }

@@ -1,6 +1,7 @@
 package griffin.backend.cuda;
 
 import griffin.backend.DType;
+import java.util.Set;
 
 /** Embedding, norm, activation and row selection. Geometry: the headers of the .cu files of the same names. */
 final class DenseCalls {
@@ -8,9 +9,8 @@ final class DenseCalls {
     private static final int THREADS = 256;
     private static final int MOST_THREADS = 1024;
     private static final int MULTIPROCESSOR_THREADS = 2 * MOST_THREADS;
-    /** Elements of a row that a warp of add_rms_norm_rows keeps in registers, in its two forms. */
-    private static final int NARROW_ROW = 2560;
-    private static final int WIDE_ROW = 4096;
+    /** Elements of the rows for which there is add_rms_norm_rows. */
+    private static final Set<Integer> ROWS_IN_REGISTERS = Set.of(2560, 4096);
     private static final int ROWS_OF_BLOCK = 4;
     /** 16-byte vectors that a thread of gated_gelu has under way. */
     private static final int VECTORS_AT_ONCE = 4;
@@ -31,11 +31,10 @@ final class DenseCalls {
         int threads = four <= MOST_THREADS ? four : THREADS;
         Call few = l.launch(l.kernel("add_rms_norm"), arguments, threads, 0,
                 (extent, launch) -> launch.grid(oneEach(o.rows().count(extent)), 1, 1));
-        if (o.residual().columns() > WIDE_ROW || !aligned(o)) {
+        if (!ROWS_IN_REGISTERS.contains(o.residual().columns()) || !aligned(o)) {
             return few;
         }
-        String form = o.residual().columns() > NARROW_ROW ? "_c" + WIDE_ROW : "_c" + NARROW_ROW;
-        Call many = l.launch(l.kernel("add_rms_norm_rows", form), arguments, ROWS_OF_BLOCK * 32, 0,
+        Call many = l.launch(l.kernel("add_rms_norm_rows", "_c" + o.residual().columns()), arguments, ROWS_OF_BLOCK * 32, 0,
                 (extent, launch) -> launch.grid(Launch.blocks(o.rows().count(extent), ROWS_OF_BLOCK), 1, 1));
         int wave = l.context.device.processors() * (MULTIPROCESSOR_THREADS / threads); // rows, which all have a block at the same time
         return extent -> (o.rows().count(extent) > wave ? many : few).issue(extent);
