@@ -13,7 +13,7 @@
 //   window_attention_prefill_T(Step, qkv, qkvStride, keys [slots W, K], values, out, outStride, H, K, W)   out [M, H K], not in place
 //     block = 256, dynamic shared memory 196608: where the device grants it to a block, T = bf16 and K = 256
 //     block = 128, dynamic shared memory 98688 otherwise
-//     grid = M H / (block / 2) + S of the step
+//     grid = M H / (block / 2) + S of the step; the last tiles, which see the most keys, are the first blocks'
 //   rotate_T(Step, qkv, qkvStride, H, K, rotaryDims, theta)   in place, query heads and key; before the attention
 //     grid = (ceil(M / 4), ceil(rotaryDims / 128)), block = 256
 //   store_keys_T(Step, qkv, qkvStride, keys, values, H, K, W)   after the attention; the newest W rows of each sequence's last document
@@ -170,7 +170,7 @@ template <typename T> __device__ void prefill(const Step& step, const Attention<
     pdl_launch_dependents();
     pdl_wait();
     if (step.counts[1] > 0) {
-        Tile t = tile_of(step, blockIdx.x, blockDim.x / 2, a.heads);
+        Tile t = tile_of(step, tile_number(), blockDim.x / 2, a.heads);
         if (t.firstItem < t.items) {
             if (is_tensor(a)) {
                 tensor(step, a, t, shared);

@@ -28,6 +28,12 @@ __device__ Tile tile_of(const Step& step, int number, int tileItems, int heads) 
     return t;
 }
 
+/**
+ * The block's tile: the last first. Blocks start in the order of their numbers, and the later a tile in its sequence, the more keys it
+ * sees, until the window is full: so the longest start first, and the short ones fill what is left at the end.
+ */
+__device__ __forceinline__ int tile_number() { return gridDim.x - 1 - blockIdx.x; }
+
 __device__ int lowest(const Step& step, int row, int window) {
     return row - min(step.positions[row], window);
 }

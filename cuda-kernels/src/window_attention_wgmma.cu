@@ -2,7 +2,7 @@
 // window_attention_prefill_bf16 (window_attention.cu), for K = 256 on compute capability 9.0 (machine code for sm_90a).
 //
 //   window_attention_prefill_wgmma_bf16(Step, qkv, qkvStride, keys, values, out, outStride, H, K, W)
-//     grid = maxRows H / 128 + maxSequences, block = 256, dynamic shared memory 197632
+//     grid = M H / 128 + S of the step, the last tiles first, block = 256, dynamic shared memory 197632
 //     only when K = 256, qkv, keys and values are multiples of 16 bytes, qkvStride of 8 and outStride of 2 elements; elsewhere it traps:
 //     launch the other form
 //
@@ -13,8 +13,19 @@
 //
 // FLOPs and floor: as there. A step of 128 items is 2048 cycles of products; its softmax, about 800, runs beside the second product.
 // Prediction, H100: 0.55 to 0.65 of 790 TFLOP/s. Outcome, T = 8192: 456 to 461 TFLOP/s (0.58) with 10 heads, 480 to 483 (0.61) with 16; it
-// was 272 and 283 when the copies were asked for before the products and the ring's modulo was taken for each of them. T = 2048: 0.29 and
-// 0.39, since 161 blocks on 132 multiprocessors take two rounds.
+// was 272 and 283 when the copies were asked for before the products and the ring's modulo was taken for each of them.
+//
+// T = 2048 from an empty ring: tiles of 1 to 32 steps, 160 on 132 multiprocessors with 10 heads, 256 with 16. In rising order the longest
+// came last: 90.6 us on an H200, 0.30 (0.29 and 0.39 on an H100 with 10 and 16 heads); now they come first. Steps until the last block
+// ends, one more for each tile's beginning and end, by greedy assignment in that order; the bound is all steps / 132:
+//   T                          512   1024   2048   4096   8192     with 16 heads:   512   1024   2048   4096   8192
+//   rising                       9     17     40     81    160                        9     17     50    116    248
+//   falling                      9     17     33     68    150                        9     17     34    100    232
+//   tiles i and n - 1 - i       11     19     35     83    162                       11     19     35    102    236
+//   bound                        2      6     21     62    145                        3      9     34    100    232
+// Two blocks that share a tile's keys and add up at the end would take 6, 10, 27 with 10 heads, and more than one block from T = 4096 on
+// and with 16 heads from 2048 on. Tiles of 64 items would read keys at twice the rate, 64 KB in 1024 cycles: more than L2 gives.
+// Prediction, H200, T = 2048: 75 us with 10 heads (0.36). Outcome: not measured.
 
 #include "wgmma.cuh"
 #include "window_attention.cuh"
@@ -186,7 +197,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) window_attention_prefill_wg
     pdl_wait();
     Attention<bf16> a{qkv, keys, values, out, qkvStride, outStride, H, 256, W};
     if (step.counts[1] > 0) {
-        Tile t = tile_of(step, blockIdx.x, ITEMS, H);
+        Tile t = tile_of(step, tile_number(), ITEMS, H);
         if (t.firstItem < t.items) {
             attend(step, a, t, shared);
         }

@@ -81,14 +81,43 @@ template <class T> void check_norm(int rows, int D, int pad, bool withDelta, uns
     compare(what + " residual", dResidual.read(), sums, 1e-6, 1e-6);
 }
 
-template <class T> void check_gelu(int rows, int F, int pad, bool inPlace) {
+/** A warp a row: the bits of a block a row, each of whose threads has four elements; rows after the last live one stay. */
+template <class T> void check_norm_rows(int rows, int D, int pad, bool withDelta) {
+    const bool wide = D > 2560;
+    const int stride = D + pad, from = 3, launched = rows + 5;
+    const std::vector<float> residual = random_values<float>(size_t(launched) * stride, 1, 4);
+    Device<float> delta(random_values<float>(size_t(launched) * stride, 2)), scale(random_values<float>(D, 3, 0.3f, 1));
+    Device<int> count(std::vector<int>{rows + from});
+    auto run = [&](auto kernel, unsigned grid, unsigned threads) {
+        Device<float> sums(residual);
+        Device<T> out(std::vector<T>(residual.size(), host_from_float<T>(5)));
+        launch(kernel, grid, threads, 0, count.data, from, launched, sums.data, stride, withDelta ? delta.data : nullptr, stride, scale.data, 1e-6f,
+               out.data, stride, D);
+        synchronize();
+        return std::pair(out.read(), sums.read());
+    };
+    const unsigned block = unsigned(D + 127) / 128 * 32, grid = unsigned(launched + 3) / 4;
+    std::pair<std::vector<T>, std::vector<float>> want, got;
+    if constexpr (sizeof(T) == 2) {
+        want = run(add_rms_norm_bf16, unsigned(launched), block);
+        got = run(wide ? add_rms_norm_rows_bf16_c4096 : add_rms_norm_rows_bf16_c2560, grid, 128);
+    } else {
+        want = run(add_rms_norm_f32, unsigned(launched), block);
+        got = run(wide ? add_rms_norm_rows_f32_c4096 : add_rms_norm_rows_f32_c2560, grid, 128);
+    }
+    const std::string what = name("add_rms_norm_rows", type_name<T>(), rows, D, pad) + (withDelta ? " with delta" : "");
+    compare_bits(what + ": the bits of a block a row", got.first, want.first);
+    compare_bits(what + " residual", got.second, want.second);
+}
+
+template <class T> void check_gelu(int rows, int F, int pad, bool inPlace, int fewer = 1) {
     const int stride = F + pad;
     std::vector<T> gate = random_values<T>(size_t(rows + 1) * stride, 1, 6), up = random_values<T>(size_t(rows + 1) * stride, 2);
     Device<T> dGate(gate), dUp(up), other(gate);
     T* out = inPlace ? dUp.data : other.data;
     Device<int> count(std::vector<int>{rows});
     auto run = [&](auto kernel) {
-        launch(kernel, dim3(unsigned(F / 1024 + 1), unsigned(rows + 1)), 256, 0, count.data, 0, rows + 1, dGate.data, stride, dUp.data, stride,
+        launch(kernel, dim3(unsigned(F / 1024 / fewer + 1), unsigned(rows + 1)), 256, 0, count.data, 0, rows + 1, dGate.data, stride, dUp.data, stride,
                out, stride, F);
     };
     if constexpr (sizeof(T) == 2) {
@@ -107,7 +136,7 @@ template <class T> void check_gelu(int rows, int F, int pad, bool inPlace) {
             want[at] = host_gelu(host_to_float(gate[at])) * host_to_float(up[at]);
         }
     }
-    compare(name("gated_gelu", type_name<T>(), rows, F, pad) + (inPlace ? " in place" : ""), (inPlace ? dUp : other).read(), want, 1e-6,
+    compare(name("gated_gelu", type_name<T>(), rows, F, pad) + (fewer > 1 ? " few blocks" : "") + (inPlace ? " in place" : ""), (inPlace ? dUp : other).read(), want, 1e-6,
             sizeof(T) == 2 ? 0x1p-8 : 1e-5);
 }
 
@@ -144,6 +173,7 @@ template <class T> void check_type() {
                 check_embed<T>(rows, columns, pad);
                 check_norm<T>(rows, columns, pad, rows % 2 == 0);
                 check_gelu<T>(rows, columns, pad, pad == 0);
+                check_gelu<T>(rows, columns, pad, pad == 0, 100);
                 check_select<T>(rows, columns, pad);
             }
         }
@@ -155,9 +185,33 @@ template <class T> void check_type() {
     }
 }
 
+/** Forms for many rows. */
+template <class T> void check_many_rows() {
+    for (int D : {2560, 4096}) {
+        for (int rows : {0, 1, 7, 132, 1000, 2048}) {
+            if (brief() && rows > 7) {
+                break;
+            }
+            for (int pad : {0, 8}) {
+                check_norm_rows<T>(rows, D, pad, false);
+                check_norm_rows<T>(rows, D, pad, true);
+            }
+        }
+    }
+    if (!brief()) {
+        for (int rows : {132, 1000, 2048}) {
+            check_norm<T>(rows, 2560, 0, false, 640);
+            check_gelu<T>(rows, 7680, 7680, true, 8);
+            check_gelu<T>(rows, 1021, 3, false, 8);
+        }
+    }
+}
+
 }  // namespace
 
 void test_elementwise() {
+    check_many_rows<bf16>();
+    check_many_rows<float>();
     check_type<bf16>();
     check_type<float>();
 }

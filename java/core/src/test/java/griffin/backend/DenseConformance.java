@@ -47,6 +47,33 @@ interface DenseConformance extends Conformance {
         }
     }
 
+    /** Whole buffers, and more rows than processors hold at a time: a backend may have another form for them. */
+    @Test
+    default void addRmsNormOfManyRows() {
+        Random random = random();
+        int rows = 700;
+        for (int width : new int[] {320, 2560, 4096}) {
+            TensorPart scale = part(DType.BF16, 1, width, normal(random, width, 0.5));
+            float[] residual = normal(random, rows * width, 3);
+            for (float[] delta : new float[][] {null, normal(random, rows * width, 1)}) {
+                String what = "addRmsNorm of many rows of " + width + (delta == null ? "" : " with delta");
+                same(what + ": residual", side -> wholeNorm(side, rows, residual, delta, scale, width)[0]);
+                compare(what, tolerances().addRmsNorm(width), null, side -> wholeNorm(side, rows, residual, delta, scale, width)[1]);
+            }
+        }
+    }
+
+    private static float[][] wholeNorm(Side side, int rows, float[] residual, float[] delta, TensorPart scale, int width) {
+        Buffer x = side.backend.allocate(DType.F32, rows, width);
+        Buffer more = side.backend.allocate(DType.F32, rows, width);
+        Buffer out = side.backend.allocate(side.backend.operandType(), rows, width);
+        side.write(x, residual);
+        side.write(more, delta == null ? residual : delta);
+        side.backend.addRmsNorm(side.step(Conformance.rows(rows), 1).rows(), x, delta == null ? null : more,
+                side.weight(WeightRole.NORM, scale), 1e-6f, out);
+        return new float[][] {side.read(x), side.read(out)};
+    }
+
     private static float[][] norm(Side side, StepPlan plan, float[] residual, float[] delta, TensorPart scale, int width) {
         int rows = plan.rows();
         Side.Framed x = side.input(residual, width);

@@ -1,12 +1,19 @@
 package griffin.backend.cuda;
 
 import griffin.backend.DType;
+import java.util.Set;
 
 /** Embedding, norm, activation and row selection. Geometry: the headers of the .cu files of the same names. */
 final class DenseCalls {
 
     private static final int THREADS = 256;
     private static final int MOST_THREADS = 1024;
+    private static final int MULTIPROCESSOR_THREADS = 2 * MOST_THREADS;
+    /** Elements of the rows for which there is add_rms_norm_rows. */
+    private static final Set<Integer> ROWS_IN_REGISTERS = Set.of(2560, 4096);
+    private static final int ROWS_OF_BLOCK = 4;
+    /** 16-byte vectors that a thread of gated_gelu has under way. */
+    private static final int VECTORS_AT_ONCE = 4;
 
     private DenseCalls() {}
 
@@ -21,16 +28,33 @@ final class DenseCalls {
                 .integer(o.delta() == null ? 0 : o.delta().stride()).pointer(o.scale().address()).real(o.eps()).matrix(o.out())
                 .integer(o.residual().columns());
         int four = 32 * Launch.blocks(o.residual().columns(), 4 * 32); // whole warps: then a thread keeps its four elements in registers
-        return l.launch(l.kernel("add_rms_norm"), arguments, four <= MOST_THREADS ? four : THREADS, 0,
+        int threads = four <= MOST_THREADS ? four : THREADS;
+        Call few = l.launch(l.kernel("add_rms_norm"), arguments, threads, 0,
                 (extent, launch) -> launch.grid(oneEach(o.rows().count(extent)), 1, 1));
+        if (!ROWS_IN_REGISTERS.contains(o.residual().columns()) || !aligned(o)) {
+            return few;
+        }
+        Call many = l.launch(l.kernel("add_rms_norm_rows", "_c" + o.residual().columns()), arguments, ROWS_OF_BLOCK * 32, 0,
+                (extent, launch) -> launch.grid(Launch.blocks(o.rows().count(extent), ROWS_OF_BLOCK), 1, 1));
+        int wave = l.context.device.processors() * (MULTIPROCESSOR_THREADS / threads); // rows, which all have a block at the same time
+        return extent -> (o.rows().count(extent) > wave ? many : few).issue(extent);
+    }
+
+    private static boolean aligned(Operation.AddRmsNorm o) {
+        return o.residual().aligned() && (o.delta() == null || o.delta().aligned()) && o.scale().address() % 16 == 0
+                && o.out().address() % 16 == 0 && (long) o.out().stride() * o.out().type().bytes() % 16 == 0;
     }
 
     static Call gatedGelu(Lowering l, Operation.GatedGelu o) {
         Arguments arguments =
                 l.arguments().rows(o.rows()).matrix(o.gate()).matrix(o.up()).matrix(o.out()).integer(o.out().columns());
         int perBlock = THREADS * 16 / l.operands.bytes();
+        int many = 2 * l.context.device.processors(); // rows from which on a block takes four times as much: they keep the chip busy anyway
         return l.launch(l.kernel("gated_gelu"), arguments, THREADS, 0,
-                (extent, launch) -> launch.grid(Launch.blocks(o.out().columns(), perBlock), o.rows().count(extent), 1));
+                (extent, launch) -> {
+                    int rows = o.rows().count(extent);
+                    launch.grid(Launch.blocks(o.out().columns(), rows < many ? perBlock : VECTORS_AT_ONCE * perBlock), rows, 1);
+                });
     }
 
     /** The default body. */
