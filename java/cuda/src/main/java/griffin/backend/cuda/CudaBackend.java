@@ -41,6 +41,7 @@ final class CudaBackend implements Backend {
     private final CudaContext context;
     private final CudaMemory memory;
     private final CudaKernels kernels;
+    private final Stagings stagings;
     private final CudaUpload upload;
     private final CudaStates states;
     private final CublasLtProducts products;
@@ -66,9 +67,11 @@ final class CudaBackend implements Backend {
         this.settings = settings;
         context = new CudaContext(CudaDriver.require(index), settings.overlap());
         memory = new CudaMemory(context);
+        Stagings pinned = null;
         CudaKernels loaded = null;
         CublasLtProducts library = null;
         try {
+            pinned = new Stagings(context, memory); // while kernels are loaded
             loaded = new CudaKernels(settings.kernels());
             String missing = settings.cublas() ? CublasLtProducts.missing() : null;
             if (missing != null) {
@@ -77,10 +80,11 @@ final class CudaBackend implements Backend {
                                 + "are slower; install the CUDA 13 libraries (libcublas) or name the file in GRIFFIN_CUBLASLT_LIBRARY");
             }
             library = settings.cublas() && missing == null ? new CublasLtProducts(context, memory, operands, notices) : null;
+            stagings = pinned;
             kernels = loaded;
             products = library;
             chunk = context.freeMemory() >= LARGE_MEMORY ? LARGE_CHUNK : CHUNK;
-            upload = new CudaUpload(context, memory, kernels, operands);
+            upload = new CudaUpload(context, memory, stagings, kernels, operands);
             states = new CudaStates(context, memory, kernels, operands);
             lowering = new Lowering(context, kernels, memory, operands, products, settings.ring());
         } catch (Throwable e) {
@@ -89,6 +93,13 @@ final class CudaBackend implements Backend {
             }
             if (loaded != null) {
                 loaded.close();
+            }
+            try {
+                if (pinned != null) {
+                    pinned.close();
+                }
+            } catch (Throwable other) {
+                e.addSuppressed(other);
             }
             memory.close();
             context.close();
@@ -122,6 +133,8 @@ final class CudaBackend implements Backend {
         context.enter();
         MemoryPlan.require(need, operands, "cuda:" + context.device.index() + " (" + context.device.name() + ")", context.freeMemory(),
                 context.device.memory());
+        long roundedBiases = operands == DType.BF16 ? operands.bytes() * need.otherWeights() : 0;
+        memory.expectWeights(need.weightBytes(operands) + roundedBiases);
     }
 
     @Override
@@ -197,7 +210,7 @@ final class CudaBackend implements Backend {
             recording.add(operation);
         } else {
             context.enter();
-            upload.finish();
+            stagings.finish();
             lowering.lower(operation).issue(step.extent(new Extent()));
         }
     }
@@ -304,7 +317,7 @@ final class CudaBackend implements Backend {
     @Override
     public Step allocateStep(int maxRows, int maxSequences, int scrapSlot) {
         context.enter();
-        upload.release();
+        stagings.release();
         return new CudaStep(context, memory, maxRows, maxSequences, scrapSlot);
     }
 
@@ -332,7 +345,7 @@ final class CudaBackend implements Backend {
     @Override
     public long run(Program program) {
         context.enter();
-        upload.finish();
+        stagings.finish();
         CudaProgram p = CudaProgram.of(program);
         int at = (int) (tickets % RESULT_DEPTH);
         runNumbers[at] = p.run();
@@ -362,7 +375,7 @@ final class CudaBackend implements Backend {
         closed = true;
         try {
             context.enter();
-            upload.release();
+            stagings.close();
         } finally {
             programs.forEach(CudaProgram::close);
             if (products != null) {
