@@ -1,21 +1,21 @@
 package griffin.backend.cuda;
 
 import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 
 /** Work on a device by a thread of its own; its result or its failure comes to whoever asks for it. */
 final class Aside<T> {
 
     private final FutureTask<T> task;
+    private final Thread thread;
 
     /** Begins. */
-    Aside(CudaContext context, String thread, Callable<T> work) {
+    Aside(CudaContext context, String name, Callable<T> work) {
         task = new FutureTask<>(() -> {
             context.enter();
             return work.call();
         });
-        Thread.ofPlatform().daemon().name(thread).start(task);
+        thread = Thread.ofPlatform().daemon().name(name).start(task);
     }
 
     /** Waits for its end. */
@@ -39,13 +39,11 @@ final class Aside<T> {
 
     private void await() {
         boolean interrupted = false;
-        while (!task.isDone()) {
+        while (thread.isAlive()) {
             try {
-                task.get();
+                thread.join();
             } catch (InterruptedException e) {
                 interrupted = true;
-            } catch (ExecutionException e) {
-                break; // get() throws it
             }
         }
         if (interrupted) {

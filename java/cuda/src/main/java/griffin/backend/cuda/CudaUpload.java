@@ -143,7 +143,8 @@ final class CudaUpload {
         void into(Arguments arguments);
     }
 
-    private void launch(MemorySegment stream, CudaKernels.Kernel kernel, Packing arguments, int threadsX, int threadsY, int x, int y, int z) {
+    private void launch(MemorySegment stream, CudaKernels.Kernel kernel, Packing arguments, int threadsX, int threadsY, int x, int y,
+            int z) {
         try (Arena arena = Arena.ofConfined()) {
             Arguments packed = new Arguments(arena);
             arguments.into(packed);
