@@ -88,22 +88,30 @@ final class CudaBackend implements Backend {
             states = new CudaStates(context, memory, kernels, operands);
             lowering = new Lowering(context, kernels, memory, operands, products, settings.ring());
         } catch (Throwable e) {
+            try {
+                giveBack(pinned, library, loaded);
+            } catch (Throwable other) {
+                e.addSuppressed(other);
+            }
+            throw e;
+        }
+    }
+
+    /** Gives all memory and the context back, and these where they are not null. */
+    private void giveBack(Stagings pinned, CublasLtProducts library, CudaKernels loaded) {
+        try {
+            if (pinned != null) {
+                pinned.close();
+            }
+        } finally {
             if (library != null) {
                 library.close();
             }
             if (loaded != null) {
                 loaded.close();
             }
-            try {
-                if (pinned != null) {
-                    pinned.close();
-                }
-            } catch (Throwable other) {
-                e.addSuppressed(other);
-            }
             memory.close();
             context.close();
-            throw e;
         }
     }
 
@@ -375,15 +383,9 @@ final class CudaBackend implements Backend {
         closed = true;
         try {
             context.enter();
-            stagings.close();
         } finally {
             programs.forEach(CudaProgram::close);
-            if (products != null) {
-                products.close();
-            }
-            kernels.close();
-            memory.close();
-            context.close();
+            giveBack(stagings, products, kernels);
         }
     }
 }

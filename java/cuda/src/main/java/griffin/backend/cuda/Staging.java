@@ -56,6 +56,7 @@ final class Staging implements AutoCloseable {
                 CudaErrors.check(Cuda.cuEventCreate(out, Cuda.CU_EVENT_DISABLE_TIMING()), "cuEventCreate");
                 events.add(out.get(ValueLayout.ADDRESS, 0));
             }
+            link();
             for (int i = 0; i < readerCount; i++) {
                 Thread thread = Thread.ofPlatform().daemon().name("griffin-load-" + i).unstarted(new Reader(i));
                 thread.start();
@@ -65,6 +66,14 @@ final class Staging implements AutoCloseable {
             abandon(e);
             throw e;
         }
+    }
+
+    /** A driver's function is linked when it is first used, which takes a millisecond or more and all readers would wait for. */
+    private static void link() {
+        Cuda.cuEventSynchronize$handle();
+        Cuda.cuMemcpyHtoDAsync_v2$handle();
+        Cuda.cuLaunchKernelEx$handle();
+        Cuda.cuEventRecord$handle();
     }
 
     int size() {
