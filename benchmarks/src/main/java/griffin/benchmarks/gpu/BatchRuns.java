@@ -18,7 +18,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ServiceLoader;
 
-/** Several sequences in a step, which the public interface does not offer: the core's runner. Loading is timed here, too. */
+/** Several sequences in a step, which the public interface does not offer: the core's runner. */
 final class BatchRuns implements AutoCloseable {
 
     /** A full window and more, so that every state is read whole. */
@@ -26,8 +26,6 @@ final class BatchRuns implements AutoCloseable {
     static final int LARGEST = 32;
 
     final Costs costs;
-    /** From mapped files to weights that can be used. */
-    final double loadSeconds;
     private final Arena arena = Arena.ofShared();
     private final Backend backend;
     private final GriffinConfig config;
@@ -48,10 +46,7 @@ final class BatchRuns implements AutoCloseable {
         try {
             WeightFiles weights = WeightFiles.open(files, arena);
             states = backend.allocateStates(GriffinModel.stateLayout(config), LARGEST);
-            long start = System.nanoTime();
             GriffinModel model = new GriffinModel(backend, config, weights);
-            backend.allocateStep(1, 1, states.scrapSlot()); // waits for what is being copied
-            loadSeconds = (System.nanoTime() - start) / 1e9;
             runner = new ModelRunner(backend, model, states, backend.defaultChunk(), LARGEST);
         } catch (Throwable e) {
             close();

@@ -124,6 +124,9 @@ public final class Report {
 
     private void size(String size, Path model) {
         boolean compare = peers != null && size.equals("2b");
+        if (options.decode || options.prefill) {
+            loads(size, model); // before any other, so that the first is cold
+        }
         try (SingleRuns single = new SingleRuns(model, "cuda:" + options.device, options.runs)) {
             if (options.decode || compare) {
                 double step = decode(size, single, Bars.DECODE_SHORT, 128);
@@ -201,11 +204,16 @@ public final class Report {
                 null));
     }
 
+    private void loads(String size, Path model) {
+        double bytes = new Costs(GriffinConfig.read(ModelFiles.of(model))).weightBytes();
+        Loads loads = new Loads(model, () -> BatchRuns.cuda(options.device));
+        file.add(Row.ofBytes(size + " " + Bars.FIRST_LOAD, loads.first, "s", bytes, bytes / loads.first / pinned, PINNED, null));
+        file.add(Row.ofBytes(size + " " + Bars.LOAD, loads.median, "s", bytes, bytes / loads.median / pinned, PINNED,
+                bar(size, Bars.LOAD)));
+    }
+
     private void batches(String size, Path model) {
         try (BatchRuns runs = new BatchRuns(model, BatchRuns.cuda(options.device), BatchRuns.CONTEXT, options.runs)) {
-            double bytes = runs.costs.weightBytes();
-            file.add(Row.ofBytes(size + " " + Bars.LOAD, runs.loadSeconds, "s", bytes, bytes / runs.loadSeconds / pinned, PINNED,
-                    bar(size, Bars.LOAD)));
             if (options.prefill) {
                 other(size, Bars.OTHER_SHORT, runs.otherThanProducts(0, 2048));
                 other(size, Bars.OTHER_LONG, runs.otherThanProducts(8192, 8192));

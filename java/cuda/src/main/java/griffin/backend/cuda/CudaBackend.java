@@ -41,6 +41,7 @@ final class CudaBackend implements Backend {
     private final CudaContext context;
     private final CudaMemory memory;
     private final CudaKernels kernels;
+    private final Stagings stagings;
     private final CudaUpload upload;
     private final CudaStates states;
     private final CublasLtProducts products;
@@ -66,9 +67,11 @@ final class CudaBackend implements Backend {
         this.settings = settings;
         context = new CudaContext(CudaDriver.require(index), settings.overlap());
         memory = new CudaMemory(context);
+        Stagings pinned = null;
         CudaKernels loaded = null;
         CublasLtProducts library = null;
         try {
+            pinned = new Stagings(context, memory); // while kernels are loaded
             loaded = new CudaKernels(settings.kernels());
             String missing = settings.cublas() ? CublasLtProducts.missing() : null;
             if (missing != null) {
@@ -77,13 +80,30 @@ final class CudaBackend implements Backend {
                                 + "are slower; install the CUDA 13 libraries (libcublas) or name the file in GRIFFIN_CUBLASLT_LIBRARY");
             }
             library = settings.cublas() && missing == null ? new CublasLtProducts(context, memory, operands, notices) : null;
+            stagings = pinned;
             kernels = loaded;
             products = library;
             chunk = context.freeMemory() >= LARGE_MEMORY ? LARGE_CHUNK : CHUNK;
-            upload = new CudaUpload(context, memory, kernels, operands);
+            upload = new CudaUpload(context, memory, stagings, kernels, operands);
             states = new CudaStates(context, memory, kernels, operands);
             lowering = new Lowering(context, kernels, memory, operands, products, settings.ring());
         } catch (Throwable e) {
+            try {
+                giveBack(pinned, library, loaded);
+            } catch (Throwable other) {
+                e.addSuppressed(other);
+            }
+            throw e;
+        }
+    }
+
+    /** Gives all memory and the context back, and these where they are not null. */
+    private void giveBack(Stagings pinned, CublasLtProducts library, CudaKernels loaded) {
+        try {
+            if (pinned != null) {
+                pinned.close();
+            }
+        } finally {
             if (library != null) {
                 library.close();
             }
@@ -92,7 +112,6 @@ final class CudaBackend implements Backend {
             }
             memory.close();
             context.close();
-            throw e;
         }
     }
 
@@ -122,6 +141,8 @@ final class CudaBackend implements Backend {
         context.enter();
         MemoryPlan.require(need, operands, "cuda:" + context.device.index() + " (" + context.device.name() + ")", context.freeMemory(),
                 context.device.memory());
+        long roundedBiases = operands == DType.BF16 ? operands.bytes() * need.otherWeights() : 0;
+        memory.expectWeights(need.weightBytes(operands) + roundedBiases);
     }
 
     @Override
@@ -197,7 +218,7 @@ final class CudaBackend implements Backend {
             recording.add(operation);
         } else {
             context.enter();
-            upload.finish();
+            stagings.finish();
             lowering.lower(operation).issue(step.extent(new Extent()));
         }
     }
@@ -304,7 +325,7 @@ final class CudaBackend implements Backend {
     @Override
     public Step allocateStep(int maxRows, int maxSequences, int scrapSlot) {
         context.enter();
-        upload.release();
+        stagings.release();
         return new CudaStep(context, memory, maxRows, maxSequences, scrapSlot);
     }
 
@@ -332,7 +353,7 @@ final class CudaBackend implements Backend {
     @Override
     public long run(Program program) {
         context.enter();
-        upload.finish();
+        stagings.finish();
         CudaProgram p = CudaProgram.of(program);
         int at = (int) (tickets % RESULT_DEPTH);
         runNumbers[at] = p.run();
@@ -362,15 +383,9 @@ final class CudaBackend implements Backend {
         closed = true;
         try {
             context.enter();
-            upload.release();
         } finally {
             programs.forEach(CudaProgram::close);
-            if (products != null) {
-                products.close();
-            }
-            kernels.close();
-            memory.close();
-            context.close();
+            giveBack(stagings, products, kernels);
         }
     }
 }

@@ -6,16 +6,16 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Device and pinned memory: allocated once, given back together. */
+/**
+ * Device and pinned memory: allocated once, given back together. One thread at a time uses it; pinned memory may be taken and given back
+ * beside it.
+ */
 final class CudaMemory implements AutoCloseable {
-
-    /** Weights up to an eighth of it share blocks: a model has hundreds of small ones, and each allocation costs 50 microseconds. */
-    private static final long BLOCK = 32L << 20;
-    private static final long ALIGNMENT = 256;
 
     /** Host memory that the device reads and writes directly. */
     record Mapped(MemorySegment host, long device) {}
@@ -24,10 +24,9 @@ final class CudaMemory implements AutoCloseable {
 
     private final CudaContext context;
     private final List<Long> device = new ArrayList<>();
-    private final List<MemorySegment> pinned = new ArrayList<>();
+    private final List<MemorySegment> pinned = Collections.synchronizedList(new ArrayList<>());
     private final Map<Purpose, Long> scratch = new HashMap<>();
-    private long block;
-    private long blockLeft;
+    private final Slabs weights = new Slabs(this::allocateUnfilled);
 
     CudaMemory(CudaContext context) {
         this.context = context;
@@ -36,30 +35,30 @@ final class CudaMemory implements AutoCloseable {
     /** Zero-filled device memory, aligned to 256 bytes. */
     long allocate(long bytes, String use) {
         long size = Math.max(bytes, 16);
+        long address = allocateUnfilled(size, use);
+        CudaErrors.check(Cuda.cuMemsetD8Async(address, (byte) 0, size, context.stream), "cuMemsetD8Async");
+        return address;
+    }
+
+    /** Device memory with anything in it, aligned to 256 bytes, that any stream may use at once. */
+    long allocateUnfilled(long size, String use) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG);
             CudaErrors.check(Cuda.cuMemAlloc_v2(out, size), "cuMemAlloc of " + size + " bytes for " + use);
             long address = out.get(ValueLayout.JAVA_LONG, 0);
             device.add(address);
-            CudaErrors.check(Cuda.cuMemsetD8Async(address, (byte) 0, size, context.stream), "cuMemsetD8Async");
             return address;
         }
     }
 
-    /** Like {@link #allocate}, for what is given back only with all the rest. */
+    /** The weights that are loaded next will have so many bytes together, about. */
+    void expectWeights(long bytes) {
+        weights.expect(bytes);
+    }
+
+    /** Like {@link #allocateUnfilled}, for what is given back only with all the rest. */
     long weight(long bytes, String use) {
-        long size = Math.ceilDiv(Math.max(bytes, 1), ALIGNMENT) * ALIGNMENT;
-        if (size > BLOCK / 8) {
-            return allocate(size, use);
-        }
-        if (size > blockLeft) {
-            block = allocate(BLOCK, use);
-            blockLeft = BLOCK;
-        }
-        long address = block;
-        block += size;
-        blockLeft -= size;
-        return address;
+        return weights.take(bytes, use);
     }
 
     /**

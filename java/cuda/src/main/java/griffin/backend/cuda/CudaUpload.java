@@ -11,27 +11,23 @@ import java.util.Locale;
 import java.util.stream.LongStream;
 
 /**
- * Brings weights from mapped files to the device: through {@link Staging}, and through a conversion where the device wants another form.
+ * Brings weights from mapped files to the device: through {@link Stagings}, and through a conversion where the device wants another form.
  */
 final class CudaUpload {
-
-    private static final int LARGEST = 2 << 20;
-    private static final int SMALLEST = 1 << 20;
 
     /** The last bits of a float16, which a bfloat16 of 8 digits has no room for. */
     private static final int F16_DIGITS_BEYOND = 7;
 
     private final CudaContext context;
     private final CudaMemory memory;
+    private final Stagings stagings;
     private final CudaKernels kernels;
     private final DType operands;
-    private Staging staging;
-    /** Device memory for what is to be converted. */
-    private long raw;
 
-    CudaUpload(CudaContext context, CudaMemory memory, CudaKernels kernels, DType operands) {
+    CudaUpload(CudaContext context, CudaMemory memory, Stagings stagings, CudaKernels kernels, DType operands) {
         this.context = context;
         this.memory = memory;
+        this.stagings = stagings;
         this.kernels = kernels;
         this.operands = operands;
     }
@@ -86,7 +82,7 @@ final class CudaUpload {
                 chunks(part, part.dtype().bytes(), at, to.bytes(), null);
             } else {
                 CudaKernels.Kernel convert = kernels.get("convert_" + word(part.dtype()) + "_" + word(to));
-                chunks(part, part.dtype().bytes(), at, to.bytes(), (from, target, count) -> launch(convert,
+                chunks(part, part.dtype().bytes(), at, to.bytes(), (from, target, count, stream) -> launch(stream, convert,
                         a -> a.pointer(from).pointer(target).wide(count), 256, 1, blocks(count), 1, 1));
             }
             at += n * to.bytes();
@@ -103,7 +99,7 @@ final class CudaUpload {
         for (TensorPart part : parts) {
             CudaKernels.Kernel transpose = kernels.get("transpose_gates_" + word(part.dtype()) + "_" + word(operands));
             chunks(part, blockElements * part.dtype().bytes(), at, blockElements * operands.bytes(),
-                    (from, target, heads) -> launch(transpose, a -> a.pointer(from).pointer(target).integer(g), 32, 8,
+                    (from, target, heads, stream) -> launch(stream, transpose, a -> a.pointer(from).pointer(target).integer(g), 32, 8,
                             Launch.blocks(g, 32), Launch.blocks(g, 32), Math.toIntExact(heads)));
             at += (long) part.rows() * part.columns() * operands.bytes();
         }
@@ -120,7 +116,7 @@ final class CudaUpload {
         long address = memory.weight(4 * n, role.name().toLowerCase(Locale.ROOT));
         CudaKernels.Kernel convert = kernels.get(kernel + word(part.dtype()));
         chunks(part, Math.toIntExact(part.data().byteSize()), address, Math.toIntExact(4 * n),
-                (from, target, count) -> launch(convert, a -> {
+                (from, target, count, stream) -> launch(stream, convert, a -> {
                     a.pointer(from).pointer(target);
                     rest.add(a, n);
                 }, 256, 1, blocks(n), 1, 1));
@@ -128,26 +124,18 @@ final class CudaUpload {
     }
 
     private interface Conversion {
-        void of(long from, long to, long count);
+        void of(long from, long to, long count, MemorySegment stream);
     }
 
     /** Copies a tensor, cut between units of {@code unit} bytes, each of which becomes {@code targetUnit} bytes. */
     private void chunks(TensorPart part, int unit, long target, int targetUnit, Conversion conversion) {
         MemorySegment data = part.data();
-        ensure(Math.min(Math.max(data.byteSize(), SMALLEST), Math.max(LARGEST, unit)));
-        long units = staging.size() / unit;
-        for (long at = 0; at < data.byteSize() / unit; at += units) {
-            long count = Math.min(units, data.byteSize() / unit - at);
-            long to = target + at * targetUnit;
-            boolean plain = conversion == null;
-            staging.copy(data.asSlice(at * unit, count * unit), plain ? to : raw, plain ? () -> {} : () -> conversion.of(raw, to, count));
-        }
-    }
-
-    /** Issues what is still being read: before anything that uses weights. Sources must live until then. */
-    void finish() {
-        if (staging != null) {
-            staging.drain();
+        long units = stagings.prepare(unit) / unit;
+        long all = data.byteSize() / unit;
+        for (long at = 0; at < all; at += units) {
+            long count = Math.min(units, all - at);
+            stagings.copy(new Pieces.Piece(data.asSlice(at * unit, count * unit), target + at * targetUnit,
+                    conversion == null ? null : (raw, to, stream) -> conversion.of(raw, to, count, stream)));
         }
     }
 
@@ -155,38 +143,19 @@ final class CudaUpload {
         void into(Arguments arguments);
     }
 
-    private void launch(CudaKernels.Kernel kernel, Packing arguments, int threadsX, int threadsY, int x, int y, int z) {
+    private void launch(MemorySegment stream, CudaKernels.Kernel kernel, Packing arguments, int threadsX, int threadsY, int x, int y,
+            int z) {
         try (Arena arena = Arena.ofConfined()) {
             Arguments packed = new Arguments(arena);
             arguments.into(packed);
-            new Launch(context, arena, kernel, packed, threadsX, threadsY, 0, (extent, launch) -> launch.grid(x, y, z)).issue(new Extent());
+            new Launch(context, arena, kernel, packed, threadsX, threadsY, 0, (extent, launch) -> launch.grid(x, y, z)).on(stream)
+                    .issue(new Extent());
         }
     }
 
     /** Enough for any size: elements are taken in strides of the grid. */
     private int blocks(long elements) {
         return (int) Math.clamp((elements + 255) / 256, 1, 8L * context.device.processors());
-    }
-
-    private void ensure(long bytes) {
-        if (staging == null || staging.size() < bytes) {
-            release();
-            raw = memory.allocate(bytes, "loading");
-            staging = new Staging(context, memory, Math.toIntExact(bytes));
-        }
-    }
-
-    /** Waits for what is under way and gives the staging memory back; the next load takes it again. */
-    void release() {
-        if (staging != null) {
-            Staging last = staging;
-            staging = null;
-            try (last) {
-                last.drain();
-            } finally {
-                memory.free(raw);
-            }
-        }
     }
 
     private static long elements(TensorPart... parts) {

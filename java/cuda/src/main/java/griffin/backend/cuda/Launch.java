@@ -57,6 +57,12 @@ final class Launch implements Call {
         extra.setAtIndex(ValueLayout.ADDRESS, 4, MemorySegment.ofAddress(Cuda.CU_LAUNCH_PARAM_END_AS_INT()));
     }
 
+    /** Issues it on a stream other than the context's. */
+    Launch on(MemorySegment stream) {
+        CUlaunchConfig.hStream(config, stream);
+        return this;
+    }
+
     void grid(long x, long y, long z) {
         blocks = (int) Math.min(Integer.MAX_VALUE, x * y * z);
         CUlaunchConfig.gridDimX(config, Math.toIntExact(x));

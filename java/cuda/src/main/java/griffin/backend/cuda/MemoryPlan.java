@@ -9,7 +9,7 @@ import java.util.List;
 /** Whether a model fits before anything of it is loaded, and what would. */
 final class MemoryPlan {
 
-    /** Modules, graphs and the driver's own needs for a model of some hundred launches. */
+    /** Modules, graphs and the driver's own needs for a model of some hundred launches; while weights are loaded, room to convert them in. */
     private static final long OVERHEAD = 256L << 20;
     private static final int LEAST_CHUNK = 64;
 

@@ -1,54 +1,79 @@
 package griffin.backend.cuda;
 
 import griffin.bindings.cuda.Cuda;
-import griffin.error.DeviceException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 
 /**
  * Pinned buffers between mapped files and the device. Reading the page cache is the slow half (a core manages about a tenth of what the bus
- * takes), so many threads read the next buffers while the device copies the last ones. Buffers are small and many, because pinning memory
- * costs more than a tenth of a second a gigabyte, and pinned at once, because each call costs a millisecond. 2B on an H200 machine: 8
- * buffers of 4 MiB 0.225 to 0.241 s, 24 of 2 MiB 0.192 to 0.203 s, 12 of 8 MiB 0.282 s.
+ * takes), so many readers work side by side, and each brings its pieces all the way: it waits until one of its buffers is free, fills it,
+ * issues the copy and whatever converts it. The thread that loads only names the pieces, so that the bus never waits for it. Buffers are
+ * small and few, because pinning memory costs more than a tenth of a second a gigabyte, and pinned at once, because each call costs a
+ * millisecond.
  */
 final class Staging implements AutoCloseable {
 
-    static final int BUFFERS = 24;
+    /** Bytes of a buffer that is large enough for nearly everything. */
+    static final int PIECE = 2 << 20;
     private static final int MOST_READERS = 16;
-    private static final int PIECE = 1 << 20;
-    private static final int READ_AHEAD = BUFFERS - 6;
-
-    private record Filling(int buffer, List<Future<?>> reads, long bytes, long to, Runnable then) {}
+    /** One is filled while the other is on the bus. */
+    private static final int BUFFERS_EACH = 2;
+    /** More than one, so that conversions and the gaps between copies of one stream do not hold up the bus. */
+    private static final int STREAMS = 4;
+    private static final int WAITING_EACH = 4;
+    private static final int ALIGNMENT = 256;
 
     private final CudaContext context;
     private final CudaMemory memory;
     private final int size;
-    private final MemorySegment pinned;
-    private final MemorySegment[] copied = new MemorySegment[BUFFERS];
-    private final ArrayDeque<Filling> filling = new ArrayDeque<>();
-    private final ExecutorService readers;
-    private int turn;
+    private final Pieces pieces;
+    private final List<MemorySegment> streams = new ArrayList<>();
+    private final List<MemorySegment> events = new ArrayList<>();
+    private final List<Thread> readers = new ArrayList<>();
+    private final int readerCount = Math.clamp(Runtime.getRuntime().availableProcessors(), 1, MOST_READERS);
+    private MemorySegment pinned;
+    /** Device memory for what is to be converted, a buffer for each reader; made when something is. */
+    private long raw;
+    private boolean copying;
 
-    /** @param bytes of each buffer */
+    /** @param bytes that each buffer holds at least */
     Staging(CudaContext context, CudaMemory memory, int bytes) {
         this.context = context;
         this.memory = memory;
-        size = bytes;
-        pinned = memory.pinUnfilled((long) BUFFERS * bytes);
-        for (int i = 0; i < BUFFERS; i++) {
-            MemorySegment event = context.arena.allocate(ValueLayout.ADDRESS);
-            CudaErrors.check(Cuda.cuEventCreate(event, Cuda.CU_EVENT_DISABLE_TIMING()), "cuEventCreate");
-            copied[i] = event.get(ValueLayout.ADDRESS, 0);
+        size = Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
+        pieces = new Pieces(WAITING_EACH * readerCount);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+            pinned = memory.pinUnfilled((long) readerCount * BUFFERS_EACH * size);
+            for (int i = 0; i < Math.min(STREAMS, readerCount); i++) {
+                CudaErrors.check(Cuda.cuStreamCreate(out, Cuda.CU_STREAM_NON_BLOCKING()), "cuStreamCreate");
+                streams.add(out.get(ValueLayout.ADDRESS, 0));
+            }
+            for (int i = 0; i < readerCount * BUFFERS_EACH; i++) {
+                CudaErrors.check(Cuda.cuEventCreate(out, Cuda.CU_EVENT_DISABLE_TIMING()), "cuEventCreate");
+                events.add(out.get(ValueLayout.ADDRESS, 0));
+            }
+            link();
+            for (int i = 0; i < readerCount; i++) {
+                Thread thread = Thread.ofPlatform().daemon().name("griffin-load-" + i).unstarted(new Reader(i));
+                thread.start();
+                readers.add(thread);
+            }
+        } catch (Throwable e) {
+            abandon(e);
+            throw e;
         }
-        readers = Executors.newFixedThreadPool(Math.clamp(Runtime.getRuntime().availableProcessors(), 1, MOST_READERS),
-                Thread.ofPlatform().daemon().name("griffin-load-", 0).factory());
+    }
+
+    /** A driver's function is linked when it is first used, which takes a millisecond or more and all readers would wait for. */
+    private static void link() {
+        Cuda.cuEventSynchronize$handle();
+        Cuda.cuMemcpyHtoDAsync_v2$handle();
+        Cuda.cuLaunchKernelEx$handle();
+        Cuda.cuEventRecord$handle();
     }
 
     int size() {
@@ -56,56 +81,102 @@ final class Staging implements AutoCloseable {
     }
 
     /**
-     * Begins to bring at most {@link #size} bytes to the device.
+     * Begins to bring a piece to the device. A failure of an earlier one comes out here, too: as an {@link InternalError} where a page of
+     * the source is gone, as a {@link griffin.error.GriffinException} otherwise.
      *
-     * @param then what to issue right behind the copy
+     * @param piece whose source lives until {@link #drain}
      */
-    void copy(MemorySegment from, long to, Runnable then) {
-        turn = (turn + 1) % BUFFERS;
-        CudaErrors.check(Cuda.cuEventSynchronize(copied[turn]), "cuEventSynchronize while weights are loaded");
-        filling.add(new Filling(turn, read(from, buffer(turn)), from.byteSize(), to, then));
-        while (filling.size() > READ_AHEAD) {
-            issue(filling.remove());
+    void copy(Pieces.Piece piece) {
+        if (piece.conversion() != null && raw == 0) {
+            raw = memory.allocateUnfilled((long) readerCount * size, "loading");
+        }
+        copying = true;
+        pieces.put(piece);
+    }
+
+    /**
+     * Waits until all that was begun is on the device; from then on the sources are not read any more. Fails as {@link #copy} does. Not
+     * done between tensors: readers would stand idle.
+     */
+    void drain() {
+        if (copying) {
+            pieces.awaitIssued();
+            synchronize();
+            copying = false;
         }
     }
 
-    private MemorySegment buffer(int i) {
-        return pinned.asSlice((long) i * size, size);
-    }
-
-    private List<Future<?>> read(MemorySegment from, MemorySegment into) {
-        List<Future<?>> reads = new ArrayList<>();
-        if (from.byteSize() <= PIECE) {
-            MemorySegment.copy(from, 0, into, 0, from.byteSize());
-            return reads;
+    private void synchronize() {
+        for (MemorySegment stream : streams) {
+            CudaErrors.check(Cuda.cuStreamSynchronize(stream), "loading weights");
         }
-        for (long at = 0; at < from.byteSize(); at += PIECE) {
-            long start = at;
-            reads.add(readers.submit(() -> MemorySegment.copy(from, start, into, start, Math.min(PIECE, from.byteSize() - start))));
+    }
+
+    /** Brings pieces through buffers of its own, on a stream that keeps their order. */
+    private final class Reader implements Runnable {
+
+        private final int number;
+        private final MemorySegment stream;
+        private int turn;
+
+        Reader(int number) {
+            this.number = number;
+            stream = streams.get(number % streams.size());
         }
-        return reads;
-    }
 
-    private void issue(Filling f) {
-        f.reads.forEach(Staging::await);
-        CudaErrors.check(Cuda.cuMemcpyHtoDAsync_v2(f.to, buffer(f.buffer), f.bytes, context.stream), "cuMemcpyHtoDAsync of a weight");
-        CudaErrors.check(Cuda.cuEventRecord(copied[f.buffer], context.stream), "cuEventRecord");
-        f.then.run();
-    }
-
-    private static void await(Future<?> read) {
-        boolean interrupted = false;
-        while (true) {
+        @Override
+        public void run() {
             try {
-                read.get();
-                break;
+                context.enter();
+                for (Pieces.Piece piece = pieces.take(); piece != null; piece = pieces.take()) {
+                    bring(piece);
+                    pieces.issued();
+                }
+            } catch (Throwable e) {
+                pieces.fail(e);
+            }
+        }
+
+        private void bring(Pieces.Piece piece) {
+            turn = (turn + 1) % BUFFERS_EACH;
+            int buffer = number * BUFFERS_EACH + turn;
+            MemorySegment copied = events.get(buffer);
+            CudaErrors.check(Cuda.cuEventSynchronize(copied), "cuEventSynchronize while weights are loaded");
+            long bytes = piece.from().byteSize();
+            MemorySegment filled = pinned.asSlice((long) buffer * size, bytes).copyFrom(piece.from());
+            boolean plain = piece.conversion() == null;
+            long own = raw + (long) number * size;
+            CudaErrors.check(Cuda.cuMemcpyHtoDAsync_v2(plain ? piece.to() : own, filled, bytes, stream), "cuMemcpyHtoDAsync of a weight");
+            if (!plain) {
+                piece.conversion().issue(own, piece.to(), stream); // the next copy to it is behind this on the stream
+            }
+            CudaErrors.check(Cuda.cuEventRecord(copied, stream), "cuEventRecord");
+        }
+    }
+
+    /** Ends the readers and waits for what they issued. Pieces that none has taken yet are given up. */
+    void stop() {
+        pieces.end();
+        joinReaders();
+        long converted = raw;
+        raw = 0;
+        try {
+            synchronize();
+        } finally {
+            if (converted != 0) {
+                memory.free(converted);
+            }
+        }
+    }
+
+    private void joinReaders() {
+        boolean interrupted = false;
+        while (!readers.isEmpty()) {
+            try {
+                readers.getLast().join();
+                readers.removeLast();
             } catch (InterruptedException e) {
                 interrupted = true;
-            } catch (ExecutionException e) {
-                if (e.getCause() instanceof InternalError gone) {
-                    throw gone; // a page that is not there any more: who knows the file explains it
-                }
-                throw new DeviceException("reading weights failed: " + e.getCause(), e.getCause());
             }
         }
         if (interrupted) {
@@ -113,24 +184,35 @@ final class Staging implements AutoCloseable {
         }
     }
 
-    /** Issues what has begun; from then on the sources are not read any more. Not done between tensors: readers would stand idle. */
-    void drain() {
-        while (!filling.isEmpty()) {
-            issue(filling.remove());
+    /** Gives back what a stopped one still has: some milliseconds, which nobody need wait for. */
+    void giveBack() {
+        MemorySegment last = pinned;
+        pinned = null;
+        events.forEach(Cuda::cuEventDestroy_v2);
+        events.clear();
+        streams.forEach(Cuda::cuStreamDestroy_v2);
+        streams.clear();
+        if (last != null) {
+            memory.unpin(last);
         }
     }
 
-    /** Waits for what was begun and gives everything back, also when reading or copying failed. */
+    /** Stops and gives everything back, also when reading or copying failed. */
     @Override
     public void close() {
-        readers.close(); // first: they write to pinned memory
         try {
-            context.synchronize("loading weights");
+            stop();
         } finally {
-            memory.unpin(pinned);
-            for (MemorySegment event : copied) {
-                Cuda.cuEventDestroy_v2(event);
-            }
+            giveBack();
+        }
+    }
+
+    /** Closes it because of a failure, to which further ones are added. */
+    void abandon(Throwable because) {
+        try {
+            close();
+        } catch (Throwable e) {
+            because.addSuppressed(e);
         }
     }
 }
