@@ -1,5 +1,7 @@
 // residual += delta (if there is one); out = residual * rsqrt(mean(residual^2) + eps) * scale, rounded to T.
 //   residual float [M, D], delta float [M, D] or null, scale float [D] (1 + w), out T [M, D].
+//   add_planes_rms_norm_bf16: delta is the sum of planeCount such matrices, planeElements apart, as linear_planes_decode leaves them; they
+//   are added in their order. It is launched as add_rms_norm_T.
 //
 // Two forms that add in the same order: a row has the same bits in both, whatever rows stand beside it.
 //   add_rms_norm_T            a block a row: few rows, any D, any alignment
@@ -17,13 +19,25 @@
 // from L2 at 5.5 TB/s, then the last stores, and a launch. Outcome: not measured.
 #include "tensor_cores.cuh"
 
-/** Four elements of a row, x += add; the sum is stored where there is an add. */
-__device__ __forceinline__ float4 add4(float* x, const float* add) {
-    float4 v = __ldcg(reinterpret_cast<const float4*>(x));
-    if (add) {
-        const float4 a = __ldcg(reinterpret_cast<const float4*>(add));
-        v = make_float4(v.x + a.x, v.y + a.y, v.z + a.z, v.w + a.w);
-        *reinterpret_cast<float4*>(x) = v;
+/** What is added to the residual: the sum of `planes` matrices, or nothing. */
+struct Delta {
+    const float* rows;
+    int stride, planes;
+    long long planeElements;
+
+    __device__ __forceinline__ Delta of(int row) const { return {rows ? rows + size_t(row) * stride : nullptr, stride, planes, planeElements}; }
+};
+
+/** Four elements of a row, x += delta's row; the sum is stored where there is a delta. */
+__device__ __forceinline__ float4 add4(float* x, const Delta& delta, int at) {
+    float4 v = __ldcg(reinterpret_cast<const float4*>(x + at));
+    if (delta.rows) {
+#pragma unroll 4
+        for (int plane = 0; plane < delta.planes; plane++) {
+            const float4 a = __ldcg(reinterpret_cast<const float4*>(delta.rows + plane * delta.planeElements + at));
+            v = make_float4(v.x + a.x, v.y + a.y, v.z + a.z, v.w + a.w);
+        }
+        *reinterpret_cast<float4*>(x + at) = v;
     }
     return v;
 }
@@ -47,11 +61,10 @@ __device__ __forceinline__ bool in_vectors(const float* residual, int residualSt
 
 template <class T>
 __device__ __forceinline__ void add_rms_norm(const int* count, int from, int limit, float* residual, int residualStride,
-                                             const float* delta, int deltaStride, const float* scale, float eps, T* out, int outStride,
-                                             int D) {
+                                             const Delta& delta, const float* scale, float eps, T* out, int outStride, int D) {
     __shared__ float sums[WARP];
     pdl_launch_dependents();
-    const bool vectors = in_vectors(residual, residualStride, delta, deltaStride, scale, out, outStride, D);
+    const bool vectors = in_vectors(residual, residualStride, delta.rows, delta.stride, scale, out, outStride, D) && delta.planeElements % 4 == 0;
     const bool registers = vectors && D <= 4 * int(blockDim.x);
     const int mine = 4 * threadIdx.x;
     const float4 none = make_float4(0, 0, 0, 0);
@@ -60,25 +73,27 @@ __device__ __forceinline__ void add_rms_norm(const int* count, int from, int lim
     const int rows = live_rows(count, from, limit);
     for (int m = blockIdx.x; m < rows; m += gridDim.x) {
         float* x = residual + size_t(m) * residualStride;
-        const float* add = delta ? delta + size_t(m) * deltaStride : nullptr;
+        const Delta add = delta.of(m);
         T* y = out + size_t(m) * outStride;
         float4 kept = none;
         float squares = 0;
         if (registers) {
             if (mine < D) {
-                kept = add4(x + mine, add ? add + mine : nullptr);
+                kept = add4(x, add, mine);
             }
             squares = squares4(kept);
         } else if (vectors) {
             for (int d = mine; d < D; d += blockDim.x * 4) {
-                const float4 v = add4(x + d, add ? add + d : nullptr);
+                const float4 v = add4(x, add, d);
                 squares += squares4(v);
             }
         } else {
             for (int d = threadIdx.x; d < D; d += blockDim.x) {
                 float v = __ldcg(x + d);
-                if (add) {
-                    v += __ldcg(add + d);
+                if (add.rows) {
+                    for (int plane = 0; plane < add.planes; plane++) {
+                        v += __ldcg(add.rows + plane * add.planeElements + d);
+                    }
                     x[d] = v;
                 }
                 squares += v * v;
@@ -203,9 +218,16 @@ __device__ __forceinline__ void add_rms_norm_rows(const int* count, int from, in
     extern "C" __global__ void __launch_bounds__(1024)                                                                                   \
     add_rms_norm_##suffix(const int* count, int from, int limit, float* residual, int residualStride, const float* delta, int deltaStride, \
                           const float* scale, float eps, T* out, int outStride, int D) {                                                 \
-        add_rms_norm<T>(count, from, limit, residual, residualStride, delta, deltaStride, scale, eps, out, outStride, D);                \
+        add_rms_norm<T>(count, from, limit, residual, residualStride, {delta, deltaStride, 1, 0}, scale, eps, out, outStride, D);        \
     }
 FOR_BOTH_TYPES(ADD_RMS_NORM)
+
+extern "C" __global__ void __launch_bounds__(1024)
+add_planes_rms_norm_bf16(const int* count, int from, int limit, float* residual, int residualStride, const float* planes, int planeStride,
+                         long long planeElements, int planeCount, const float* scale, float eps, bf16* out, int outStride, int D) {
+    add_rms_norm<bf16>(count, from, limit, residual, residualStride, {planes, planeStride, planeCount, planeElements}, scale, eps, out, outStride,
+                       D);
+}
 
 #define ADD_RMS_NORM_ROWS(suffix, T, C, BLOCKS)                                                                                          \
     extern "C" __global__ void __launch_bounds__(128, BLOCKS)                                                                            \

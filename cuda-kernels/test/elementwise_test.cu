@@ -81,6 +81,26 @@ template <class T> void check_norm(int rows, int D, int pad, bool withDelta, uns
     compare(what + " residual", dResidual.read(), sums, 1e-6, 1e-6);
 }
 
+/** A delta in planes: the bits of the planes added one after the other. */
+void check_norm_of_planes(int rows, int D, int pad, int planes, unsigned threads) {
+    const int stride = D + pad, from = 1;
+    const size_t plane = size_t(rows + 1) * stride + (pad ? 3 : 0);
+    const std::vector<float> residual = random_values<float>(size_t(rows + 1) * stride, 1, 4);
+    Device<float> delta(random_values<float>(planes * plane, 2)), scale(random_values<float>(D, 3, 0.3f, 1)), sums(residual), whole(residual);
+    Device<bf16> out(std::vector<bf16>(residual.size(), host_from_float<bf16>(5))), want(out.read());
+    Device<int> count(std::vector<int>{rows + from});
+    launch(add_planes_rms_norm_bf16, unsigned(rows + 1), threads, 0, count.data, from, rows + 1, sums.data, stride, delta.data, stride, (long long) plane,
+           planes, scale.data, 1e-6f, out.data, stride, D);
+    for (int p = 0; p < planes; p++) {
+        launch(add_rms_norm_bf16, unsigned(rows + 1), threads, 0, count.data, from, rows + 1, whole.data, stride, delta.data + p * plane, stride,
+               scale.data, 1e-6f, want.data, stride, D);
+    }
+    synchronize();
+    const std::string what = name("add_planes_rms_norm", "bf16", rows, D, pad) + " planes " + std::to_string(planes);
+    compare_bits(what, out.read(), want.read());
+    compare_bits(what + " residual", sums.read(), whole.read());
+}
+
 /** A warp a row: the bits of a block a row, each of whose threads has four elements; rows after the last live one stay. */
 template <class T> void check_norm_rows(int rows, int D, int pad, bool withDelta) {
     const bool wide = D > 2560;
@@ -210,6 +230,12 @@ template <class T> void check_many_rows() {
 }  // namespace
 
 void test_elementwise() {
+    for (int planes : {1, 2, 5, 8}) {
+        check_norm_of_planes(5, 2560, 0, planes, 640);
+        check_norm_of_planes(32, 4096, 8, planes, 1024);
+        check_norm_of_planes(3, 4100, 0, planes, 256);
+        check_norm_of_planes(2, 37, 3, planes, 256);
+    }
     check_many_rows<bf16>();
     check_many_rows<float>();
     check_type<bf16>();

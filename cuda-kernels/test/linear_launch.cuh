@@ -75,11 +75,12 @@ inline int tile_room() { return int(shared_per_block() * 17LL / 32); }
  * @param rows   the kernel's suffix: 8, 16 or 32
  * @param pair   2 for the gated product
  * @param planes 0: as many of at most `most` as cost the fewest bytes
+ * @param blocks of a plane; 0: what the multiprocessors give
  */
-inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, int room = 0, int planes = 0) {
+inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, int room = 0, int planes = 0, int blocks = 0) {
     const int processors = multiprocessors(), chunks = (I + 127) / 128;
     auto up = [](long long a, long long b) { return int((a + b - 1) / b); };
-    auto weight_rows = [&](int p) { return up(units, processors / p) * pair; };
+    auto weight_rows = [&](int p) { return up(units, blocks ? blocks : processors / p) * pair; };
     auto cost = [&](int p) {
         const int r = weight_rows(p);
         return 256.0 * up(chunks, p) * (r + up(r, 256) * rows) + (p == 1 ? 0.0 : 8.0 * p * rows * units / processors);
@@ -94,7 +95,7 @@ inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, in
     const int r = weight_rows(planes), tiles = up(r, 256), tileRows = up(up(r / pair, tiles) * pair, 16) * 16;
     const int stage = 272 * (tileRows + rows), parts = tileRows <= 64 ? 384 * rows : 0;
     room = std::min(std::max(room > 0 ? room : tile_room(), parts + 2 * stage), parts + 8 * stage);
-    return {planes, planes * (processors / planes), size_t(std::min(room, shared_per_block() - 1024))};
+    return {planes, planes * (blocks ? blocks : processors / planes), size_t(std::min(room, shared_per_block() - 1024))};
 }
 
 }  // namespace harness

@@ -28,6 +28,8 @@ extern "C" __global__ void add_rms_norm_rows_bf16_c2560(const int*, int, int, fl
 extern "C" __global__ void add_rms_norm_rows_bf16_c4096(const int*, int, int, float*, int, const float*, int, const float*, float, bf16*, int,
                                                         int);
 extern "C" __global__ void gated_gelu_bf16(const int*, int, int, const bf16*, int, const bf16*, int, bf16*, int, int);
+extern "C" __global__ void add_planes_rms_norm_bf16(const int*, int, int, float*, int, const float*, int, long long, int, const float*, float, bf16*,
+                                                    int, int);
 extern "C" __global__ void select_rows_bf16(Step, const bf16*, int, bf16*, int, int);
 extern "C" __global__ void select_rows_f32(Step, const float*, int, float*, int, int);
 extern "C" __global__ void recurrence_decode_bf16(Step, const bf16*, int, const float*, const float*, bf16*, const bf16*, const float*,
