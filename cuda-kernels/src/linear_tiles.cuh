@@ -18,8 +18,14 @@
 //   stageBytes = 272 (tileRows + ROWS), and partBytes = 384 ROWS where tileRows <= 64, else 0.
 // x, w 16-byte aligned, I a multiple of 16, xStride of 8; else element by element, any shared memory.
 //
-// Tried on an H200: all warps filling the ring, with a barrier of the block at each chunk of 64 inputs: 0.35 us a chunk before a byte has
-// moved, 47 us for gate|up of 2B and 32 rows (cuBLASLt 25). One warp filling it by bulk copies of 256 bytes: about 70 cycles each, slower.
+// Bytes: weights once, and x once a block of a plane, from L2. H200, 2B, dependent launch, us; in brackets one row by rows, and the floor
+// at 4.5 TB/s. What a multiprocessor gets from L2, x included, is about 29 GB/s in all of them but the smallest:
+//             x|y          qkv         out, 4     down, 6     gate|up      head with its cap
+//   8 rows    10.8 (8.9, 5.8)  7.9 (6.6, 3.5)  5.2 (6.1, 2.9)  12.9 (11.7, 8.7)  21.9 (20.4, 17.5)  328 (308, 291)
+//   32 rows   13.0         10.3        7.7         15.9        25.9         367
+// Tried: all warps filling the ring, with a barrier of the block at each chunk of 64 inputs: 0.35 us a chunk before a byte has moved, 47 us
+// for gate|up and 32 rows. One warp filling it by bulk copies of 256 bytes: about 70 cycles each, slower. Four blocks of a cluster that
+// share x, each sending a quarter of its rows to all by such copies: 51 us.
 #pragma once
 
 #include "tile_ring.cuh"
