@@ -37,7 +37,8 @@ final class Fake {
         return open(driver, folder, operands, new CudaSettings(true, true, true, true, 0, 0, folder), notices);
     }
 
-    private static CudaBackend open(FakeDriver driver, Path folder, DType operands, CudaSettings settings, Consumer<String> notices) {
+    /** With any settings; their folder must be {@code folder}. */
+    static CudaBackend open(FakeDriver driver, Path folder, DType operands, CudaSettings settings, Consumer<String> notices) {
         driver.install();
         try {
             Files.write(folder.resolve("all.fatbin"), new byte[] {1});
