@@ -79,8 +79,10 @@ public final class OperationProbes {
         program.step().submit(plan);
         Extent extent = program.step().extent(new Extent());
         extent.spare = true;
-        List<Operation> operations = program.planned.stream().flatMap(OperationProbes::parts).filter(o -> !(o instanceof Operation.Sample || o instanceof Operation.Advance
-                || o instanceof Operation.Publish)).toList();
+        List<Operation> operations = program.planned.stream().flatMap(OperationProbes::parts)
+                .filter(o -> !(o instanceof Operation.Sample || o instanceof Operation.Advance
+                        || o instanceof Operation.Publish))
+                .toList();
         Call[] all = cuda.lowering.lower(operations);
         Call[] products = operations.stream().map(o -> product(cuda.lowering, o)).filter(c -> c != null).toArray(Call[]::new);
         return 1 - seconds(cuda, extent, products) / seconds(cuda, extent, all);

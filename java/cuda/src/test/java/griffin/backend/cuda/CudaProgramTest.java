@@ -76,7 +76,8 @@ class CudaProgramTest {
         List<Launch> run(int sequences, int rowsEach) {
             runner.plan().clear();
             for (int q = 0; q < sequences; q++) {
-                runner.plan().add(q, 0, IntStream.range(3, 3 + rowsEach).toArray(), 0, rowsEach, StepPlan.Outputs.LAST, SamplingParams.GREEDY, 10, new int[0]);
+                runner.plan().add(q, 0, IntStream.range(3, 3 + rowsEach).toArray(), 0, rowsEach, StepPlan.Outputs.LAST,
+                        SamplingParams.GREEDY, 10, new int[0]);
             }
             int before = driver.launches().size();
             runner.await(runner.generate(), result);
@@ -159,7 +160,8 @@ class CudaProgramTest {
             assertEquals(List.of("embed_bf16", "add_rms_norm_bf16", "linear_decode_bf16_r8", "recurrence_decode_bf16",
                     "linear_planes_decode_bf16_r8", "add_planes_rms_norm_bf16", "gated_linear_decode_bf16_r8",
                     "linear_planes_decode_bf16_r8", "add_planes_rms_norm_bf16", "linear_decode_bf16_r8"), names(step).subList(0, 10));
-            assertTrue(names(step).containsAll(List.of("logits_decode_bf16_r8")) && !names(step).contains("soft_cap"), names(step)::toString);
+            assertTrue(names(step).containsAll(List.of("logits_decode_bf16_r8")) && !names(step).contains("soft_cap"),
+                    names(step)::toString);
             assertTrue(step.stream().skip(1).allMatch(Launch::programmatic));
         }
     }
