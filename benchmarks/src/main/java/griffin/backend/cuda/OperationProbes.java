@@ -7,6 +7,7 @@ import griffin.backend.RgLruWeights;
 import griffin.backend.StepPlan;
 import griffin.backend.WeightRole;
 import java.util.List;
+import java.util.stream.Stream;
 
 /** Operations of a prefill step alone, on random normal bfloat16, launched as the backend launches them. */
 public final class OperationProbes {
@@ -55,7 +56,7 @@ public final class OperationProbes {
     private double time(int rows, Probe probe) {
         probes.context.enter();
         try (CudaMemory memory = new CudaMemory(probes.context); CudaKernels kernels = new CudaKernels(probes.settings.kernels())) {
-            Lowering lowering = new Lowering(probes.context, kernels, memory, DType.BF16, null, 0);
+            Lowering lowering = new Lowering(probes.context, kernels, memory, DType.BF16, null, probes.settings);
             CudaStep step = new CudaStep(probes.context, memory, rows, 1, 1);
             StepPlan plan = new StepPlan(rows, 1);
             plan.add(0, 0, new int[rows], 0, rows, StepPlan.Outputs.NONE);
@@ -78,8 +79,10 @@ public final class OperationProbes {
         program.step().submit(plan);
         Extent extent = program.step().extent(new Extent());
         extent.spare = true;
-        List<Operation> operations = program.planned.stream().filter(o -> !(o instanceof Operation.Sample || o instanceof Operation.Advance
-                || o instanceof Operation.Publish)).toList();
+        List<Operation> operations = program.planned.stream().flatMap(OperationProbes::parts)
+                .filter(o -> !(o instanceof Operation.Sample || o instanceof Operation.Advance
+                        || o instanceof Operation.Publish))
+                .toList();
         Call[] all = cuda.lowering.lower(operations);
         Call[] products = operations.stream().map(o -> product(cuda.lowering, o)).filter(c -> c != null).toArray(Call[]::new);
         return 1 - seconds(cuda, extent, products) / seconds(cuda, extent, all);
@@ -87,6 +90,15 @@ public final class OperationProbes {
 
     private static double seconds(CudaBackend cuda, Extent extent, Call[] calls) {
         return GpuClock.fastest(cuda.lowering.context, () -> Lowering.all(calls).issue(extent));
+    }
+
+    /** An operation that is a product and more comes apart, as it does in a step of a prompt. */
+    private static Stream<Operation> parts(Operation operation) {
+        return switch (operation) {
+            case Operation.LinearAddNorm o -> Stream.of(o.sum(), o.norm());
+            case Operation.GatedLinear o -> Stream.of(o.product(), o.gelu());
+            default -> Stream.of(operation);
+        };
     }
 
     private static Call product(Lowering lowering, Operation operation) {

@@ -86,7 +86,7 @@ final class CudaBackend implements Backend {
             chunk = context.freeMemory() >= LARGE_MEMORY ? LARGE_CHUNK : CHUNK;
             upload = new CudaUpload(context, memory, stagings, kernels, operands);
             states = new CudaStates(context, memory, kernels, operands);
-            lowering = new Lowering(context, kernels, memory, operands, products, settings.ring());
+            lowering = new Lowering(context, kernels, memory, operands, products, settings);
         } catch (Throwable e) {
             try {
                 giveBack(pinned, library, loaded);

@@ -2,9 +2,11 @@ package griffin.backend.cuda;
 
 import griffin.backend.MlpWeights;
 import griffin.backend.cuda.Operation.AddRmsNorm;
+import griffin.backend.cuda.Operation.GatedLinear;
 import griffin.backend.cuda.Operation.GatedMlp;
 import griffin.backend.cuda.Operation.Linear;
 import griffin.backend.cuda.Operation.LinearAdd;
+import griffin.backend.cuda.Operation.LinearAddNorm;
 import griffin.backend.cuda.Operation.NormGatedLinear;
 import griffin.backend.cuda.Operation.NormLinear;
 import java.util.ArrayList;
@@ -18,7 +20,8 @@ import java.util.List;
  * </ol>
  * A recurrent layer becomes five launches: x|y with its norm, recurrence, out, gate|up with its norm, down. The buffers in between
  * ({@code delta}, {@code normed}) are not written then. Steps of more rows keep the first rule: it saves {@code delta} twice. The second
- * would have every block normalise all rows, which costs more than the launches (linear.cu has the figures).
+ * would have every block normalise all rows, which costs more than the launches (linear.cu has the figures). There a sum and the norm behind
+ * it are one operation instead, and the halves of an MLP are two: {@link LinearCall} knows at how many rows they are one launch.
  */
 final class DecodePlanner {
 
@@ -32,9 +35,26 @@ final class DecodePlanner {
         return foldNorms(foldSums(recorded));
     }
 
-    /** Rule 1 alone: for steps of any rows. */
+    /** For steps of any rows: rule 1, and each sum together with the norm that follows it. */
     static List<Operation> sums(List<Operation> recorded) {
-        List<Operation> folded = foldSums(recorded);
+        List<Operation> out = new ArrayList<>();
+        for (Operation operation : splitMlps(foldSums(recorded))) {
+            LinearAdd sum = !out.isEmpty() && out.getLast() instanceof LinearAdd last ? last : null;
+            if (sum != null && operation instanceof AddRmsNorm norm && norms(norm, sum)) {
+                out.set(out.size() - 1, new LinearAddNorm(sum.rows(), sum.in(), sum.w(), sum.bias(), sum.residual(), norm.scale(),
+                        norm.eps(), norm.out()));
+            } else {
+                out.add(operation);
+            }
+        }
+        return out;
+    }
+
+    private static boolean norms(AddRmsNorm norm, LinearAdd sum) {
+        return norm.delta() == null && norm.residual().equals(sum.residual()) && norm.rows().equals(sum.rows());
+    }
+
+    private static List<Operation> splitMlps(List<Operation> folded) {
         List<Operation> out = new ArrayList<>();
         for (int i = 0; i < folded.size(); i++) {
             if (folded.get(i) instanceof GatedMlp p && isResidual(folded, i)) {
@@ -118,11 +138,7 @@ final class DecodePlanner {
 
     /** An MLP that adds to the residual but whose norm stays apart. */
     private static List<Operation> halves(GatedMlp p) {
-        int width = p.gateAndUp().columns() / 2;
-        CudaBuffer gate = p.gateAndUp().columns(0, width);
-        return List.of(
-                new Linear(p.rows(), p.in(), CudaWeight.of(p.weights().gateAndUp()), CudaWeight.of(p.weights().gateAndUpBias()),
-                        p.gateAndUp()),
-                new Operation.GatedGelu(p.rows(), gate, p.gateAndUp().columns(width, width), gate), down(p, gate, true));
+        GatedLinear first = GatedLinear.of(p);
+        return List.of(first, down(p, first.hidden(), true));
     }
 }

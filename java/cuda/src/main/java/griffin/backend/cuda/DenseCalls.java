@@ -27,8 +27,7 @@ final class DenseCalls {
         Arguments arguments = l.arguments().rows(o.rows()).matrix(o.residual()).pointer(o.delta() == null ? 0 : o.delta().address())
                 .integer(o.delta() == null ? 0 : o.delta().stride()).pointer(o.scale().address()).real(o.eps()).matrix(o.out())
                 .integer(o.residual().columns());
-        int four = 32 * Launch.blocks(o.residual().columns(), 4 * 32); // whole warps: then a thread keeps its four elements in registers
-        int threads = four <= MOST_THREADS ? four : THREADS;
+        int threads = normThreads(o.residual().columns());
         Call few = l.launch(l.kernel("add_rms_norm"), arguments, threads, 0,
                 (extent, launch) -> launch.grid(oneEach(o.rows().count(extent)), 1, 1));
         if (!ROWS_IN_REGISTERS.contains(o.residual().columns()) || !aligned(o)) {
@@ -38,6 +37,25 @@ final class DenseCalls {
                 (extent, launch) -> launch.grid(Launch.blocks(o.rows().count(extent), ROWS_OF_BLOCK), 1, 1));
         int wave = l.context.device.processors() * (MULTIPROCESSOR_THREADS / threads); // rows, which all have a block at the same time
         return extent -> (o.rows().count(extent) > wave ? many : few).issue(extent);
+    }
+
+    /** Whole warps: then a thread keeps its four elements in registers. */
+    private static int normThreads(int width) {
+        int four = 32 * Launch.blocks(width, 4 * 32);
+        return four <= MOST_THREADS ? four : THREADS;
+    }
+
+    /**
+     * The norm of an operation whose product has been left in planes, which it adds to the residual.
+     *
+     * @param planes their address: {@code count} matrices of {@code rows} rows, one after the other
+     */
+    static Call addPlanesRmsNorm(Lowering l, Operation.LinearAddNorm o, long planes, int rows, int count) {
+        int width = o.residual().columns();
+        Arguments arguments = l.arguments().rows(o.rows()).matrix(o.residual()).pointer(planes).integer(width).wide((long) rows * width)
+                .integer(count).pointer(o.scale().address()).real(o.eps()).matrix(o.out()).integer(width);
+        return l.launch(l.kernel("add_planes_rms_norm"), arguments, normThreads(width), 0,
+                (extent, launch) -> launch.grid(oneEach(o.rows().count(extent)), 1, 1));
     }
 
     private static boolean aligned(Operation.AddRmsNorm o) {
@@ -59,14 +77,9 @@ final class DenseCalls {
 
     /** The default body. */
     static Call gatedMlp(Lowering l, Operation.GatedMlp o) {
-        int width = o.gateAndUp().columns() / 2;
-        CudaBuffer gate = o.gateAndUp().columns(0, width);
-        return Lowering.all(
-                l.lower(new Operation.Linear(o.rows(), o.in(), CudaWeight.of(o.weights().gateAndUp()),
-                        CudaWeight.of(o.weights().gateAndUpBias()), o.gateAndUp())),
-                l.lower(new Operation.GatedGelu(o.rows(), gate, o.gateAndUp().columns(width, width), gate)),
-                l.lower(new Operation.Linear(o.rows(), gate, CudaWeight.of(o.weights().down()), CudaWeight.of(o.weights().downBias()),
-                        o.out())));
+        Operation.GatedLinear first = Operation.GatedLinear.of(o);
+        return Lowering.all(l.lower(first), l.lower(new Operation.Linear(o.rows(), first.hidden(), CudaWeight.of(o.weights().down()),
+                CudaWeight.of(o.weights().downBias()), o.out())));
     }
 
     static Call selectRows(Lowering l, Operation.SelectRows o) {

@@ -1,12 +1,16 @@
 package griffin.backend.cuda;
 
 import griffin.backend.DType;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
- * A product of a step's rows: one streams the weights through linear.cu; more go to cuBLASLt. Where that is absent, or the rows are not
- * aligned, up to 8 rows go to linear.cu, too, and more to gemm.cu. A product that adds to the residual takes linear.cu up to 8 rows in any
- * case: it fetches weights while the kernel before it still runs, which outweighs that cuBLASLt is faster alone (decode step of 2B on an
- * H200, by cuBLASLt alone and by this: 2 sequences 2.20 and 2.13 ms, 4: 2.24 and 2.21, 8: 2.26 and 2.25).
+ * A product of a step's rows. One row streams the weights through a mat-vec of linear.cu ({@link MatVec}). In bfloat16 the next rows go by
+ * tiles ({@link TileProduct}), and more to cuBLASLt, or where that is absent, or the rows are not aligned, to gemm.cu. By tiles weights
+ * are fetched while the kernel before still runs, which is why cuBLASLt, even if it is faster alone, is not asked at once: with mat-vecs of
+ * up to 8 rows for the sums into the residual alone, decode steps of 2B on an H200 took 2.13 ms instead of cuBLASLt's 2.20 with 2 sequences,
+ * 2.21 instead of 2.24 with 4, 2.25 instead of 2.26 with 8. In float32 up to 8 rows go to mat-vecs where cuBLASLt does not serve, and those
+ * that add to the residual in any case.
  */
 final class LinearCall implements Call {
 
@@ -16,13 +20,17 @@ final class LinearCall implements Call {
     private static final int WGMMA_THREADS = 256;
     private static final int WGMMA_SHARED = 197632;
 
+    /** What serves up to so many rows; null where they do not fit in shared memory. */
+    private record Form(int rows, Call call) {}
+
     private final CudaRows rows;
-    private final Launch[] few;
+    /** By their rows, ascending. */
+    private final List<Form> few;
     /** The most rows that {@link #few} takes. */
     private final int most;
     private final Call many;
 
-    private LinearCall(CudaRows rows, Launch[] few, int most, Call many) {
+    private LinearCall(CudaRows rows, List<Form> few, int most, Call many) {
         this.rows = rows;
         this.few = few;
         this.most = most;
@@ -35,61 +43,132 @@ final class LinearCall implements Call {
         if (m == 0) {
             return;
         }
-        Launch launch = m <= most ? few[Integer.numberOfTrailingZeros(MatVec.bucket(m))] : null;
-        (launch != null ? launch : many).issue(extent);
+        Call call = m <= most ? smallest(m) : null;
+        (call != null ? call : many).issue(extent);
+    }
+
+    private Call smallest(int m) {
+        for (Form form : few) {
+            if (form.rows >= m) {
+                return form.call;
+            }
+        }
+        return null;
     }
 
     private interface Packing {
         Arguments arguments();
     }
 
-    /** A mat-vec for each of 1, 2, 4 and 8 rows up to {@code most}; null where the rows do not fit in shared memory. */
-    private static Launch[] few(Lowering lowering, String name, int inputs, int units, int most, boolean vectors, Packing packing) {
-        Launch[] out = new Launch[Integer.numberOfTrailingZeros(MatVec.bucket(most)) + 1];
-        for (int i = 0; i < out.length; i++) {
-            MatVec.Shape shape = lowering.matVec.choose(1 << i, inputs, units, vectors);
-            if (shape != null) {
-                out[i] = lowering.launch(lowering.kernels.get(name + "_" + CudaUpload.word(lowering.operands) + "_r" + (1 << i)),
-                        packing.arguments(), shape.threads(), shape.shared(),
-                        (extent, launch) -> launch.grid(lowering.matVec.processors(), 1, 1));
+    /** A launch by tiles for a form of so many rows. */
+    private interface Tiles {
+        Call of(int form, TileProduct.Shape shape);
+    }
+
+    /** The forms up to {@code most} rows: a mat-vec for one; for more in float32 others, in bfloat16 tiles of the same arguments. */
+    private static List<Form> few(Lowering l, String name, int inputs, int units, int most, boolean vectors, Packing packing) {
+        List<Form> forms = new ArrayList<>();
+        for (int rows = 1; rows <= (l.operands == DType.BF16 ? 1 : MatVec.bucket(most)); rows *= 2) {
+            MatVec.Shape shape = l.matVec.choose(rows, inputs, units, vectors);
+            forms.add(new Form(rows, shape == null ? null : l.launch(l.kernel(name, "_r" + rows), packing.arguments(), shape.threads(),
+                    shape.shared(), (extent, launch) -> launch.grid(l.matVec.processors(), 1, 1))));
+        }
+        if (l.operands == DType.BF16) {
+            addTiles(l, forms, inputs, units, 1, 1, most, (form, shape) -> tiles(l, name, form, shape, packing.arguments()));
+        }
+        return forms;
+    }
+
+    private static void addTiles(Lowering l, List<Form> forms, int inputs, int units, int pair, int planes, int most, Tiles tiles) {
+        for (int form : TileProduct.forms()) {
+            if (forms.getLast().rows < most) {
+                TileProduct.Shape shape = l.tiles.choose(form, inputs, units, pair, planes);
+                forms.add(new Form(form, shape == null ? null : tiles.of(form, shape)));
             }
         }
-        return out;
+    }
+
+    private static Launch tiles(Lowering l, String name, int form, TileProduct.Shape shape, Arguments arguments) {
+        return l.launch(l.kernel(name, "_r" + form), arguments, TileProduct.THREADS, shape.shared(),
+                (extent, launch) -> launch.grid(shape.grid(), 1, 1));
     }
 
     static Call of(Lowering l, Operation.Linear o) {
         int most = most(l, o.in(), o.w(), o.bias(), o.out());
-        Launch[] few = few(l, "linear_decode", o.w().columns(), o.w().rows(), most, o.in().aligned(),
-                () -> l.arguments().rows(o.rows()).matrix(o.in()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
+        List<Form> few = few(l, "linear_decode", o.w().columns(), o.w().rows(), most, o.in().aligned(),
+                () -> product(l, o.rows(), o.in(), o.w(), o.bias())
                         .matrix(o.out()).integer(o.out().isFloat() ? 1 : 0).integer(o.w().rows()).integer(o.w().columns()));
         return new LinearCall(o.rows(), few, most, many(l, o.rows(), o.in(), o.w(), o.bias(), o.out(), false));
     }
 
     static Call of(Lowering l, Operation.NormLinear o) {
-        Launch[] few = few(l, "norm_linear_decode", o.w().columns(), o.w().rows(), 1, true,
+        List<Form> few = few(l, "norm_linear_decode", o.w().columns(), o.w().rows(), 1, true,
                 () -> normed(l, o.rows(), o.residual(), o.scale(), o.eps()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
                         .matrix(o.out()).integer(o.out().isFloat() ? 1 : 0).integer(o.w().rows()).integer(o.w().columns()));
         return new LinearCall(o.rows(), few, 1, fewOnly(o));
     }
 
+    /** In bfloat16 there are planes for more than one row: {@link Operation.LinearAddNorm}. */
     static Call of(Lowering l, Operation.LinearAdd o) {
-        Launch[] few = few(l, "linear_add_decode", o.w().columns(), o.w().rows(), MatVec.MOST_ROWS, o.in().aligned(),
-                () -> l.arguments().rows(o.rows()).matrix(o.in()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
+        int most = l.operands == DType.BF16 ? 1 : MatVec.MOST_ROWS;
+        List<Form> few = few(l, "linear_add_decode", o.w().columns(), o.w().rows(), most, o.in().aligned(),
+                () -> product(l, o.rows(), o.in(), o.w(), o.bias())
                         .matrix(o.residual()).integer(o.w().rows()).integer(o.w().columns()));
-        return new LinearCall(o.rows(), few, MatVec.MOST_ROWS, many(l, o.rows(), o.in(), o.w(), o.bias(), o.residual(), true));
+        return new LinearCall(o.rows(), few, most, many(l, o.rows(), o.in(), o.w(), o.bias(), o.residual(), true));
+    }
+
+    /** By tiles the sums are left in planes, which the norm adds to the residual: more blocks have work, each with fewer bytes of the input. */
+    static Call of(Lowering l, Operation.LinearAddNorm o) {
+        Call parts = Lowering.all(l.lower(o.sum()), l.lower(o.norm()));
+        if (l.operands != DType.BF16 || !o.in().aligned() || o.w().columns() % TileProduct.INPUTS_UNIT != 0) {
+            return parts;
+        }
+        int most = most(l, o.in(), o.w(), o.bias(), o.residual());
+        List<Form> few = new ArrayList<>(List.of(new Form(1, parts)));
+        addTiles(l, few, o.w().columns(), o.w().rows(), 1, TileProduct.MOST_PLANES, most, (form, shape) -> planes(l, o, form, shape));
+        return new LinearCall(o.rows(), few, most, parts);
+    }
+
+    private static Call planes(Lowering l, Operation.LinearAddNorm o, int form, TileProduct.Shape shape) {
+        int outputs = o.w().rows();
+        long plane = (long) form * outputs;
+        long planes = l.memory.scratch("planes", TileProduct.MOST_PLANES * plane * Float.BYTES); // whatever their number: one for all layers
+        Arguments arguments = product(l, o.rows(), o.in(), o.w(), o.bias()).pointer(planes).integer(outputs).wide(plane)
+                .integer(shape.planes()).integer(outputs).integer(o.w().columns());
+        return Lowering.all(tiles(l, "linear_planes_decode", form, shape, arguments),
+                DenseCalls.addPlanesRmsNorm(l, o, planes, form, shape.planes()));
     }
 
     static Call of(Lowering l, Operation.NormGatedLinear o) {
         int width = o.w().rows() / 2;
-        Launch[] few = few(l, "norm_gated_linear_decode", o.w().columns(), width, 1, true,
+        List<Form> few = few(l, "norm_gated_linear_decode", o.w().columns(), width, 1, true,
                 () -> normed(l, o.rows(), o.residual(), o.scale(), o.eps()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
                         .matrix(o.out()).integer(width).integer(o.w().columns()));
         return new LinearCall(o.rows(), few, 1, fewOnly(o));
     }
 
-    /** The most rows for linear.cu, where cuBLASLt would be faster with more than one. */
+    static Call of(Lowering l, Operation.GatedLinear o) {
+        Call parts = Lowering.all(l.lower(o.product()), l.lower(o.gelu()));
+        if (l.operands != DType.BF16) {
+            return parts;
+        }
+        int most = most(l, o.in(), o.w(), o.bias(), o.gateAndUp());
+        List<Form> few = new ArrayList<>(List.of(new Form(1, parts)));
+        addTiles(l, few, o.w().columns(), o.width(), 2, 1, most,
+                (form, shape) -> tiles(l, "gated_linear_decode", form, shape, product(l, o.rows(), o.in(), o.w(), o.bias())
+                        .matrix(o.hidden()).integer(o.width()).integer(o.w().columns())));
+        return new LinearCall(o.rows(), few, most, parts);
+    }
+
+    /** The most rows for linear.cu. */
     private static int most(Lowering l, CudaBuffer in, CudaWeight w, CudaWeight bias, CudaBuffer out) {
-        return l.products != null && l.products.serves(in, w, bias, out) ? 1 : MatVec.MOST_ROWS;
+        boolean library = l.products != null && l.products.serves(in, w, bias, out);
+        return l.operands == DType.BF16 ? l.tiles.most(library) : library ? 1 : MatVec.MOST_ROWS;
+    }
+
+    /** What all products begin with. */
+    private static Arguments product(Lowering l, CudaRows rows, CudaBuffer in, CudaWeight w, CudaWeight bias) {
+        return l.arguments().rows(rows).matrix(in).pointer(w.address()).pointer(CudaWeight.addressOf(bias));
     }
 
     private static Arguments normed(Lowering l, CudaRows rows, CudaBuffer residual, CudaWeight scale, float eps) {
@@ -105,13 +184,13 @@ final class LinearCall implements Call {
     /** The logits of few rows, cap included. */
     static Call logits(Lowering l, Operation.Logits o) {
         int most = most(l, o.x(), o.table(), null, o.out());
-        Launch[] few = few(l, "logits_decode", o.table().columns(), o.table().rows(), most, o.x().aligned(),
+        List<Form> few = few(l, "logits_decode", o.table().columns(), o.table().rows(), most, o.x().aligned(),
                 () -> l.arguments().rows(o.rows()).matrix(o.x()).pointer(o.table().address()).real(o.cap()).matrix(o.out())
                         .integer(o.table().rows()).integer(o.table().columns()));
         Arguments cap = l.arguments().rows(o.rows()).matrix(o.out()).real(o.cap()).integer(o.table().rows());
         Launch capped = l.launch(l.kernels.get("soft_cap"), cap, 256, 0,
                 (extent, launch) -> launch.grid(Launch.blocks(o.table().rows(), 1024), o.cap() > 0 ? o.rows().count(extent) : 0, 1));
-        return new LinearCall(o.rows(), few, most(l, o.x(), o.table(), null, o.out()),
+        return new LinearCall(o.rows(), few, most,
                 Lowering.all(many(l, o.rows(), o.x(), o.table(), null, o.out(), false), capped));
     }
 

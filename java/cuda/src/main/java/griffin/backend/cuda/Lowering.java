@@ -11,6 +11,7 @@ final class Lowering {
     final CudaMemory memory;
     final DType operands;
     final MatVec matVec;
+    final TileProduct tiles;
     /** Null where cuBLASLt is absent. */
     final CublasLtProducts products;
     /** Whether kernels for Hopper's asynchronous tensor cores serve (files *_wgmma.cu). */
@@ -18,13 +19,14 @@ final class Lowering {
     private final String suffix;
 
     Lowering(CudaContext context, CudaKernels kernels, CudaMemory memory, DType operands, CublasLtProducts products,
-            int ring) {
+            CudaSettings settings) {
         this.context = context;
         this.kernels = kernels;
         this.memory = memory;
         this.operands = operands;
         this.products = products;
-        matVec = new MatVec(context.device, operands.bytes(), ring);
+        matVec = new MatVec(context.device, operands.bytes(), settings.ring());
+        tiles = new TileProduct(context.device, settings.ring(), settings.tiles());
         wgmma = operands == DType.BF16 && context.device.capability() == CudaDriver.HOPPER;
         suffix = "_" + CudaUpload.word(operands);
     }
@@ -59,6 +61,8 @@ final class Lowering {
             case Operation.NormLinear o -> LinearCall.of(this, o);
             case Operation.LinearAdd o -> LinearCall.of(this, o);
             case Operation.NormGatedLinear o -> LinearCall.of(this, o);
+            case Operation.LinearAddNorm o -> LinearCall.of(this, o);
+            case Operation.GatedLinear o -> LinearCall.of(this, o);
             case Operation.CausalConv o -> RecurrenceCalls.causalConv(this, o);
             case Operation.RgLru o -> RecurrenceCalls.rgLru(this, o);
             case Operation.Recurrence o -> RecurrenceCalls.recurrence(this, o);

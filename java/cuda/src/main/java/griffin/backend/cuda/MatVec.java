@@ -1,6 +1,6 @@
 package griffin.backend.cuda;
 
-/** Launch geometry of the mat-vecs of 1 to 8 rows: see cuda-kernels/src/linear.cuh. */
+/** Launch geometry of the mat-vecs: one row, in float32 up to 8; see cuda-kernels/src/linear.cuh. More rows: {@link TileProduct}. */
 final class MatVec {
 
     static final int MOST_ROWS = 8;
@@ -20,9 +20,6 @@ final class MatVec {
     private static final int RING_DENOMINATOR = 32;
     /** What a mat-vec of several rows leaves of a multiprocessor: its own static memory, and a small kernel beside it. */
     private static final int SMALL_KERNEL = 32 << 10;
-    /** Inputs of a step of the engine by tiles. */
-    private static final int TILE_STEP = 32;
-    private static final int BF16 = 2;
 
     private final CudaDriver.Device device;
     private final int elementBytes;
@@ -66,8 +63,7 @@ final class MatVec {
         long x = stages ? (staged + 127) / 128 * 128 : 0;
         int most = device.sharedPerBlock() - STATIC;
         long room = Math.min(most, Math.max(ring(rows), x + GOOD_WARPS * RING_OF_WARP));
-        boolean tiles = elementBytes == BF16 && rows > 1 && inputs % TILE_STEP == 0;
-        int warps = warps(tiles ? inputs / TILE_STEP : Math.max(1, Launch.blocks(units, device.processors())), x, room);
+        int warps = warps(Math.max(1, Launch.blocks(units, device.processors())), x, room);
         if (warps == 0) {
             warps = (int) Math.min(GOOD_WARPS - 1, (most - x) / RING_OF_WARP);
         }

@@ -47,7 +47,7 @@ sealed interface Operation {
     record Attention(CudaStep step, AttentionShape shape, CudaBuffer qkv, CudaBuffer keys, CudaBuffer values, CudaBuffer out)
             implements Operation {}
 
-    // ---- fusions of decode steps
+    // ---- fusions of steps of few rows; more rows run their parts
 
     /** out = norm(residual) w^T + bias; the residual is complete. */
     record NormLinear(CudaRows rows, CudaBuffer residual, CudaWeight scale, float eps, CudaWeight w, CudaWeight bias, CudaBuffer out)
@@ -59,6 +59,49 @@ sealed interface Operation {
     /** out = gelu(gate) * up of norm(residual); w is gate|up. */
     record NormGatedLinear(CudaRows rows, CudaBuffer residual, CudaWeight scale, float eps, CudaWeight w, CudaWeight bias, CudaBuffer out)
             implements Operation {}
+
+    /** residual += in w^T + bias; out = norm(residual). */
+    record LinearAddNorm(CudaRows rows, CudaBuffer in, CudaWeight w, CudaWeight bias, CudaBuffer residual, CudaWeight scale, float eps,
+            CudaBuffer out) implements Operation {
+
+        /** Its first half. */
+        LinearAdd sum() {
+            return new LinearAdd(rows, in, w, bias, residual);
+        }
+
+        /** What follows it. */
+        AddRmsNorm norm() {
+            return new AddRmsNorm(rows, residual, null, scale, eps, out);
+        }
+    }
+
+    /** The first half of a {@link GatedMlp}: gelu(gate) * up, w being gate|up, in the columns of the gate; those of up are for its use. */
+    record GatedLinear(CudaRows rows, CudaBuffer in, CudaWeight w, CudaWeight bias, CudaBuffer gateAndUp) implements Operation {
+
+        static GatedLinear of(GatedMlp p) {
+            return new GatedLinear(p.rows(), p.in(), CudaWeight.of(p.weights().gateAndUp()), CudaWeight.of(p.weights().gateAndUpBias()),
+                    p.gateAndUp());
+        }
+
+        int width() {
+            return gateAndUp.columns() / 2;
+        }
+
+        /** Where the result is. */
+        CudaBuffer hidden() {
+            return gateAndUp.columns(0, width());
+        }
+
+        /** Its first half. */
+        Linear product() {
+            return new Linear(rows, in, w, bias, gateAndUp);
+        }
+
+        /** What follows it. */
+        GatedGelu gelu() {
+            return new GatedGelu(rows, hidden(), gateAndUp.columns(width(), width()), hidden());
+        }
+    }
 
     /** Publishes the run's result; last in every program. */
     record Publish(CudaStep step) implements Operation {}

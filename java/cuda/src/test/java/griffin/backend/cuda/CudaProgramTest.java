@@ -25,6 +25,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -67,7 +68,7 @@ class CudaProgramTest {
             GriffinConfig config = GriffinConfig.read(files);
             GriffinModel model = new GriffinModel(backend, config, WeightFiles.open(files, arena));
             StateBuffers states = backend.allocateStates(GriffinModel.stateLayout(config), sequences);
-            runner = new ModelRunner(backend, model, states, 16, sequences);
+            runner = new ModelRunner(backend, model, states, 64, sequences);
             result = new StepResult(sequences);
         }
 
@@ -75,7 +76,8 @@ class CudaProgramTest {
         List<Launch> run(int sequences, int rowsEach) {
             runner.plan().clear();
             for (int q = 0; q < sequences; q++) {
-                runner.plan().add(q, 0, new int[] {3, 4, 5, 6}, 0, rowsEach, StepPlan.Outputs.LAST, SamplingParams.GREEDY, 10, new int[0]);
+                runner.plan().add(q, 0, IntStream.range(3, 3 + rowsEach).toArray(), 0, rowsEach, StepPlan.Outputs.LAST,
+                        SamplingParams.GREEDY, 10, new int[0]);
             }
             int before = driver.launches().size();
             runner.await(runner.generate(), result);
@@ -127,11 +129,11 @@ class CudaProgramTest {
     @Test
     void aPromptRunsEagerlyWithExactGeometry() {
         try (Tiny tiny = new Tiny(Fake.publishing(), folder, 3, true, true)) {
-            List<Launch> step = tiny.run(3, 4);
+            List<Launch> step = tiny.run(3, 16);
             assertTrue(step.stream().noneMatch(Launch::graph));
             assertTrue(names(step).containsAll(List.of("gemm_wgmma_bf16", "causal_conv_bf16", "gates_gemm_bf16",
-                    "rg_lru_scan_bf16", "rotate_bf16", "window_attention_prefill_bf16", "store_keys_bf16", "logits_decode_bf16_r4")));
-            assertEquals(12, step.getFirst().gridX(), "a block for each of 12 rows");
+                    "rg_lru_scan_bf16", "rotate_bf16", "window_attention_prefill_bf16", "store_keys_bf16", "logits_decode_bf16_r8")));
+            assertEquals(48, step.getFirst().gridX(), "a block for each of 48 rows");
         }
     }
 
@@ -140,13 +142,27 @@ class CudaProgramTest {
         try (Tiny tiny = new Tiny(Fake.publishing(), folder, 5, true, true)) {
             for (int sequences : new int[] {1, 2, 3, 4, 5, 3, 1, 4}) {
                 List<Launch> step = tiny.run(sequences, 1);
-                String bucket = "_r" + (sequences <= 2 ? sequences : sequences <= 4 ? 4 : 8);
-                assertTrue(names(step).contains("linear_add_decode_bf16" + bucket), sequences + ": " + names(step));
+                List<String> sum = sequences == 1 ? List.of("linear_add_decode_bf16_r1")
+                        : List.of("linear_decode_bf16_r8", "linear_planes_decode_bf16_r8", "gated_linear_decode_bf16_r8");
+                assertTrue(names(step).containsAll(sum), sequences + ": " + names(step));
                 assertEquals(sequences == 1, names(step).stream().anyMatch(name -> name.startsWith("norm_")),
                         "norms within products for one row alone: " + names(step));
             }
             assertEquals(4, tiny.driver.calls("cuStreamBeginCapture_v2"), "buckets 1, 2, 4 and 8");
             assertEquals(8, tiny.driver.calls("cuGraphLaunch"));
+        }
+    }
+
+    @Test
+    void aDecodeStepOfSeveralSequencesHasSixLaunchesALayer() {
+        try (Tiny tiny = new Tiny(Fake.publishing(), folder, 4, true, true)) {
+            List<Launch> step = tiny.run(4, 1);
+            assertEquals(List.of("embed_bf16", "add_rms_norm_bf16", "linear_decode_bf16_r8", "recurrence_decode_bf16",
+                    "linear_planes_decode_bf16_r8", "add_planes_rms_norm_bf16", "gated_linear_decode_bf16_r8",
+                    "linear_planes_decode_bf16_r8", "add_planes_rms_norm_bf16", "linear_decode_bf16_r8"), names(step).subList(0, 10));
+            assertTrue(names(step).containsAll(List.of("logits_decode_bf16_r8")) && !names(step).contains("soft_cap"),
+                    names(step)::toString);
+            assertTrue(step.stream().skip(1).allMatch(Launch::programmatic));
         }
     }
 

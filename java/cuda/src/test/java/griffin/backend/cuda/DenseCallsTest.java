@@ -53,7 +53,7 @@ class DenseCallsTest {
     /** @param shift elements by which out begins late */
     private String norm(int rows, int width, int shift) {
         return launch(rows, (backend, step) -> {
-            try (Arena arena = Arena.ofConfined()) {
+            try (Arena arena = Arena.ofShared()) {
                 Weight scale = backend.load(WeightRole.NORM, new TensorPart(DType.BF16, 1, width, arena.allocate(2L * width)));
                 Buffer out = backend.allocate(DType.BF16, rows, width + 8).columns(shift, width);
                 backend.addRmsNorm(step.rows(), backend.allocate(DType.F32, rows, width), null, scale, 1e-6f, out);

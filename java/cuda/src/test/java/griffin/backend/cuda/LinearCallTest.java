@@ -1,0 +1,239 @@
+package griffin.backend.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import griffin.backend.Buffer;
+import griffin.backend.DType;
+import griffin.backend.MlpWeights;
+import griffin.backend.Step;
+import griffin.backend.StepPlan;
+import griffin.backend.TensorPart;
+import griffin.backend.Weight;
+import griffin.backend.WeightRole;
+import griffin.bindings.NativeLibraries;
+import griffin.bindings.cuda.Cuda;
+import griffin.bindings.fake.FakeCublasLt;
+import griffin.bindings.fake.FakeDriver;
+import griffin.bindings.fake.FakeDriver.Launch;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Which kernels do a product of so many rows, with and without cuBLASLt. */
+class LinearCallTest {
+
+    private static final int INPUTS = 512;
+    private static final int OUTPUTS = 640;
+    private static final Pattern LOADING = Pattern.compile("convert|norm_factor");
+
+    @TempDir
+    Path folder;
+    private final FakeDriver driver = Fake.publishing();
+
+    @AfterEach
+    void forget() {
+        NativeLibraries.forget();
+    }
+
+    private interface Work {
+        void issue(CudaBackend backend, Arena arena, Step step, int rows);
+    }
+
+    /** The launches of some work on steps of so many rows of one sequence each, one after the other. */
+    private List<List<Launch>> launches(DType operands, boolean cublas, int tiles, Work work, int... rows) {
+        new FakeCublasLt().install();
+        CudaSettings settings = new CudaSettings(true, true, true, cublas, 0, tiles, folder);
+        List<List<Launch>> all = new ArrayList<>();
+        try (Arena arena = Arena.ofShared(); CudaBackend backend = Fake.open(driver, folder, operands, settings, notice -> {})) {
+            for (int count : rows) {
+                Step step = backend.allocateStep(count, 1, 1);
+                StepPlan plan = new StepPlan(count, 1);
+                plan.add(0, 0, new int[count], 0, count, StepPlan.Outputs.ALL);
+                backend.submit(step, plan);
+                int before = driver.launches().size();
+                work.issue(backend, arena, step, count);
+                List<Launch> mine = driver.launches().subList(before, driver.launches().size());
+                all.add(mine.stream().filter(launch -> !LOADING.matcher(launch.kernel()).lookingAt()).toList());
+            }
+        }
+        assertEquals(List.of(), driver.errors());
+        return all;
+    }
+
+    private List<String> names(DType operands, boolean cublas, int tiles, Work work, int... rows) {
+        return launches(operands, cublas, tiles, work, rows).stream()
+                .map(list -> String.join(", ", list.stream().map(Launch::kernel).toList())).toList();
+    }
+
+    private static Weight weight(CudaBackend backend, Arena arena, WeightRole role, int rows, int columns) {
+        return backend.load(role, new TensorPart(DType.BF16, rows, columns, arena.allocate(2L * rows * columns)));
+    }
+
+    private static Work linear(int inputs, int outputs) {
+        return (backend, arena, step, rows) -> backend.linear(step.rows(), backend.allocate(backend.operandType(), rows, inputs),
+                weight(backend, arena, WeightRole.LINEAR, outputs, inputs), null, backend.allocate(backend.operandType(), rows, outputs));
+    }
+
+    /** residual += in w^T + bias, then its norm, in a program. @param shift elements by which rows of the input begin late */
+    private static Work sum(int inputs, int outputs, int shift) {
+        return (backend, arena, step, rows) -> {
+            Buffer in = backend.allocate(backend.operandType(), rows, inputs + 8).columns(shift, inputs);
+            Buffer delta = backend.allocate(DType.F32, rows, outputs);
+            Weight w = weight(backend, arena, WeightRole.LINEAR, outputs, inputs);
+            Weight bias = weight(backend, arena, WeightRole.BIAS, 1, outputs);
+            Weight scale = weight(backend, arena, WeightRole.NORM, 1, outputs);
+            Buffer residual = backend.allocate(DType.F32, rows, outputs);
+            Buffer out = backend.allocate(backend.operandType(), rows, outputs);
+            backend.run(backend.record(step, () -> {
+                backend.linear(step.rows(), in, w, bias, delta);
+                backend.addRmsNorm(step.rows(), residual, delta, scale, 1e-6f, out);
+            }));
+        };
+    }
+
+    private static Work mlp(int inputs, int width) {
+        return (backend, arena, step, rows) -> {
+            MlpWeights weights = new MlpWeights(weight(backend, arena, WeightRole.LINEAR, 2 * width, inputs),
+                    weight(backend, arena, WeightRole.BIAS, 1, 2 * width), weight(backend, arena, WeightRole.LINEAR, inputs, width),
+                    weight(backend, arena, WeightRole.BIAS, 1, inputs));
+            backend.gatedMlp(step.rows(), backend.allocate(backend.operandType(), rows, inputs), weights,
+                    backend.allocate(backend.operandType(), rows, 2 * width), backend.allocate(DType.F32, rows, inputs));
+        };
+    }
+
+    private static Work logits(int inputs, int vocabulary, float cap) {
+        return (backend, arena, step, rows) -> backend.logits(step.outputs(), backend.allocate(backend.operandType(), rows, inputs),
+                weight(backend, arena, WeightRole.EMBEDDING, vocabulary, inputs), cap, backend.allocate(DType.F32, rows, vocabulary));
+    }
+
+    private static String library(int outputs, int inputs, String type) {
+        return FakeCublasLt.product(outputs, inputs, type, false, false);
+    }
+
+    @Test
+    void formsByRowsWithoutCublas() {
+        assertEquals(List.of("linear_decode_bf16_r1", "linear_decode_bf16_r8", "linear_decode_bf16_r8", "linear_decode_bf16_r8",
+                "linear_decode_bf16_r16", "linear_decode_bf16_r32", "linear_decode_bf16_r32", "gemm_wgmma_bf16"),
+                names(DType.BF16, false, 0, linear(INPUTS, OUTPUTS), 1, 2, 5, 8, 16, 17, 32, 33));
+    }
+
+    @Test
+    void cublasTakesMoreThanEight() {
+        String product = library(OUTPUTS, INPUTS, "bf16");
+        assertEquals(List.of("linear_decode_bf16_r1", "linear_decode_bf16_r8", "linear_decode_bf16_r8", product, product),
+                names(DType.BF16, true, 0, linear(INPUTS, OUTPUTS), 1, 2, 8, 9, 33));
+        assertEquals(List.of("linear_decode_bf16_r8", "linear_decode_bf16_r16", product),
+                names(DType.BF16, true, 12, linear(INPUTS, OUTPUTS), 8, 12, 13));
+        assertEquals(List.of("linear_decode_bf16_r1", product), names(DType.BF16, true, 1, linear(INPUTS, OUTPUTS), 1, 2));
+    }
+
+    @Test
+    void float32HasMatVecs() {
+        String product = library(OUTPUTS, INPUTS, "f32");
+        assertEquals(List.of("linear_decode_f32_r1", "linear_decode_f32_r2", "linear_decode_f32_r8", "gemm_f32"),
+                names(DType.F32, false, 0, linear(INPUTS, OUTPUTS), 1, 2, 7, 9));
+        assertEquals(List.of("linear_decode_f32_r1", product), names(DType.F32, true, 0, linear(INPUTS, OUTPUTS), 1, 2));
+        assertEquals(List.of("linear_add_decode_f32_r8, add_rms_norm_f32, publish_result"),
+                names(DType.F32, true, 0, sum(INPUTS, OUTPUTS, 0), 8));
+        assertEquals(List.of(library(2 * 512, 256, "f32").replace(" f32", " f32 + bias") + ", gated_gelu_f32, "
+                + library(256, 512, "f32").replace(" f32", " f32 + bias")), names(DType.F32, true, 0, mlp(256, 512), 4));
+    }
+
+    @Test
+    void aSumIsLeftInPlanesForItsNorm() {
+        String added = FakeCublasLt.product(OUTPUTS, INPUTS, "f32", true, true);
+        assertEquals(List.of("linear_add_decode_bf16_r1, add_rms_norm_bf16, publish_result",
+                "linear_planes_decode_bf16_r8, add_planes_rms_norm_bf16, publish_result", added + ", add_rms_norm_bf16, publish_result"),
+                names(DType.BF16, true, 0, sum(INPUTS, OUTPUTS, 0), 1, 8, 9));
+        assertEquals(List.of("linear_planes_decode_bf16_r16, add_planes_rms_norm_bf16, publish_result",
+                "gemm_wgmma_bf16, add_rms_norm_bf16, publish_result"), names(DType.BF16, false, 0, sum(INPUTS, OUTPUTS, 0), 9, 33));
+        assertEquals(List.of("gemm_bf16, add_rms_norm_bf16, publish_result"), names(DType.BF16, true, 0, sum(INPUTS, OUTPUTS, 1), 4),
+                "rows that are not aligned");
+    }
+
+    /** Both kernels of a sum find the same planes: the packed arguments of linear.cu and add_rms_norm.cu. */
+    @Test
+    void theNormReadsThePlanesThatTheProductWrote() {
+        List<MemorySegment> seen = new ArrayList<>();
+        driver.kernel("linear_planes_decode_bf16_r16", List.of(84L), arguments -> seen.add(copy(arguments.getFirst())));
+        driver.kernel("add_planes_rms_norm_bf16", List.of(96L), arguments -> seen.add(copy(arguments.getFirst())));
+        Launch product = launches(DType.BF16, false, 0, sum(INPUTS, OUTPUTS, 0), 12).getFirst().getFirst();
+        assertEquals(2, seen.size());
+        MemorySegment written = seen.get(0);
+        MemorySegment read = seen.get(1);
+        assertEquals(written.get(ValueLayout.JAVA_LONG, 48), read.get(ValueLayout.JAVA_LONG, 32), "address");
+        assertEquals(OUTPUTS, written.get(ValueLayout.JAVA_INT, 56));
+        assertEquals(OUTPUTS, read.get(ValueLayout.JAVA_INT, 40));
+        assertEquals(16L * OUTPUTS, written.get(ValueLayout.JAVA_LONG, 64), "elements of a plane");
+        assertEquals(16L * OUTPUTS, read.get(ValueLayout.JAVA_LONG, 48));
+        int planes = written.get(ValueLayout.JAVA_INT, 72);
+        assertEquals(planes, read.get(ValueLayout.JAVA_INT, 56));
+        assertTrue(planes > 1 && planes <= INPUTS / 128 && product.gridX() % planes == 0, planes + " planes of " + product);
+        assertEquals(OUTPUTS, written.get(ValueLayout.JAVA_INT, 76));
+        assertEquals(INPUTS, written.get(ValueLayout.JAVA_INT, 80));
+        assertEquals(OUTPUTS, read.get(ValueLayout.JAVA_INT, 92));
+    }
+
+    private static MemorySegment copy(MemorySegment block) {
+        return Arena.ofAuto().allocate(block.byteSize(), Long.BYTES).copyFrom(block);
+    }
+
+    @Test
+    void theFirstHalfOfAnMlpIsOneLaunch() {
+        String down = FakeCublasLt.product(256, 512, "f32", true, false);
+        assertEquals(List.of("linear_decode_bf16_r1, gated_gelu_bf16, linear_decode_bf16_r1",
+                "gated_linear_decode_bf16_r8, linear_decode_bf16_r8",
+                FakeCublasLt.product(1024, 256, "bf16", true, false) + ", gated_gelu_bf16, " + down),
+                names(DType.BF16, true, 0, mlp(256, 512), 1, 3, 9));
+        assertEquals(List.of("gated_linear_decode_bf16_r32, linear_decode_bf16_r32"), names(DType.BF16, false, 0, mlp(256, 512), 20));
+    }
+
+    @Test
+    void logitsOfFewRowsAreCappedByTheirProduct() {
+        assertEquals(List.of("logits_decode_bf16_r1", "logits_decode_bf16_r8", library(1000, INPUTS, "f32") + ", soft_cap"),
+                names(DType.BF16, true, 0, logits(INPUTS, 1000, 30), 1, 8, 9));
+        assertEquals(List.of("logits_decode_bf16_r32", "gemm_wgmma_bf16, soft_cap"),
+                names(DType.BF16, false, 0, logits(INPUTS, 1000, 30), 17, 33));
+    }
+
+    /** Where two stages do not fit, what serves more rows serves these: here 183 weight rows a block with 99 KB. */
+    @Test
+    void smallCardsTakeTheNextChoice() {
+        driver.computeCapability(8, 6).attribute(Cuda.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT(), 28)
+                .attribute(Cuda.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN(), 101_376)
+                .attribute(Cuda.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR(), 102_400);
+        assertEquals(List.of("linear_decode_bf16_r1", "gemm_bf16"), names(DType.BF16, false, 0, linear(INPUTS, 5120), 1, 2));
+        assertEquals(List.of(library(5120, INPUTS, "bf16")), names(DType.BF16, true, 0, linear(INPUTS, 5120), 2));
+        assertEquals(List.of("gemm_bf16, gated_gelu_bf16, linear_decode_bf16_r8"), names(DType.BF16, false, 0, mlp(256, 2560), 4));
+        assertEquals(List.of("linear_planes_decode_bf16_r8, add_planes_rms_norm_bf16, publish_result"),
+                names(DType.BF16, false, 0, sum(INPUTS, 2560, 0), 4));
+    }
+
+    /** Sizes of the conformance suite: nothing throws, and all launches have blocks. */
+    @Test
+    void oddShapes() {
+        List<Work> works = new ArrayList<>();
+        for (int inputs : new int[] {1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 207}) {
+            for (int outputs : new int[] {1, 33, 64, 207}) {
+                works.addAll(List.of(linear(inputs, outputs), sum(inputs, outputs, 0), sum(inputs, outputs, 3), mlp(inputs, outputs),
+                        logits(inputs, outputs, 5)));
+            }
+        }
+        Work all = (backend, arena, step, rows) -> works.forEach(work -> work.issue(backend, arena, step, rows));
+        for (boolean cublas : new boolean[] {true, false}) {
+            for (List<Launch> step : launches(DType.BF16, cublas, 0, all, 1, 2, 8, 9, 33)) {
+                assertTrue(step.stream().allMatch(launch -> launch.gridX() > 0));
+                assertEquals(2 * 48, step.stream().filter(launch -> launch.kernel().equals("publish_result")).count(), "sums");
+                assertTrue(step.size() >= works.size() + 3 * 48, step.size() + " launches"); // a sum has two more, an MLP one
+            }
+        }
+    }
+}
