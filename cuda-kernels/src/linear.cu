@@ -46,17 +46,17 @@
                       F, D);                                                                                                             \
     }
 #define TILES(R)                                                                                                                         \
-    extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2) TILE_CLUSTERS(R)                                                                       \
+    extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2)                                                                          \
     linear_decode_bf16_r##R(ROWS_ARGUMENTS, const bf16* x, int xStride, const bf16* w, const float* bias, void* out, int outStride,      \
                             int outIsFloat, int O, int I) {                                                                              \
         product_tiles<R>(count, from, limit, x, xStride, w, StoreOutput<bf16>{bias, out, outStride, outIsFloat}, O, I, 1);               \
     }                                                                                                                                    \
-    extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2) TILE_CLUSTERS(R)                                                                       \
+    extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2)                                                                          \
     linear_planes_decode_bf16_r##R(ROWS_ARGUMENTS, const bf16* x, int xStride, const bf16* w, const float* bias, float* out,             \
                                    int outStride, long long planeElements, int planes, int O, int I) {                                   \
         product_tiles<R>(count, from, limit, x, xStride, w, PlanesOutput{bias, out, planeElements, outStride}, O, I, planes);            \
     }                                                                                                                                    \
-    extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2) TILE_CLUSTERS(R)                                                                       \
+    extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2)                                                                          \
     gated_linear_decode_bf16_r##R(ROWS_ARGUMENTS, const bf16* x, int xStride, const bf16* w, const float* bias, bf16* out,               \
                                   int outStride, int F, int I) {                                                                         \
         product_tiles<R>(count, from, limit, x, xStride, w, GatedOutput<bf16>{bias, out, outStride, F}, F, I, 1);                        \

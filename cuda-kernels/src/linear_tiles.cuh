@@ -7,13 +7,11 @@
 // bytes of x a block; their sums then go to the output apart, for whoever reads them to add (add_rms_norm.cu).
 //
 // Four warps fill the ring of stages (tile_ring.cuh), the weights of the first ones before the input is there, for they depend on nothing.
-// With 16 and 32 rows, the 2 or 4 blocks of a cluster share their copies of x (machine code for Hopper): else a third of all bytes
-// that L2 gives would be the same few rows again and again.
 // Eight multiply: each has one of up to eight sixteen rows (or two of up to sixteen) of a tile; where a tile has four or fewer, two or four
 // warps share one and take turns at the k steps of a chunk. Blocks begin with different chunks: if all read the same part of x at once,
 // its few lines would be what they wait for. Sums run in an order that only the shape, the grid and the number of planes decide.
 //
-// Launch: grid = planes * blocks a plane, which are a multiple of 1, 2, 4 for 8, 16, 32 rows, block = 384, dynamic shared memory = partBytes + stages * stageBytes, 2 <= stages <= 8, with
+// Launch: grid = planes * blocks a plane, block = 384, dynamic shared memory = partBytes + stages * stageBytes, 2 <= stages <= 8, with
 //   most = ceil(units / blocks a plane), tiles = ceil(most * PAIR / 256), tileRows = ceil(most / tiles) * PAIR up to a multiple of 16,
 //   stageBytes = 272 (tileRows + ROWS), and partBytes = 384 ROWS where tileRows <= 64, else 0.
 // x, w 16-byte aligned, I a multiple of 16, xStride of 8; else element by element, any shared memory.
@@ -35,16 +33,7 @@ constexpr int TILE_THREADS = TILE_WARPS * WARP + FILL_THREADS;
 constexpr int SIXTEEN = 16;   // weight rows of one mma
 constexpr int MOST_TILE_ROWS = 2 * TILE_WARPS * SIXTEEN;
 
-/** Blocks that share x. */
-#if GRIFFIN_MULTICAST
-template <int ROWS> constexpr int TILE_CLUSTER = ROWS / 8;
-#define TILE_CLUSTERS(ROWS) __cluster_dims__(ROWS / 8, 1, 1)
-#else
-template <int ROWS> constexpr int TILE_CLUSTER = 1;
-#define TILE_CLUSTERS(ROWS)
-#endif
-
-/** What a block does, and how its warps share a tile. All blocks of a plane have as many tiles and chunks. */
+/** What a block does, and how its warps share a tile. */
 template <int ROWS, int PAIR> struct TileWork {
     int plane, first, last;        // units
     int chunk, chunks, start;      // of I; the first to be done
@@ -59,11 +48,11 @@ template <int ROWS, int PAIR> struct TileWork {
         last = int((long long) units * (block + 1) / blocks);
         chunk = int((long long) all * plane / planes);
         chunks = int((long long) all * (plane + 1) / planes) - chunk;
-        start = block / TILE_CLUSTER<ROWS> % chunks;
-        const int most = (units + blocks - 1) / blocks;
-        tiles = (most * PAIR + MOST_TILE_ROWS - 1) / MOST_TILE_ROWS;
-        tileRows = ((most + tiles - 1) / tiles * PAIR + SIXTEEN - 1) / SIXTEEN * SIXTEEN;
+        start = block % chunks;
+        const int most = (units + blocks - 1) / blocks, parts = (most * PAIR + MOST_TILE_ROWS - 1) / MOST_TILE_ROWS;
+        tileRows = ((most + parts - 1) / parts * PAIR + SIXTEEN - 1) / SIXTEEN * SIXTEEN;
         tileUnits = tileRows / PAIR;
+        tiles = (last - first + tileUnits - 1) / tileUnits;
         const int sixteens = tileRows / SIXTEEN;
         slots = sixteens > 4 ? 8 : sixteens > 2 ? 4 : sixteens;
         turns = slots == 8 ? 1 : slots == 4 ? 2 : 4;
@@ -80,7 +69,7 @@ template <int ROWS, int PAIR> struct TileWork {
 
 /** A thread of the warps that fill the ring, tile by tile, chunk by chunk: it copies one 16-byte piece of every eighth row. */
 template <int ROWS, int PAIR>
-__device__ __forceinline__ void fill_ring(const TileWork<ROWS, PAIR>& work, const TileRing<TILE_CLUSTER<ROWS>>& ring, const int* count, int from, int limit,
+__device__ __forceinline__ void fill_ring(const TileWork<ROWS, PAIR>& work, const TileRing& ring, const int* count, int from, int limit,
                                           const bf16* x, int xStride, const bf16* w, int units, int I) {
     const int thread = threadIdx.x - TILE_WARPS * WARP, piece = thread % PIECES, row = thread / PIECES;
     const int steps = work.tiles * work.chunks, passes = work.tileRows / FILL_ROWS;
@@ -103,10 +92,6 @@ __device__ __forceinline__ void fill_ring(const TileWork<ROWS, PAIR>& work, cons
     for (int step = 0; step < ahead; step++) {
         weights(step / work.chunks, step % work.chunks, step);
     }
-    if constexpr (TILE_CLUSTER<ROWS> > 1) {
-        __syncwarp();
-        cluster_wait(); // the others' barriers are there
-    }
     pdl_wait();
     const int live = min(live_rows(count, from, limit), ROWS);
     int stage = 0, phase = 1, tile = 0, i = 0;
@@ -115,16 +100,8 @@ __device__ __forceinline__ void fill_ring(const TileWork<ROWS, PAIR>& work, cons
             ring.await_empty(stage, phase);
             weights(tile, i, stage);
         }
-        const int chunk = work.chunk_of(i) * DEPTH, c = chunk + piece * 8;
-        if constexpr (TILE_CLUSTER<ROWS> > 1) {
-            const int bytes = min(DEPTH, I - chunk) * 2, mine = thread * TILE_CLUSTER<ROWS> + cluster_rank();
-            if (thread == 0) {
-                ring.expect(stage, live * bytes);
-            }
-            if (mine < live) {
-                ring.share_row(stage, work.tileRows + mine, x + size_t(mine) * xStride + chunk, bytes);
-            }
-        } else if (c < I) {
+        const int c = work.chunk_of(i) * DEPTH + piece * 8;
+        if (c < I) {
 #pragma unroll
             for (int k = 0; k < ROWS / FILL_ROWS; k++) {
                 if (row + k * FILL_ROWS < live) {
@@ -241,7 +218,7 @@ template <int ROWS, bool BOTH> struct TileSums {
 
 /** A warp that multiplies. */
 template <int ROWS, int TURNS, bool BOTH, class Output>
-__device__ __forceinline__ void multiply_tiles(const TileWork<ROWS, Output::PAIR>& work, const TileRing<TILE_CLUSTER<ROWS>>& ring, const int* count, int from, int limit,
+__device__ __forceinline__ void multiply_tiles(const TileWork<ROWS, Output::PAIR>& work, const TileRing& ring, const int* count, int from, int limit,
                                                const Output& output, int I, float* parts) {
     constexpr int PAIR = Output::PAIR, SIXTEENS = BOTH ? 2 : 1, STEPS = DEPTH / SIXTEEN / TURNS;
     const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, slot = warp % work.slots, turn = warp / work.slots;
@@ -293,6 +270,9 @@ __device__ __forceinline__ void multiply_tiles(const TileWork<ROWS, Output::PAIR
             }
         }
     }
+    if (work.tiles == 0) {
+        pdl_wait();
+    }
 }
 
 /** Element by element: any shape and alignment. */
@@ -337,31 +317,20 @@ __device__ __forceinline__ void product_tiles(const int* count, int from, int li
     }
     const TileWork<ROWS, Output::PAIR> work(units, I, planes, int(dynamic_shared_bytes()));
     const Output output = all.at(work.plane);
-    const TileRing<TILE_CLUSTER<ROWS>> ring = {dynamic + work.partBytes, &barriers, work.stageBytes};
+    const TileRing ring = {dynamic + work.partBytes, &barriers, work.stageBytes};
     ring.open(work.stages, TILE_WARPS);
-    if constexpr (TILE_CLUSTER<ROWS> > 1) {
-        cluster_arrive(); // this block's barriers are there
-    }
     if (threadIdx.x >= TILE_WARPS * WARP) {
         fill_ring(work, ring, count, from, limit, x, xStride, w, units, I);
-    } else {
-        if constexpr (TILE_CLUSTER<ROWS> > 1) {
-            cluster_wait();
-        }
-        float* parts = reinterpret_cast<float*>(dynamic);
-        if (work.tileRows > TILE_WARPS * SIXTEEN) {
-            multiply_tiles<ROWS, 1, true>(work, ring, count, from, limit, output, I, parts);
-        } else if (work.turns == 1) {
-            multiply_tiles<ROWS, 1, false>(work, ring, count, from, limit, output, I, parts);
-        } else if (work.turns == 2) {
-            multiply_tiles<ROWS, 2, false>(work, ring, count, from, limit, output, I, parts);
-        } else {
-            multiply_tiles<ROWS, 4, false>(work, ring, count, from, limit, output, I, parts);
-        }
+        return;
     }
-    if constexpr (TILE_CLUSTER<ROWS> > 1) { // no block ends while another may write to it or count on it
-        __syncwarp();
-        cluster_arrive();
-        cluster_wait();
+    float* parts = reinterpret_cast<float*>(dynamic);
+    if (work.tileRows > TILE_WARPS * SIXTEEN) {
+        multiply_tiles<ROWS, 1, true>(work, ring, count, from, limit, output, I, parts);
+    } else if (work.turns == 1) {
+        multiply_tiles<ROWS, 1, false>(work, ring, count, from, limit, output, I, parts);
+    } else if (work.turns == 2) {
+        multiply_tiles<ROWS, 2, false>(work, ring, count, from, limit, output, I, parts);
+    } else {
+        multiply_tiles<ROWS, 4, false>(work, ring, count, from, limit, output, I, parts);
     }
 }

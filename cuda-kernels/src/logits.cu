@@ -14,7 +14,7 @@
         mat_vec<T, R>(count, from, limit, PlainInput<T>{x, xStride}, table, CappedOutput{cap, out, outStride}, V, D);                   \
     }
 #define LOGITS_TILES(R)                                                                                                                  \
-    extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2) TILE_CLUSTERS(R)                                                                       \
+    extern "C" __global__ void __launch_bounds__(TILE_THREADS, 2)                                                                          \
     logits_decode_bf16_r##R(const int* count, int from, int limit, const bf16* x, int xStride, const bf16* table, float cap, float* out, \
                             int outStride, int V, int D) {                                                                              \
         product_tiles<R>(count, from, limit, x, xStride, table, CappedOutput{cap, out, outStride}, V, D, 1);                            \

@@ -78,24 +78,24 @@ inline int tile_room() { return int(shared_per_block() * 17LL / 32); }
  * @param blocks of a plane; 0: what the multiprocessors give
  */
 inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, int room = 0, int planes = 0, int blocks = 0) {
-    const int cluster = rows / 8, processors = multiprocessors() / cluster * cluster, chunks = (I + 127) / 128;
+    const int processors = multiprocessors(), chunks = (I + 127) / 128;
     auto up = [](long long a, long long b) { return int((a + b - 1) / b); };
-    auto weight_rows = [&](int p) { return up(units, blocks ? blocks : processors / p / cluster * cluster) * pair; };
+    auto weight_rows = [&](int p) { return up(units, blocks ? blocks : processors / p) * pair; };
     auto cost = [&](int p) {
         const int r = weight_rows(p);
-        return 256.0 * up(chunks, p) * (r + up(r, 256) * rows / cluster) + (p == 1 ? 0.0 : 8.0 * p * rows * units / processors);
+        return 256.0 * up(chunks, p) * (r + up(r, 256) * rows) + (p == 1 ? 0.0 : 8.0 * p * rows * units / processors);
     };
-    planes = std::min({planes, processors / cluster, chunks});
+    planes = std::min({planes, processors, chunks});
     if (planes == 0) {
         planes = 1;
-        for (int p = 2; p <= std::min({most, processors / cluster, chunks}); p++) {
+        for (int p = 2; p <= std::min({most, processors, chunks}); p++) {
             planes = cost(p) < cost(planes) ? p : planes;
         }
     }
     const int r = weight_rows(planes), tiles = up(r, 256), tileRows = up(up(r / pair, tiles) * pair, 16) * 16;
     const int stage = 272 * (tileRows + rows), parts = tileRows <= 64 ? 384 * rows : 0;
     room = std::min(std::max(room > 0 ? room : tile_room(), parts + 2 * stage), parts + 8 * stage);
-    return {planes, planes * (blocks ? blocks : processors / planes / cluster * cluster), size_t(std::min(room, shared_per_block() - 1024))};
+    return {planes, planes * (blocks ? blocks : processors / planes), size_t(std::min(room, shared_per_block() - 1024))};
 }
 
 }  // namespace harness
