@@ -12,8 +12,8 @@
 // its few lines would be what they wait for. Sums run in an order that only the shape, the grid and the number of planes decide.
 //
 // Launch: grid = planes * blocks a plane, block = 384, dynamic shared memory = partBytes + stages * stageBytes, 2 <= stages <= 8, with
-//   most = ceil(units / blocks a plane), tiles = ceil(most * PAIR / 256), tileRows = ceil(most / tiles) * PAIR up to a multiple of 16,
-//   stageBytes = 272 (tileRows + ROWS), and partBytes = 384 ROWS where tileRows <= 64, else 0.
+//   most = ceil(units / blocks a plane), tiles = ceil(most * PAIR / limit), tileRows = ceil(most / tiles) * PAIR up to a multiple of 16,
+//   stageBytes = 272 (tileRows + ROWS), partBytes = 384 ROWS where tileRows <= 64, else 0; limit = 256, or 128 where that leaves no two stages.
 // x, w 16-byte aligned, I a multiple of 16, xStride of 8; else element by element, any shared memory.
 //
 // Bytes: weights once, and x once a block of a plane, from L2. H200, 2B, dependent launch, us; in brackets one row by rows, and the floor
@@ -31,7 +31,7 @@
 constexpr int TILE_WARPS = 8; // that multiply
 constexpr int TILE_THREADS = TILE_WARPS * WARP + FILL_THREADS;
 constexpr int SIXTEEN = 16;   // weight rows of one mma
-constexpr int MOST_TILE_ROWS = 2 * TILE_WARPS * SIXTEEN;
+constexpr int SMALL_TILE_ROWS = TILE_WARPS * SIXTEEN, LARGE_TILE_ROWS = 2 * SMALL_TILE_ROWS;
 
 /** What a block does, and how its warps share a tile. */
 template <int ROWS, int PAIR> struct TileWork {
@@ -49,19 +49,27 @@ template <int ROWS, int PAIR> struct TileWork {
         chunk = int((long long) all * plane / planes);
         chunks = int((long long) all * (plane + 1) / planes) - chunk;
         start = block % chunks;
-        const int most = (units + blocks - 1) / blocks, parts = (most * PAIR + MOST_TILE_ROWS - 1) / MOST_TILE_ROWS;
-        tileRows = ((most + parts - 1) / parts * PAIR + SIXTEEN - 1) / SIXTEEN * SIXTEEN;
-        tileUnits = tileRows / PAIR;
+        const int most = (units + blocks - 1) / blocks;
+        lay_out(most, LARGE_TILE_ROWS, dynamicBytes);
+        if (stages < 2) { // a card with less shared memory
+            lay_out(most, SMALL_TILE_ROWS, dynamicBytes);
+        }
         tiles = (last - first + tileUnits - 1) / tileUnits;
+        if (stages < 2 || chunks < 1) {
+            __trap(); // launched with too little dynamic shared memory, or with more planes than chunks
+        }
+    }
+    /** Cuts `most` units into even tiles of at most `limit` weight rows. */
+    __device__ __forceinline__ void lay_out(int most, int limit, int dynamicBytes) {
+        const int cuts = (most * PAIR + limit - 1) / limit;
+        tileRows = ((most + cuts - 1) / cuts * PAIR + SIXTEEN - 1) / SIXTEEN * SIXTEEN;
+        tileUnits = tileRows / PAIR;
         const int sixteens = tileRows / SIXTEEN;
         slots = sixteens > 4 ? 8 : sixteens > 2 ? 4 : sixteens;
         turns = slots == 8 ? 1 : slots == 4 ? 2 : 4;
         partBytes = turns > 1 ? 384 * ROWS : 0;
         stageBytes = (tileRows + ROWS) * PITCH;
         stages = min(MOST_STAGES, (dynamicBytes - partBytes) / stageBytes);
-        if (stages < 2 || chunks < 1) {
-            __trap(); // launched with too little dynamic shared memory, or with more planes than chunks
-        }
     }
     /** The i-th chunk to be done. */
     __device__ __forceinline__ int chunk_of(int i) const { return chunk + (start + i < chunks ? start + i : start + i - chunks); }

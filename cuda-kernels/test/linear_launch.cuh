@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <tuple>
 
 #include "harness.cuh"
 
@@ -68,8 +69,8 @@ struct TileLaunch {
     size_t shared;
 };
 
-/** Dynamic shared memory that a product by tiles aims at: as for one row. */
-inline int tile_room() { return int(shared_per_block() * 17LL / 32); }
+/** Dynamic shared memory that a product by tiles aims at: with so much, two blocks share a multiprocessor of an H200. */
+constexpr int TILE_ROOM = 110 * 1024;
 
 /**
  * @param rows   the kernel's suffix: 8, 16 or 32
@@ -80,22 +81,28 @@ inline int tile_room() { return int(shared_per_block() * 17LL / 32); }
 inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, int room = 0, int planes = 0, int blocks = 0) {
     const int processors = multiprocessors(), chunks = (I + 127) / 128;
     auto up = [](long long a, long long b) { return int((a + b - 1) / b); };
-    auto weight_rows = [&](int p) { return up(units, blocks ? blocks : processors / p) * pair; };
-    auto cost = [&](int p) {
-        const int r = weight_rows(p);
-        return 256.0 * up(chunks, p) * (r + up(r, 256) * rows) + (p == 1 ? 0.0 : 8.0 * p * rows * units / processors);
+    auto plane_blocks = [&](int p) { return blocks ? blocks : processors / p; };
+    auto shape = [&](int p, int limit) {
+        const int units_of_block = up(units, plane_blocks(p)), tiles = up(units_of_block * pair, limit);
+        const int tileRows = up(up(units_of_block, tiles) * pair, 16) * 16, stage = 272 * (tileRows + rows);
+        const int parts = tileRows <= 64 ? 384 * rows : 0, least = parts + 2 * stage;
+        const int largest = std::min(parts + 8 * stage, shared_per_block() - 1024);
+        const double bytes = 256.0 * up(chunks, p) * (units_of_block * pair + tiles * rows);
+        return std::make_tuple(least <= largest, std::clamp(room > 0 ? room : TILE_ROOM, std::min(least, largest), largest),
+                               bytes + (p == 1 ? 0.0 : 8.0 * p * rows * units / processors));
+    };
+    auto best_of = [&](int p) {
+        const auto large = shape(p, 256);
+        return std::get<0>(large) ? large : shape(p, 128);
     };
     planes = std::min({planes, processors, chunks});
     if (planes == 0) {
         planes = 1;
         for (int p = 2; p <= std::min({most, processors, chunks}); p++) {
-            planes = cost(p) < cost(planes) ? p : planes;
+            planes = std::get<2>(best_of(p)) < std::get<2>(best_of(planes)) ? p : planes;
         }
     }
-    const int r = weight_rows(planes), tiles = up(r, 256), tileRows = up(up(r / pair, tiles) * pair, 16) * 16;
-    const int stage = 272 * (tileRows + rows), parts = tileRows <= 64 ? 384 * rows : 0;
-    room = std::min(std::max(room > 0 ? room : tile_room(), parts + 2 * stage), parts + 8 * stage);
-    return {planes, planes * (blocks ? blocks : processors / planes), size_t(std::min(room, shared_per_block() - 1024))};
+    return {planes, planes * plane_blocks(planes), size_t(std::get<1>(best_of(planes)))};
 }
 
 }  // namespace harness

@@ -1,5 +1,7 @@
 package griffin.backend.cuda;
 
+import java.util.Arrays;
+
 /**
  * Launch geometry of the bfloat16 products of 2 to 32 rows by tiles: see cuda-kernels/src/linear_tiles.cuh. Eight rows cost what two do,
  * so there are forms for 8, 16 and 32 alone.
@@ -19,7 +21,8 @@ final class TileProduct {
     /** Inputs of a chunk, and bytes from one row of it to the next. */
     private static final int CHUNK = 128;
     private static final int PITCH = 272;
-    private static final int MOST_TILE_ROWS = 256;
+    /** The most weight rows of a tile: the fewer only where no two stages of the more fit. */
+    private static final int[] TILE_LIMITS = {256, 128};
     private static final int TILE_ROWS_UNIT = 16;
     private static final int LEAST_STAGES = 2;
     private static final int MOST_STAGES = 8;
@@ -88,14 +91,19 @@ final class TileProduct {
         Shape best = null;
         double least = Double.MAX_VALUE;
         for (int planes = 1; planes <= Math.min(most, Math.min(device.processors(), Launch.blocks(inputs, CHUNK))); planes++) {
-            Shape shape = shape(form, units, pair, planes);
-            double bytes = bytes(form, inputs, units, pair, planes);
-            if (shape != null && bytes < least) {
-                best = shape;
+            int limit = limit(form, units, pair, planes);
+            double bytes = limit == 0 ? Double.MAX_VALUE : bytes(form, inputs, units, pair, planes, limit);
+            if (bytes < least) {
+                best = shape(form, units, pair, planes, limit);
                 least = bytes;
             }
         }
         return best;
+    }
+
+    /** The most weight rows of a tile of which two stages fit; 0 if none. */
+    private int limit(int form, int units, int pair, int planes) {
+        return Arrays.stream(TILE_LIMITS).filter(limit -> shape(form, units, pair, planes, limit) != null).findFirst().orElse(0);
     }
 
     /** Weight rows of the block that has the most. */
@@ -104,15 +112,15 @@ final class TileProduct {
     }
 
     /** What a block reads, once for each tile of it, and its share of writing and reading planes that must be added. */
-    private double bytes(int form, int inputs, int units, int pair, int planes) {
+    private double bytes(int form, int inputs, int units, int pair, int planes, int limit) {
         int own = weightRows(units, pair, planes);
-        double read = 256.0 * Launch.blocks(Launch.blocks(inputs, CHUNK), planes) * (own + Launch.blocks(own, MOST_TILE_ROWS) * form);
+        double read = 256.0 * Launch.blocks(Launch.blocks(inputs, CHUNK), planes) * (own + Launch.blocks(own, limit) * form);
         return read + (planes == 1 ? 0 : 8.0 * planes * form * units / device.processors());
     }
 
-    private Shape shape(int form, int units, int pair, int planes) {
+    private Shape shape(int form, int units, int pair, int planes, int limit) {
         int own = weightRows(units, pair, planes);
-        int tiles = Launch.blocks(own, MOST_TILE_ROWS);
+        int tiles = Launch.blocks(own, limit);
         int tileRows = Launch.blocks((long) Launch.blocks(own / pair, tiles) * pair, TILE_ROWS_UNIT) * TILE_ROWS_UNIT;
         int stage = PITCH * (tileRows + form);
         int parts = tileRows <= SHARED_TILE_ROWS ? PARTS * form : 0;
