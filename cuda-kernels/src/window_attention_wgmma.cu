@@ -1,9 +1,14 @@
 // Local attention of a prefill step on Hopper's asynchronous tensor cores: the mathematics, tiles and arguments of
 // window_attention_prefill_bf16 (window_attention.cu), for K = 256 on compute capability 9.0 (machine code for sm_90a).
 //
-//   window_attention_prefill_wgmma_bf16(Step, qkv, qkvStride, keys, values, out, outStride, H, K, W)
-//     grid = M H / 128 + S of the step, the last tiles first, block = 256, dynamic shared memory 197632
-//     only when K = 256, qkv, keys and values are multiples of 16 bytes, qkvStride of 8 and outStride of 2 elements; elsewhere it traps:
+//   window_attention_prefill_wgmma_bf16(Step, qkv, qkvStride, keys, values, out, outStride, H, K, W, partial, stats)
+//     grid = (M H / 128 + S of the step, splits), the last tiles first, block = 256, dynamic shared memory 197632
+//     splits > 1: each of so many blocks takes a part of a tile's keys and leaves partial float [splits, M H, K], relative to its own maximum,
+//     and stats float2 [splits, M H], that maximum in powers of 2 and the sum; window_attention_merge_bf16 makes out of them. partial: 16-byte
+//     aligned. For steps of few rows: one row after a full window is 33 steps of keys, which one block takes 70 us for.
+//   window_attention_merge_bf16(Step, partial, stats, splits, out, outStride, H)
+//     K = 256; grid = ceil(M H / 8), block = 256: a warp an item, the splits in their order. out 16-byte aligned, outStride a multiple of 8
+//     the first only when K = 256, qkv, keys and values are multiples of 16 bytes, qkvStride of 8 and outStride of 2 elements; elsewhere it traps:
 //     launch the other form
 //
 // Two warpgroups of 64 items each, 64 keys a step. q k^T: wgmma m64n64k16, both operands in shared memory. p v: m64n256k16, p from the
@@ -110,8 +115,42 @@ __device__ void pack(unsigned (&p)[KEYS / 16][4], const float (&s)[KEYS / 8][4])
     }
 }
 
+/** What a block leaves when others have a part of the same keys. */
+struct Partial {
+    float* sums;     // [splits, all items, K]
+    float2* stats;   // [splits, all items]
+    int split, splits, allItems;
+
+    __device__ size_t at(const Attention<bf16>& a, const Tile& t, int item) const {
+        return (size_t) split * allItems + (size_t) t.start * a.heads + item;
+    }
+};
+
+/** A lane's part of its two items, relative to their highest scores. */
+__device__ void store_partial(const Partial& partial, const Attention<bf16>& a, const Tile& t, const float (&sum)[K / 8][4],
+        const float (&highest)[2], const float (&total)[2], float scale, int firstItem, int lane) {
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        float all = total[half];
+        all += __shfl_xor_sync(ALL_LANES, all, 1);
+        all += __shfl_xor_sync(ALL_LANES, all, 2);
+        int item = firstItem + 8 * half;
+        if (item < t.items) {
+            size_t at = partial.at(a, t, item);
+            float* to = partial.sums + at * K + lane % 4 * 2;
+#pragma unroll
+            for (int d = 0; d < K / 8; d++) {
+                *(float2*) (to + d * 8) = {sum[d][2 * half], sum[d][2 * half + 1]};
+            }
+            if (lane % 4 == 0) {
+                partial.stats[at] = {highest[half] * scale, all};
+            }
+        }
+    }
+}
+
 /** Scores run one tile ahead of values, so that the softmax of tile n + 1 has the values of tile n to hide behind. */
-__device__ void attend(const Step& step, const Attention<bf16>& a, const Tile& t, unsigned char* shared) {
+__device__ void attend(const Step& step, const Attention<bf16>& a, const Tile& t, const Partial& partial, unsigned char* shared) {
     using Online = OnlineSoftmax<K, KEYS>;
     constexpr int STAGE = KEYS * K;
     bf16* queries = aligned_panels(shared);
@@ -120,17 +159,24 @@ __device__ void attend(const Step& step, const Attention<bf16>& a, const Tile& t
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     int item = t.firstItem + warp * 16 + lane / 4;
     Band band(step, a, t, item);
-    int tiles = (t.lastRow - band.from) / KEYS + 1;
+    int allTiles = (t.lastRow - band.from) / KEYS + 1, firstTile = allTiles * partial.split / partial.splits;
+    int tiles = allTiles * (partial.split + 1) / partial.splits - firstTile, from = band.from + firstTile * KEYS;
     float scale = LOG2_E * rsqrtf((float) K);
     const bf16* mine = queries + warp / 4 * GROUP_ITEMS * K;
+    if (tiles == 0) {   // more blocks than keys
+        for (int i = t.firstItem + threadIdx.x; i < min(t.firstItem + ITEMS, t.items); i += THREADS) {
+            partial.stats[partial.at(a, t, i)] = {-INFINITY, 0};
+        }
+        return;
+    }
 
     load_queries(a, t, queries);
-    load_keys(a, t, band.from, 0, keys);
+    load_keys(a, t, from, 0, keys);
     commit_copies();
     if (tiles > 1) {
-        load_keys(a, t, band.from + KEYS, 0, keys + STAGE);
+        load_keys(a, t, from + KEYS, 0, keys + STAGE);
     }
-    load_keys(a, t, band.from, 1, values);
+    load_keys(a, t, from, 1, values);
     commit_copies();
     float s[KEYS / 8][4], sum[K / 8][4] = {};
     float highest[2] = {-INFINITY, -INFINITY}, total[2] = {0, 0};
@@ -151,7 +197,7 @@ __device__ void attend(const Step& step, const Attention<bf16>& a, const Tile& t
         pack(p, s);
         await_tile<0>();   // the next keys and these values are there; nobody reads these keys and the last values any more
     };
-    int now = 0, j0 = band.from;
+    int now = 0, j0 = from;
     for (int n = 0; n < tiles - 1; n++) {
         soften(j0);
         int other = STAGE - now;
@@ -175,7 +221,11 @@ __device__ void attend(const Step& step, const Attention<bf16>& a, const Tile& t
     start_values(sum, p, values + now);
     commit_products();
     await_products<0>(sum);
-    Online::store(a, t, sum, total, item, lane);
+    if (partial.splits == 1) {
+        Online::store(a, t, sum, total, item, lane);
+    } else {
+        store_partial(partial, a, t, sum, highest, total, scale, item, lane);
+    }
 }
 
 #endif
@@ -190,7 +240,7 @@ extern "C" __device__ const int window_attention_wgmma_compiled = 0;
 #endif
 
 extern "C" __global__ void __launch_bounds__(256, 1) window_attention_prefill_wgmma_bf16(Step step, const bf16* qkv, int qkvStride,
-        const bf16* keys, const bf16* values, bf16* out, int outStride, int H, int, int W) {
+        const bf16* keys, const bf16* values, bf16* out, int outStride, int H, int, int W, float* partial, float2* stats) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     extern __shared__ __align__(128) unsigned char shared[];
     pdl_launch_dependents();
@@ -199,10 +249,45 @@ extern "C" __global__ void __launch_bounds__(256, 1) window_attention_prefill_wg
     if (step.counts[1] > 0) {
         Tile t = tile_of(step, tile_number(), ITEMS, H);
         if (t.firstItem < t.items) {
-            attend(step, a, t, shared);
+            attend(step, a, t, {partial, stats, (int) blockIdx.y, (int) gridDim.y, step.counts[0] * H}, shared);
         }
     }
 #else
     __trap();
 #endif
+}
+
+extern "C" __global__ void __launch_bounds__(256) window_attention_merge_bf16(Step step, const float* partial, const float2* stats, int splits,
+        bf16* out, int outStride, int H) {
+    constexpr int WIDTH = 256, MINE = WIDTH / WARP;
+    pdl_launch_dependents();
+    pdl_wait();
+    int item = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP, column = threadIdx.x % WARP * MINE, items = step.counts[0] * H;
+    if (item >= items) {
+        return;
+    }
+    float highest = -INFINITY, total = 0;
+    for (int s = 0; s < splits; s++) {
+        highest = fmaxf(highest, __ldcg(stats + (size_t) s * items + item).x);
+    }
+    float sum[MINE] = {};
+    for (int s = 0; s < splits; s++) {
+        size_t at = (size_t) s * items + item;
+        float2 part = __ldcg(stats + at);
+        if (part.y > 0) {   // else nothing was written
+            float weight = exp2_fast(part.x - highest);
+            const float4* from = (const float4*) (partial + at * WIDTH + column);
+            float4 v = __ldcg(from), w = __ldcg(from + 1);
+            total = fmaf(weight, part.y, total);
+            sum[0] = fmaf(weight, v.x, sum[0]), sum[1] = fmaf(weight, v.y, sum[1]);
+            sum[2] = fmaf(weight, v.z, sum[2]), sum[3] = fmaf(weight, v.w, sum[3]);
+            sum[4] = fmaf(weight, w.x, sum[4]), sum[5] = fmaf(weight, w.y, sum[5]);
+            sum[6] = fmaf(weight, w.z, sum[6]), sum[7] = fmaf(weight, w.w, sum[7]);
+        }
+    }
+#pragma unroll
+    for (float& v : sum) {
+        v /= total;
+    }
+    *(uint4*) (out + (size_t) (item / H) * outStride + item % H * WIDTH + column) = pack16<bf16>(sum);
 }

@@ -15,8 +15,12 @@ struct Dims {
 
 constexpr int LARGE = 196608, SMALL = 98688, WGMMA_BYTES = 197632;
 
-/** How attention is launched: blocks of 128 threads, of 256, or the asynchronous tensor cores. */
-enum Form { SMALL_TILES, LARGE_TILES, WGMMA };
+/** How attention is launched: blocks of 128 threads, of 256, or the asynchronous tensor cores, by one block a tile or several. */
+enum Form { SMALL_TILES, LARGE_TILES, WGMMA, WGMMA_3, WGMMA_8 };
+
+int splits_of(Form form) {
+    return form == WGMMA_3 ? 3 : form == WGMMA_8 ? 8 : 1;
+}
 
 /** The forms beside SMALL_TILES that this device and this build have, for K = 256. */
 const std::vector<Form>& large_forms() {
@@ -34,7 +38,7 @@ const std::vector<Form>& large_forms() {
         }
         bool hopper = major == 9 && minor == 0;
         if (hopper && compiled) {
-            forms.push_back(WGMMA);
+            forms.insert(forms.end(), {WGMMA, WGMMA_3, WGMMA_8});
         }
         check(!hopper || compiled, "on compute capability 9.0 the tests are compiled with -gencode arch=compute_90a,code=sm_90a");
     }
@@ -44,8 +48,29 @@ const std::vector<Form>& large_forms() {
 void launch(Form form, const Step& s, Dims d, const bf16* qkv, int stride, const bf16* keys, const bf16* values, bf16* out, int outStride) {
     int block = form == SMALL_TILES ? 128 : 256, bytes = form == SMALL_TILES ? SMALL : form == LARGE_TILES ? LARGE : WGMMA_BYTES;
     int grid = (int) ((long long) s.maxRows * d.heads / (block / 2)) + s.maxSequences;
-    auto kernel = form == WGMMA ? window_attention_prefill_wgmma_bf16 : window_attention_prefill_bf16;
-    start(kernel, grid, block, bytes, s, qkv, stride, keys, values, out, outStride, d.heads, d.width, d.window);
+    if (form < WGMMA) {
+        start(window_attention_prefill_bf16, grid, block, bytes, s, qkv, stride, keys, values, out, outStride, d.heads, d.width, d.window);
+        return;
+    }
+    int splits = splits_of(form);
+    size_t items = (size_t) s.maxRows * d.heads;
+    static float* partial = nullptr;
+    static float2* stats = nullptr;
+    static size_t room = 0;
+    if (room < splits * items) {
+        CUDA(cudaDeviceSynchronize());
+        CUDA(cudaFree(partial));
+        CUDA(cudaFree(stats));
+        room = splits * items;
+        CUDA(cudaMalloc(&partial, room * d.width * sizeof(float)));
+        CUDA(cudaMalloc(&stats, room * sizeof(float2)));
+        CUDA(cudaMemset(partial, 0xff, room * d.width * sizeof(float)));   // NaN
+    }
+    start(window_attention_prefill_wgmma_bf16, dim3(grid, splits), block, bytes, s, qkv, stride, keys, values, out, outStride, d.heads, d.width,
+            d.window, partial, stats);
+    if (splits > 1) {
+        start(window_attention_merge_bf16, ceil_div((int) items, 8), 256, 0, s, partial, stats, splits, out, outStride, d.heads);
+    }
 }
 
 void launch(Form, const Step& s, Dims d, const float* qkv, int stride, const float* keys, const float* values, float* out, int outStride) {

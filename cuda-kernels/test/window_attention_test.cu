@@ -245,6 +245,9 @@ PREFILL_BENCH(attention) {
             std::vector<Form> forms = large_forms();
             forms.insert(forms.begin(), SMALL_TILES);
             for (Form form : forms) {
+                if (splits_of(form) > 1) {
+                    continue;
+                }
                 const char* name = form == WGMMA ? "window_attention_prefill_wgmma" : form == LARGE_TILES ? "window_attention_prefill"
                         : "the same, small tiles";
                 report_flops(name + (" T = " + std::to_string(rows)) + " H = " + std::to_string(heads), 4 * pairs * heads * 256,
@@ -255,6 +258,21 @@ PREFILL_BENCH(attention) {
                 start(rotate_bf16, dim3(ceil_div(t.step.maxRows, 4), 1), 256, 0, t.step, d.qkv.device, d.stride, heads, 256, 128,
                         10000.0f);
             }));
+        }
+    }
+}
+
+/** A prompt's next piece after a full window: few tiles, many keys. */
+PREFILL_BENCH(attention_of_few_rows) {
+    for (int rows : {1, 25, 128}) {
+        TestStep t({{0, positions(6000, rows)}});
+        AttentionData<bf16> d({10, 256, 2048}, t.step.maxRows, 1, 0, 10);
+        d.fill_ring(0, 6000);
+        d.keys.upload();
+        d.values.upload();
+        for (Form form : large_forms()) {
+            report_flops("attention after 6000, rows " + std::to_string(rows) + ", splits " + std::to_string(splits_of(form)) + ", form "
+                            + std::to_string(form), 4.0 * rows * 2049 * 10 * 256, seconds([&] { d.run(t.step, 0, form); }));
         }
     }
 }

@@ -20,6 +20,12 @@ final class AttentionCalls {
     private static final int FEW_SHARED = 30272;
     private static final int MANY_SHARED = 79424;
 
+    /** (Row, head) pairs of a block of window_attention_wgmma.cu, the keys of one of its steps, and the fewest steps worth a block. */
+    private static final int TILE_ITEMS = 128;
+    private static final int STEP_KEYS = 64;
+    private static final int LEAST_STEPS = 4;
+    private static final int MOST_PROMPT_SPLITS = 8;
+
     private AttentionCalls() {}
 
     static Call rotate(Lowering l, Operation.Rotate o) {
@@ -35,13 +41,44 @@ final class AttentionCalls {
         Arguments arguments = l.arguments().step(o.step()).matrix(o.qkv()).pointer(o.keys().address()).pointer(o.values().address())
                 .matrix(o.out()).integer(s.heads()).integer(s.headDim()).integer(s.window());
         if (l.wgmma && s.headDim() == WIDE_HEAD && o.qkv().aligned() && o.out().aligned()) {
-            return l.launch(l.kernel("window_attention_prefill_wgmma"), arguments, 256, WGMMA_SHARED,
-                    (extent, launch) -> launch.grid(tiles(extent, s, 128), 1, 1));
+            return splitAttention(l, o, arguments);
         }
         boolean wide = l.operands == DType.BF16 && s.headDim() == WIDE_HEAD && l.context.device.sharedPerBlock() >= WIDE_SHARED;
         int threads = wide ? 256 : 128;
         return l.launch(l.kernel("window_attention_prefill"), arguments, threads, wide ? WIDE_SHARED : SHARED,
                 (extent, launch) -> launch.grid(tiles(extent, s, threads / 2), 1, 1));
+    }
+
+    /** On Hopper: of few rows that see many keys, several blocks share a tile's keys, and a second launch makes one of their parts. */
+    private static Call splitAttention(Lowering l, Operation.WindowAttention o, Arguments arguments) {
+        AttentionShape s = o.shape();
+        long items = (long) l.context.device.processors() * TILE_ITEMS; // splits * items: see splits()
+        long partial = l.memory.scratch("parts of prompt attention", items * s.headDim() * Float.BYTES);
+        long stats = l.memory.scratch("statistics of prompt attention", items * 2 * Float.BYTES);
+        Launch attend = l.launch(l.kernel("window_attention_prefill_wgmma"), arguments.pointer(partial).pointer(stats), 256, WGMMA_SHARED,
+                (extent, launch) -> launch.grid(tiles(extent, s, TILE_ITEMS), splits(l, extent, s), 1));
+        Launch[] merges = new Launch[Integer.numberOfTrailingZeros(MOST_PROMPT_SPLITS) + 1];
+        for (int i = 1; i < merges.length; i++) {
+            merges[i] = l.launch(l.kernel("window_attention_merge"),
+                    l.arguments().step(o.step()).pointer(partial).pointer(stats).integer(1 << i)
+                            .matrix(o.out()).integer(s.heads()),
+                    256, 0, (extent, launch) -> launch.grid(Launch.blocks((long) extent.rows * s.heads(), 8), 1, 1));
+        }
+        return extent -> {
+            attend.issue(extent);
+            int splits = splits(l, extent, s);
+            if (splits > 1) {
+                merges[Integer.numberOfTrailingZeros(splits)].issue(extent);
+            }
+        };
+    }
+
+    /** A power of two: as many as find a multiprocessor, and each at least a few steps of keys. */
+    static int splits(Lowering l, Extent extent, AttentionShape s) {
+        long tiles = Math.max(1, tiles(extent, s, TILE_ITEMS));
+        int keys = Math.min(extent.before, s.window()) + Math.min(extent.rows, s.window());
+        long splits = Math.min(l.context.device.processors() / tiles, keys / (STEP_KEYS * LEAST_STEPS));
+        return Integer.highestOneBit(Math.clamp(splits, 1, MOST_PROMPT_SPLITS));
     }
 
     /** Blocks for tiles of (row, head) pairs, of which each sequence may begin one. */

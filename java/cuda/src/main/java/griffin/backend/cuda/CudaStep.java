@@ -29,6 +29,7 @@ final class CudaStep implements Step {
     private int rowCount;
     private int sequenceCount;
     private int outputCount;
+    private int before;
     private boolean oneRowEach;
     private int runs;
 
@@ -80,10 +81,16 @@ final class CudaStep implements Step {
         sequenceCount = plan.sequences();
         outputCount = plan.outputs();
         oneRowEach = rowCount == sequenceCount;
+        before = 0;
+        for (int s = 0; s < sequenceCount; s++) {
+            before = Math.max(before, plan.position(plan.rowStart(s)));
+        }
     }
 
     Extent extent(Extent into) {
-        return into.set(rowCount, sequenceCount, outputCount, oneRowEach);
+        into.set(rowCount, sequenceCount, outputCount, oneRowEach);
+        into.before = before;
+        return into;
     }
 
     int sequences() {

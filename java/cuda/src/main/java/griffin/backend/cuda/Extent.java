@@ -9,6 +9,8 @@ final class Extent {
     int rows;
     int sequences;
     int outputs;
+    /** The most tokens that a sequence had before the step. */
+    int before;
     /** Whether every sequence has exactly one row: the decode kernels serve. */
     boolean decode;
     /** Whether the next kernel may start before its predecessor has ended; never the first of a program. */
@@ -21,6 +23,7 @@ final class Extent {
         rows = rowCount;
         sequences = sequenceCount;
         outputs = outputCount;
+        before = 0;
         decode = oneRowEach;
         dependent = false;
         return this;
