@@ -1,4 +1,54 @@
-// RG-LRU scan
+// RG-LRU scan of a prefill step, gates and gelu branch fused (their products: gemm_wgmma.cu, cuBLASLt or gemm.cu):
+//
+//   i = sigmoid(gates[0][t, e] + gateBias[e]),  r = sigmoid(gates[1][t, e] + gateBias[E + e])
+//   log a = decay[e] r,  g = sqrt(-expm1(2 log a)),  h_t = a h_(t-1) + g i x[t, e];  at position 0: a = 0, g = 1
+//   out[t, e] = h_t gelu(y[t, e])   (without a gelu branch: h_t)
+//
+// One pass with decoupled look-back, in blocks that stay. A tile is TILE_ROWS rows of one sequence (counted from the sequence's first row of
+// the step) times as many channels as fill a 128-byte line, so that every access is of whole lines. A block's warps have three parts:
+// - One fills (rg_lru_stage.cuh): it draws tiles from a counter and copies their operands into a ring in shared memory, tiles ahead of use.
+// - Two groups of WARPS compute, tile by tile in turn: a thread turns WARP_ROWS rows of its channels into maps h -> a h + b in registers;
+//   the warp's composed map goes to shared memory, and the stage back to the filling warp. When the carry into its rows is known, the warp
+//   writes its outputs. Its threads need no others than themselves for that: no shuffles, and no barrier of the group.
+// - Each group has one that carries (rg_lru_carry.cuh): while the group computes, it looks for the carry into the tile, so that it is mostly
+//   there when the maps are; then it publishes the carry out and tells the group's warps theirs.
+// They hand on through barriers in shared memory (rg_lru_barriers.cuh) alone.
+//
+// Every tile publishes its map (A = prod a, B = h from zero) unless its carry out is known as soon. The carry into a tile is
+//   carry_(c+1) = A_c carry_c + B_c, one fma a chunk, in the order of the chunks,
+// taken up from the nearest of LOOK_BACK tiles whose carry is known. Wherever that is, the same fmas are done in the same order, so the bits
+// do not depend on timing, grid, stages, T, batch or launch; a step cut at multiples of TILE_ROWS gives the bits of one shot.
+//
+// Waiting cannot deadlock: tiles are drawn in rising order, chunks of a sequence too, by blocks that run, and a block works its tiles off in
+// the order in which it drew them; so the lowest tile that is not done waits for nothing. Two launches at once on one scratch would break
+// that; a warp that has looked PATIENCE times (seconds) therefore traps: an error instead of a hang. Words are {float, launch number and
+// kind} in 64 bits: data and flag arrive together, without fences, and nothing has to be cleared between launches. The last block resets
+// the counter.
+//
+//   rg_lru_scan_T(Step, x, xStride, gates, gateStride, gatePlane, gateBias [2E], decay [E], h [slots, E], gelu|null, geluStride,
+//                 out, outStride, scratch, E)
+//   gates: two planes [M, E], gatePlane elements apart. h: float, in and out. out may be x or gelu, not gates.
+//   grid: any, at best min(multiprocessors, ceil(E / C) * (M / 128 + S)), C = 64 in bf16, 32 in f32;
+//     dynamic shared memory = 29056 + 66304 N, N = 1 to 3 stages, as many as the device has shared memory for;
+//     block = 288 G + 32, G = min(N, 2) groups
+//   scratch: zero-filled once, 64 + 16 E (maxRows / 128 + maxSequences) bytes, 16-byte aligned; all layers and programs may
+//     share it, one launch after the other, but nothing else may write it: it remembers how many launches there were
+//   Rows that are not whole in 16 bytes (E, strides, pointers) are copied element by element, slowly.
+//
+// Bytes: 10 an element in bf16 (20 in f32), plus 16 a channel and tile (0.13 an element) that stay in L2.
+// Floor, T = 8192, E = 2560: 210 MB, 49 us at the 4.25 TB/s that a copy has on an H200; E = 4096: 79 us. H100, 2.8 TB/s: 75 and 120 us.
+// Instructions: about 52 an element, fill and waits included (31 maps, 2 their composition, 13 output), 37 us at T = 8192, E = 2560 on 132
+// multiprocessors of 1.75 GHz; special functions: 6 an element, 34 us. 96 registers: five warps of a scheduler.
+// Prediction, H200: 58 to 66 us, and 90 to 104 us at E = 4096: 0.75 to 0.85 of copy; about 22 us at T = 2048. The first tile takes about 4 us
+// to come and the last about 5 us to go. A tile takes a multiprocessor 3.1 us of memory; a group, 3 to 4 us for maps and output.
+// Outcome: not measured.
+//
+// Before, all about 0.41 of copy on an H200 (T = 8192, E = 2560: 116 us; E = 4096: 193 to 242 us):
+// - the same tiles, a block for each, no copies ahead: while a block looks back it loads nothing (H100: 0.51, 138 us);
+// - strips of 16 channels whose carry stays in the block, copies three chunks ahead: L2 is the limit (75 % of its throughput, a 32-byte
+//   sector a request), DRAM reads 1.4 to 2 times what is asked for, 67 instructions an element.
+// Slower still, H100: 16 warps of 8 rows (0.30), tiles of 64 rows in blocks that stay, the next tile by cp.async into shared memory (0.36:
+// twice the links of look-back), gates scaled by log2 e (0.40).
 
 #include "rg_lru_carry.cuh"
 
