@@ -140,11 +140,6 @@ template <typename T> __device__ __forceinline__ Tile draw(const Step& step, con
         if (tile.rows > 0) {
             tile.channel = ticket % across * TILE_CHANNELS<T>;
             tile.tag = tag;
-#pragma unroll
-            for (int i = 0; i < TILE_ROWS / WARP; i++) {
-                int row = i * WARP + lane;
-                tile.resets[i] = __ballot_sync(ALL_LANES, row < tile.rows && step.positions[tile.from + row] == 0);
-            }
             return tile;
         }
     }
@@ -205,9 +200,6 @@ template <typename T> __device__ __forceinline__ void fill(const Step& step, con
         Tile tile = draw(step, s, counters, launch + 1);
         await(&room.control->stageFree[stageTurn.at], stageTurn.parity);
         await(&room.control->branchFree[branchTurn.at], branchTurn.parity);
-        if (lane == 0) {
-            room.control->tiles[branchTurn.at] = tile;
-        }
         if (tile.rows > 0) {
             Stage<T>& stage = room.stages[stageTurn.at];
             fill_weights(stage, s, tile.channel);
@@ -217,8 +209,16 @@ template <typename T> __device__ __forceinline__ void fill(const Step& step, con
             if (s.gelu != nullptr) {
                 fill_rows(room.branches[branchTurn.at].rows, s.gelu, s.geluStride, tile, s);
             }
+#pragma unroll
+            for (int i = 0; i < TILE_ROWS / WARP; i++) {   // behind the copies: they need not wait for it
+                int row = i * WARP + lane;
+                tile.resets[i] = __ballot_sync(ALL_LANES, row < tile.rows && step.positions[tile.from + row] == 0);
+            }
         } else {
             ends++;   // each group gets one
+        }
+        if (lane == 0) {
+            room.control->tiles[branchTurn.at] = tile;
         }
         arrive_with_copies(&room.control->full[branchTurn.at]);
         arrive(&room.control->full[branchTurn.at]);
