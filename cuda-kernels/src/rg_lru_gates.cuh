@@ -1,4 +1,4 @@
-// The arithmetic of the RG-LRU of a prefill step, two neighbouring channels at a time: from gate pre-activations to the map of a row,
+// The arithmetic of the RG-LRU of a prefill step, for the neighbouring channels of a lane: from gate pre-activations to the map of a row,
 // maps one after the other, and the gelu branch. Included by rg_lru.cu only.
 #pragma once
 
@@ -6,57 +6,66 @@
 
 namespace {
 
-/** h -> a h + b, for two channels. A row is one, and so are several rows. */
-struct Map {
-    float2 a, b;
+__device__ __forceinline__ float multiply(float a, float b) {
+    return a * b;
+}
+
+__device__ __forceinline__ float2 multiply(float2 a, float2 b) {
+    return {a.x * b.x, a.y * b.y};
+}
+
+__device__ __forceinline__ float multiply_add(float a, float b, float c) {
+    return fmaf(a, b, c);
+}
+
+__device__ __forceinline__ float2 multiply_add(float2 a, float2 b, float2 c) {
+    return {fmaf(a.x, b.x, c.x), fmaf(a.y, b.y, c.y)};
+}
+
+/** h -> a h + b, for each channel of V. A row is one, and so are several rows. */
+template <typename V> struct Map {
+    V a, b;
 };
 
-__device__ __forceinline__ float2 apply(const Map& m, float2 h) {
-    return {fmaf(m.a.x, h.x, m.b.x), fmaf(m.a.y, h.y, m.b.y)};
+template <typename V> __device__ __forceinline__ V apply(const Map<V>& m, V h) {
+    return multiply_add(m.a, h, m.b);
 }
 
 /** `first`, then `second`. Products of a may underflow to 0, which is right; nothing is ever divided by one. */
-__device__ __forceinline__ Map then(const Map& first, const Map& second) {
-    return {{second.a.x * first.a.x, second.a.y * first.a.y}, apply(second, first.b)};
+template <typename V> __device__ __forceinline__ Map<V> then(const Map<V>& first, const Map<V>& second) {
+    return {multiply(second.a, first.a), apply(second, first.b)};
 }
-
-__device__ __forceinline__ Map nothing() {
-    return {{1, 1}, {0, 0}};
-}
-
-/** What a thread's two channels have in all rows: the gates' biases and the decay, as Gate::weights makes them. */
-struct Weights {
-    float2 biasI, biasR, decay;
-};
 
 /**
- * Gate<T>::map: the map of a row. Where `fixed`, log a is `logA` whatever the gate says: minus infinity makes a = 0 and g = 1 exactly (a
- * reset), 0 makes a = 1 and g = 0 exactly (no row, when x is 0).
+ * Gate<T>: a lane has 4 bytes of a row, Raw as it lies in memory and Values as floats. map: the map of a row. Where `fixed`, log a is `logA`
+ * whatever the gate says: minus infinity makes a = 0 and g = 1 exactly (a reset), 0 makes a = 1 and g = 0 exactly (no row, when x is 0).
  */
 template <typename T> struct Gate;
 
 /** float32 operands: the library's accurate functions. */
 template <> struct Gate<float> {
-    static __device__ Weights weights(float2 biasI, float2 biasR, float2 decay) {
+    using Raw = float;
+    using Values = float;
+
+    struct Weights {
+        float biasI, biasR, decay;
+    };
+
+    static __device__ __forceinline__ Values nothing(float v) {
+        return v;
+    }
+    static __device__ __forceinline__ Weights weights(float biasI, float biasR, float decay) {
         return {biasI, biasR, decay};
     }
-    static __device__ float2 of(float i, float r, float x, float biasI, float biasR, float decay, bool fixed, float fixedLogA) {
-        float logA = decay / (1 + expf(-(r + biasR)));
-        float gated = x / (1 + expf(-(i + biasI)));
+    static __device__ __forceinline__ Map<float> map(float i, float r, float x, const Weights& w, bool fixed, float fixedLogA) {
+        float logA = w.decay / (1 + expf(-(r + w.biasR)));
+        float gated = x / (1 + expf(-(i + w.biasI)));
         float p = expm1f(fixed ? fixedLogA : logA);   // a = 1 + p keeps all of float32 where a is near 1, and 1 - a^2 does not cancel
         return {1 + p, sqrtf(-p * (2 + p)) * gated};
     }
-    static __device__ Map map(float2 i, float2 r, float2 x, const Weights& w, bool fixed, float logA) {
-        float2 p = of(i.x, r.x, x.x, w.biasI.x, w.biasR.x, w.decay.x, fixed, logA);
-        float2 q = of(i.y, r.y, x.y, w.biasI.y, w.biasR.y, w.decay.y, fixed, logA);
-        return {{p.x, q.x}, {p.y, q.y}};
-    }
-    static __device__ float gelu(float y) {
+    static __device__ __forceinline__ float gelu(float y) {
         float u = 0.797884561f * (y + 0.044715f * y * y * y);
         return y / (1 + expf(-2 * u));
-    }
-    static __device__ float2 gelu(float2 y) {
-        return {gelu(y.x), gelu(y.y)};
     }
 };
 
@@ -72,19 +81,47 @@ __device__ __forceinline__ float sqrt_fast(float v) {
     return y;
 }
 
+__device__ __forceinline__ float2 widen(unsigned pair) {
+    return {low_half(pair), high_half(pair)};
+}
+
+/** The larger of each half; a NaN stays one. */
+__device__ __forceinline__ unsigned larger(unsigned a, unsigned b) {
+    __nv_bfloat162 most = __hmax2_nan(*(__nv_bfloat162*) &a, *(__nv_bfloat162*) &b);
+    return *(unsigned*) &most;
+}
+
 /**
- * bf16 operands: the same formulas, 6.5 special functions an element: the four denominators of two channels' gates share a reciprocal, that
- * of their product times the others. Weights are scaled so that exponents are of 2.
+ * bf16 operands: the same formulas, 6 special functions an element: the four denominators of two channels' gates share a reciprocal, that
+ * of their product times the others, and so do the two of the gelu branch. Weights are scaled so that exponents are of 2.
  */
 template <> struct Gate<bf16> {
-    /** Largest exponent of a denominator: 1 / (1 + 2^30) is 0 for every purpose, and four may be multiplied. */
-    static constexpr float LIMIT = 30;
+    using Raw = unsigned;
+    using Values = float2;
 
+    /** Largest exponent of a gate's denominator: 1 / (1 + 2^30) is 0 for every purpose, and four may be multiplied. */
+    static constexpr float LIMIT = 30;
+    /** -7 in both halves: gelu of less is 0 for every purpose, and its denominator is 2^51. */
+    static constexpr unsigned LEAST_BRANCH = 0xc0e0c0e0;
+
+    struct Weights {
+        float2 biasI, biasR, decay;
+        unsigned leastI, leastR;   // pre-activations at the limit
+    };
+
+    static __device__ __forceinline__ Values nothing(float v) {
+        return {v, v};
+    }
+    static __device__ __forceinline__ unsigned least(float2 bias) {
+        bf16 x = __float2bfloat16_ru(-LIMIT / LOG2_E - bias.x), y = __float2bfloat16_ru(-LIMIT / LOG2_E - bias.y);
+        return (unsigned) __bfloat16_as_ushort(y) << 16 | __bfloat16_as_ushort(x);
+    }
     static __device__ __forceinline__ Weights weights(float2 biasI, float2 biasR, float2 decay) {
-        return {{-LOG2_E * biasI.x, -LOG2_E * biasI.y}, {-LOG2_E * biasR.x, -LOG2_E * biasR.y}, {LOG2_E * decay.x, LOG2_E * decay.y}};
+        return {{-LOG2_E * biasI.x, -LOG2_E * biasI.y}, {-LOG2_E * biasR.x, -LOG2_E * biasR.y}, {LOG2_E * decay.x, LOG2_E * decay.y},
+                least(biasI), least(biasR)};
     }
     static __device__ __forceinline__ float denominator(float gate, float scaledBias) {
-        return 1 + exp2_fast(fminf(fmaf(-LOG2_E, gate, scaledBias), LIMIT));
+        return 1 + exp2_fast(fmaf(-LOG2_E, gate, scaledBias));
     }
     /** {a, g i x} from log2 a and i x. */
     static __device__ __forceinline__ float2 of(float log2A, float gated) {
@@ -94,7 +131,8 @@ template <> struct Gate<bf16> {
         float p = log2A > NEAR ? log2A * fmaf(C2, log2A, C1) : exp2_fast(log2A) - 1;
         return {1 + p, sqrt_fast(-p * (2 + p)) * gated};
     }
-    static __device__ __forceinline__ Map map(float2 i, float2 r, float2 x, const Weights& w, bool fixed, float logA) {
+    static __device__ __forceinline__ Map<float2> map(unsigned rawI, unsigned rawR, unsigned rawX, const Weights& w, bool fixed, float logA) {
+        float2 i = widen(larger(rawI, w.leastI)), r = widen(larger(rawR, w.leastR)), x = widen(rawX);
         float ix = denominator(i.x, w.biasI.x), rx = denominator(r.x, w.biasR.x);
         float iy = denominator(i.y, w.biasI.y), ry = denominator(r.y, w.biasR.y);
         float first = ix * rx, second = iy * ry, all = reciprocal_fast(first * second);
@@ -103,12 +141,13 @@ template <> struct Gate<bf16> {
         float2 q = of(fixed ? logA : w.decay.y * (overSecond * iy), overSecond * ry * x.y);
         return {{p.x, q.x}, {p.y, q.y}};
     }
-    static __device__ __forceinline__ float gelu(float y) {
-        float u = y * fmaf(-2 * LOG2_E * 0.797884561f * 0.044715f, y * y, -2 * LOG2_E * 0.797884561f);
-        return y * reciprocal_fast(1 + exp2_fast(u));
+    static __device__ __forceinline__ float branch_denominator(float y) {
+        return 1 + exp2_fast(y * fmaf(-2 * LOG2_E * 0.797884561f * 0.044715f, y * y, -2 * LOG2_E * 0.797884561f));
     }
-    static __device__ __forceinline__ float2 gelu(float2 y) {
-        return {gelu(y.x), gelu(y.y)};
+    static __device__ __forceinline__ float2 gelu(unsigned raw) {
+        float2 y = widen(larger(raw, LEAST_BRANCH));
+        float x = branch_denominator(y.x), z = branch_denominator(y.y), all = reciprocal_fast(x * z);
+        return {y.x * (all * z), y.y * (all * x)};
     }
 };
 

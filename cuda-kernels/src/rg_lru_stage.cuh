@@ -1,17 +1,24 @@
-// A chunk's operands of rg_lru.cu in shared memory, and how they come there. Included by rg_lru.cu only.
+// What a block of rg_lru.cu has in shared memory, its tiles, and the warp that draws them and fills the memory. Included by rg_lru.cu only.
 #pragma once
 
-#include "rg_lru_walk.cuh"
+#include "rg_lru_barriers.cuh"
+#include "rg_lru_gates.cuh"
 
 namespace {
 
-constexpr int GROUP = 128;           // threads
-constexpr int GROUP_WARPS = GROUP / WARP;
-constexpr int PAIRS = STRIP / 2;     // of channels: a thread has one
-constexpr int ROWS = CHUNK / (GROUP / PAIRS);   // of a thread
-constexpr int WARP_ROWS = CHUNK / GROUP_WARPS;
-constexpr int STAGES = 3;
-constexpr int ARRAYS = 4;            // gate i, gate r, x, gelu branch
+constexpr int TILE_ROWS = 128;
+template <typename T> constexpr int TILE_CHANNELS = 128 / int(sizeof(T));   // a line of memory
+template <typename T> constexpr int LANE_CHANNELS = 4 / int(sizeof(T));
+constexpr int WARP_ROWS = 16;
+constexpr int WARPS = TILE_ROWS / WARP_ROWS;   // of a group
+constexpr int MOST_GROUPS = 2;
+constexpr int MOST_STAGES = 3;
+constexpr int HEADER_BYTES = 64;
+
+/** Head of the scratch: the next tile, blocks that are done, launches so far. */
+struct Counters {
+    unsigned next, done, launches;
+};
 
 template <typename T> struct Scan {
     const T* x;
@@ -23,92 +30,206 @@ template <typename T> struct Scan {
     T* out;
     long long gatePlane;
     int xStride, gateStride, geluStride, outStride, width;
-    unsigned long long* words;   // [blocks, STRIP], from this block's on
-    unsigned tag;
+    bool whole;   // rows can be copied 16 bytes at a time
 };
 
-/** A chunk's operands. */
-template <typename T> struct alignas(16) Stage {
-    T rows[ARRAYS][CHUNK][STRIP];    // row r at shared_row(r)
-    float weights[3][STRIP];         // both gates' biases, decay
-    Item item;
+/** A tile: `rows` rows from `from` on, number `chunk` of its sequence, `index` among all, channels from `channel` on. No rows: no more tiles. */
+struct alignas(16) Tile {
+    int from, rows, chunk, index;
+    int channel, slot;
+    unsigned tag;                            // of the launch
+    int last;                                // of its sequence
+    unsigned resets[TILE_ROWS / WARP];       // a bit a row
 };
 
-/** Rows of a warp's threads that are read together lie in different banks. */
-__device__ __forceinline__ int shared_row(int row) {
-    return row ^ (row / ROWS & 3);
+/** A tile's gates and x, until they are maps. */
+template <typename T> struct alignas(128) Stage {
+    T rows[3][TILE_ROWS][TILE_CHANNELS<T>];
+    float weights[3][TILE_CHANNELS<T>];      // both gates' biases, decay
+};
+
+/** A tile's gelu branch, until the output is written. */
+template <typename T> struct alignas(128) Branch {
+    T rows[TILE_ROWS][TILE_CHANNELS<T>];
+};
+
+/** What the warps tell one another. */
+template <typename T> struct alignas(128) Control {
+    Tile tiles[MOST_STAGES + 1];
+    Barrier full[MOST_STAGES + 1], branchFree[MOST_STAGES + 1], stageFree[MOST_STAGES];
+    Barrier totalled[MOST_GROUPS], carried[MOST_GROUPS];
+    float a[MOST_GROUPS][WARPS][TILE_CHANNELS<T>], b[MOST_GROUPS][WARPS][TILE_CHANNELS<T>];   // maps of the warps' rows
+    float carries[MOST_GROUPS][WARPS][TILE_CHANNELS<T>];                                      // into the warps' rows
+};
+constexpr int SHARED_EACH = sizeof(Stage<bf16>) + sizeof(Branch<bf16>);   // a stage more, in either type
+constexpr int SHARED_BASE = sizeof(Control<bf16>) + sizeof(Branch<bf16>);
+static_assert(SHARED_EACH == 66304 && SHARED_BASE == 29056, "the launch geometry of rg_lru.cu");
+
+/** A place in a ring, and the parity of its phase. */
+struct Turn {
+    int at, parity;
+
+    __device__ __forceinline__ void advance(int by, int length) {
+        at += by;
+        if (at >= length) {
+            at -= length;
+            parity ^= 1;
+        }
+    }
+};
+
+/** The shared memory of a block: tile k has stage k % stages and branch k % (stages + 1), and group k % groups works on it. */
+template <typename T> struct Room {
+    Control<T>* control;
+    Branch<T>* branches;
+    Stage<T>* stages;
+    int stageCount, groups;
+
+    /** All threads of the block call. */
+    __device__ __forceinline__ void open(unsigned char* memory) {
+        groups = blockDim.x / WARP / (WARPS + 1);
+        stageCount = min(MOST_STAGES, ((int) dynamic_shared_bytes() - SHARED_BASE) / SHARED_EACH);
+        if (groups < 1 || groups > MOST_GROUPS || stageCount < groups) {
+            __trap();   // launched with another geometry
+        }
+        control = (Control<T>*) memory;
+        branches = (Branch<T>*) (control + 1);
+        stages = (Stage<T>*) (branches + stageCount + 1);
+        if (threadIdx.x == 0) {
+            for (int i = 0; i <= MOST_STAGES; i++) {
+                open_barrier(&control->full[i], 2 * WARP);
+                open_barrier(&control->branchFree[i], WARPS);
+            }
+            for (int i = 0; i < MOST_STAGES; i++) {
+                open_barrier(&control->stageFree[i], WARPS);
+            }
+            for (int i = 0; i < MOST_GROUPS; i++) {
+                open_barrier(&control->totalled[i], WARPS);
+                open_barrier(&control->carried[i], 1);
+            }
+        }
+        __syncthreads();
+    }
+};
+
+/** The rows of a number: sequence q owns the numbers from rowStarts[q] / TILE_ROWS + q, at least as many as it has tiles. */
+__device__ __forceinline__ Tile tile_of(const Step& step, int number) {
+    int q = sequence_of(step, number, TILE_ROWS, 1);
+    int start = step.rowStarts[q], end = step.rowStarts[q + 1];
+    Tile tile;
+    tile.chunk = number - first_tile(step, q, TILE_ROWS, 1);
+    tile.index = number;
+    tile.from = start + tile.chunk * TILE_ROWS;
+    tile.rows = min(end - tile.from, TILE_ROWS);
+    tile.slot = step.slots[q];
+    tile.last = tile.from + tile.rows == end;
+    return tile;
 }
 
-__device__ __forceinline__ unsigned read_pair(const bf16* p) {
-    return *(const unsigned*) p;
+/** The next tile that has rows; one without when there are no more. All lanes call. */
+template <typename T> __device__ __forceinline__ Tile draw(const Step& step, const Scan<T>& s, Counters* counters, unsigned tag) {
+    int lane = threadIdx.x % WARP, across = (s.width + TILE_CHANNELS<T> - 1) / TILE_CHANNELS<T>;
+    int numbers = step.counts[1] > 0 ? step.counts[0] / TILE_ROWS + step.counts[1] : 0;
+    for (;;) {
+        int ticket = lane == 0 ? (int) atomicAdd(&counters->next, 1u) : 0;
+        ticket = __shfl_sync(ALL_LANES, ticket, 0);
+        if (ticket >= numbers * across) {
+            return {};
+        }
+        Tile tile = tile_of(step, ticket / across);
+        if (tile.rows > 0) {
+            tile.channel = ticket % across * TILE_CHANNELS<T>;
+            tile.tag = tag;
+            return tile;
+        }
+    }
 }
 
-__device__ __forceinline__ float2 read_pair(const float* p) {
-    return *(const float2*) p;
-}
-
-__device__ __forceinline__ float2 widen(unsigned pair) {
-    return {low_half(pair), high_half(pair)};
-}
-
-__device__ __forceinline__ float2 widen(float2 pair) {
-    return pair;
+/** Copies a tile of one operand; zeros where there is no row or channel. */
+template <typename T>
+__device__ __forceinline__ void fill_rows(T (*to)[TILE_CHANNELS<T>], const T* base, int stride, const Tile& tile, const Scan<T>& s) {
+    int lane = threadIdx.x % WARP;
+    if (!s.whole) {
+        for (int at = lane; at < TILE_ROWS * TILE_CHANNELS<T>; at += WARP) {
+            int row = at / TILE_CHANNELS<T>, column = at % TILE_CHANNELS<T>;
+            bool valid = row < tile.rows && tile.channel + column < s.width;
+            to[row][column] = from_float<T>(valid ? load_fresh(base + (size_t) (tile.from + row) * stride + tile.channel + column) : 0.0f);
+        }
+        return;
+    }
+    constexpr int ACROSS = TILE_CHANNELS<T> / PER16<T>, PASS_ROWS = WARP / ACROSS;
+    int row = lane / ACROSS, column = lane % ACROSS * PER16<T>;
+    const T* source = base + (size_t) (tile.from + row) * stride + tile.channel + column;
+    bool live = tile.channel + column < s.width;
+    if (tile.rows == TILE_ROWS && tile.channel + TILE_CHANNELS<T> <= s.width) {
+#pragma unroll
+        for (int pass = 0; pass < TILE_ROWS / PASS_ROWS; pass++, source += PASS_ROWS * stride) {
+            copy_async(&to[row + pass * PASS_ROWS][column], source);
+        }
+    } else {
+#pragma unroll 2
+        for (int pass = 0; pass < TILE_ROWS / PASS_ROWS; pass++) {
+            bool valid = live && row + pass * PASS_ROWS < tile.rows;   // where not, nothing is read, but the address is a good one
+            copy_async(&to[row + pass * PASS_ROWS][column], valid ? source + (size_t) (pass * PASS_ROWS) * stride : base, valid);
+        }
+    }
 }
 
 /** Copies a weight, or zero where there is no channel: what is not there shares a reciprocal with its neighbour. */
 __device__ __forceinline__ void copy_weight(float* shared, const float* global, bool valid) {
-    unsigned to = unsigned(__cvta_generic_to_shared(shared));
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to), "l"(global), "r"(valid ? 4 : 0) : "memory");
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(valid ? 4 : 0) : "memory");
 }
 
-/** Copies rows of one operand; zeros where there is no row or channel. */
-template <typename T, bool WHOLE>
-__device__ __forceinline__ void fill_rows(T (*to)[STRIP], const T* base, int stride, int from, int rows, int channel, int width) {
-    constexpr int EACH = WHOLE ? PER16<T> : 1;     // elements at a time
-    constexpr int ACROSS = STRIP / EACH;
-    int row = threadIdx.x % GROUP / ACROSS, column = threadIdx.x % ACROSS * EACH;
-    const T* source = base + (size_t) (from + row) * stride + channel + column;
-    bool live = channel + column < width;
-#pragma unroll (WHOLE ? ACROSS : 1)
-    for (int pass = 0; pass < ACROSS; pass++) {
-        int at = row + pass * (GROUP / ACROSS);
-        const T* element = source + (size_t) (pass * (GROUP / ACROSS)) * stride;
-        bool valid = live && at < rows;
-        if constexpr (WHOLE) {
-            copy_async(&to[shared_row(at)][column], element, valid);
+template <typename T> __device__ __forceinline__ void fill_weights(Stage<T>& stage, const Scan<T>& s, int channel) {
+#pragma unroll
+    for (int column = threadIdx.x % WARP; column < TILE_CHANNELS<T>; column += WARP) {
+        bool valid = channel + column < s.width;
+        int at = valid ? channel + column : 0;
+        copy_weight(&stage.weights[0][column], s.gateBias + at, valid);
+        copy_weight(&stage.weights[1][column], s.gateBias + s.width + at, valid);
+        copy_weight(&stage.weights[2][column], s.decay + at, valid);
+    }
+}
+
+/** The filling warp: draws tiles and fills what is free with them. A tile is drawn while the one before is on the way. */
+template <typename T> __device__ __forceinline__ void fill(const Step& step, const Scan<T>& s, const Room<T>& room, Counters* counters) {
+    int lane = threadIdx.x % WARP;
+    unsigned launch = *(volatile unsigned*) &counters->launches;
+    Turn stageTurn = {0, 1}, branchTurn = {0, 1};   // what is fresh is free
+    for (int ends = 0; ends < room.groups;) {
+        Tile tile = draw(step, s, counters, launch + 1);
+        await(&room.control->stageFree[stageTurn.at], stageTurn.parity);
+        await(&room.control->branchFree[branchTurn.at], branchTurn.parity);
+        if (tile.rows > 0) {
+            Stage<T>& stage = room.stages[stageTurn.at];
+            fill_weights(stage, s, tile.channel);
+            fill_rows(stage.rows[0], s.gates, s.gateStride, tile, s);
+            fill_rows(stage.rows[1], s.gates + s.gatePlane, s.gateStride, tile, s);
+            fill_rows(stage.rows[2], s.x, s.xStride, tile, s);
+            if (s.gelu != nullptr) {
+                fill_rows(room.branches[branchTurn.at].rows, s.gelu, s.geluStride, tile, s);
+            }
+#pragma unroll
+            for (int i = 0; i < TILE_ROWS / WARP; i++) {   // behind the copies: they need not wait for it
+                int row = i * WARP + lane;
+                tile.resets[i] = __ballot_sync(ALL_LANES, row < tile.rows && step.positions[tile.from + row] == 0);
+            }
         } else {
-            to[shared_row(at)][column] = from_float<T>(valid ? load_fresh(element) : 0.0f);
+            ends++;   // each group gets one
         }
+        if (lane == 0) {
+            room.control->tiles[branchTurn.at] = tile;
+        }
+        arrive_with_copies(&room.control->full[branchTurn.at]);
+        arrive(&room.control->full[branchTurn.at]);
+        stageTurn.advance(1, room.stageCount);
+        branchTurn.advance(1, room.stageCount + 1);
     }
-}
-
-/** Asks for an item's operands, if the share has it. Returns the position of this thread's row of the chunk, not 0 where there is none. */
-template <typename T, bool WHOLE>
-__device__ __forceinline__ int fill(const Scan<T>& s, const Step& step, const Share& share, const Walk& w, Stage<T>& stage) {
-    int position = 1;
-    if (w.number < share.items) {
-        Item item = w.item();
-        int thread = threadIdx.x % GROUP, from = item.from, rows = item.rows, channel = item.channel;
-        if (thread == 0) {
-            stage.item = item;
-        }
-        int kind = thread / STRIP, column = channel + thread % STRIP;
-        if (kind < 3) {
-            const float* weight = kind == 2 ? s.decay + column : s.gateBias + (size_t) kind * s.width + column;
-            copy_weight(&stage.weights[kind][thread % STRIP], weight, column < s.width);
-        }
-        fill_rows<T, WHOLE>(stage.rows[0], s.gates, s.gateStride, from, rows, channel, s.width);
-        fill_rows<T, WHOLE>(stage.rows[1], s.gates + s.gatePlane, s.gateStride, from, rows, channel, s.width);
-        fill_rows<T, WHOLE>(stage.rows[2], s.x, s.xStride, from, rows, channel, s.width);
-        if (s.gelu != nullptr) {
-            fill_rows<T, WHOLE>(stage.rows[3], s.gelu, s.geluStride, from, rows, channel, s.width);
-        }
-        if (thread < rows) {
-            position = step.positions[from + thread];
-        }
+    if (lane == 0 && atomicAdd(&counters->done, 1u) == gridDim.x - 1) {
+        counters->next = 0;
+        counters->done = 0;
+        counters->launches = launch + 1;
     }
-    commit_copies();
-    return position;
 }
 
 } // namespace

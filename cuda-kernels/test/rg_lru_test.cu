@@ -33,52 +33,54 @@ template <class T> struct ScanData {
     long long plane() const { return (long long) rows * stride; }
 };
 
-constexpr int MOST_BLOCKS = 256;
-
-size_t scratch_floats() { return 16 + 32 * MOST_BLOCKS; }
+size_t scratch_floats(const Step& s, int width) { return 16 + 4 * (size_t) width * (s.maxRows / TILE_ROWS + s.maxSequences); }
 
 int processors() {
     int n;
     CUDA(cudaDeviceGetAttribute(&n, cudaDevAttrMultiProcessorCount, 0));
-    return std::min(n, MOST_BLOCKS);
+    return n;
 }
 
-/** Groups of a block: as many as the kernel is for and the device has shared memory for. */
-template <class T> int most_groups() {
+/** Stages of a block: as many as the kernel is for and the device has shared memory for. */
+int most_stages() {
     int shared;
     CUDA(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
-    return std::min(MOST_GROUPS<T>, (shared - 512) / int(sizeof(Group<T>)));
+    return std::min(MOST_STAGES, (shared - SHARED_BASE) / SHARED_EACH);
 }
 
 /** How a scan is launched; its results must not depend on it. 0: as the runtime does. */
 struct Geometry {
-    int grid = 0, groups = 0;
+    int grid = 0, stages = 0, groups = 0;
 };
 
-void launch(int grid, int groups, const Step& s, const bf16* x, int xs, const bf16* g, int gs, long long plane, const float* b,
-        const float* d, float* h, const bf16* y, int ys, bf16* out, int os, float* scratch, int E) {
-    start(rg_lru_scan_bf16, grid, GROUP * groups, int(sizeof(Group<bf16>)) * groups, s, x, xs, g, gs, plane, b, d, h, y, ys, out, os,
-            scratch, E);
+template <class T, class K>
+void launch(K kernel, Geometry geometry, const Step& s, ScanData<T>& d, size_t at, const T* gelu, T* out, float* scratch) {
+    int tiles = ceil_div(d.width, TILE_CHANNELS<T>) * (s.maxRows / TILE_ROWS + s.maxSequences);
+    int grid = geometry.grid > 0 ? geometry.grid : std::min(processors(), tiles);
+    int stages = geometry.stages > 0 ? geometry.stages : most_stages();
+    int groups = geometry.groups > 0 ? geometry.groups : std::min(stages, MOST_GROUPS);
+    start(kernel, grid, WARP * ((WARPS + 1) * groups + 1), SHARED_BASE + SHARED_EACH * stages, s, d.x.device + at, d.stride,
+            d.gates.device + at, d.stride, d.plane(), d.bias.device, d.decay.device, d.h.device, gelu, d.stride, out, d.stride, scratch,
+            d.width);
 }
 
-void launch(int grid, int groups, const Step& s, const float* x, int xs, const float* g, int gs, long long plane, const float* b,
-        const float* d, float* h, const float* y, int ys, float* out, int os, float* scratch, int E) {
-    start(rg_lru_scan_f32, grid, GROUP * groups, int(sizeof(Group<float>)) * groups, s, x, xs, g, gs, plane, b, d, h, y, ys, out, os,
-            scratch, E);
+void launch(Geometry geometry, const Step& s, ScanData<bf16>& d, size_t at, const bf16* gelu, bf16* out, float* scratch) {
+    launch(rg_lru_scan_bf16, geometry, s, d, at, gelu, out, scratch);
+}
+
+void launch(Geometry geometry, const Step& s, ScanData<float>& d, size_t at, const float* gelu, float* out, float* scratch) {
+    launch(rg_lru_scan_f32, geometry, s, d, at, gelu, out, scratch);
 }
 
 /** Runs the step on rows [first, first + step rows) of the data; no synchronisation. */
 template <class T> void scan_rows(const Step& s, ScanData<T>& d, int first, bool gelu, Array<float>& scratch, Geometry geometry = {}) {
+    check(scratch.host.size() >= scratch_floats(s, d.width), "room for the scan's scratch");
     size_t at = (size_t) first * d.stride;
-    int items = ceil_div(d.width, STRIP) * (s.maxRows / CHUNK + s.maxSequences);
-    int grid = geometry.grid > 0 ? geometry.grid : std::min(processors(), items);
-    int groups = geometry.groups > 0 ? geometry.groups : most_groups<T>();
-    launch(grid, groups, s, d.x.device + at, d.stride, d.gates.device + at, d.stride, d.plane(), d.bias.device, d.decay.device, d.h.device,
-            gelu ? d.y.device + at : nullptr, d.stride, d.out.device + at, d.stride, scratch.device, d.width);
+    launch(geometry, s, d, at, gelu ? d.y.device + at : nullptr, d.out.device + at, scratch.device);
 }
 
 template <class T> void scan(const TestStep& t, ScanData<T>& d, int first, bool gelu, Geometry geometry = {}) {
-    Array<float> scratch(scratch_floats());
+    Array<float> scratch(scratch_floats(t.step, d.width));
     scan_rows(t.step, d, first, gelu, scratch, geometry);
     finish();
     scratch.download();
@@ -231,33 +233,36 @@ template <class T> void geometries(const std::vector<Sequence>& sequences, int w
     std::vector<float> before = d.h.host;
     std::vector<T> firstOut;
     std::vector<float> firstState;
+    std::vector<Geometry> launches;
     for (int grid : {0, 1, 3, 17, 132, 200}) {
-        for (int groups = 1; groups <= most_groups<T>(); groups++) {
-            d.h.host = before;
-            d.h.upload();
-            scan(t, d, 0, gelu, {grid, groups});
-            d.out.download();
-            d.h.download();
-            if (firstOut.empty()) {
-                firstOut = d.out.host;
-                firstState = d.h.host;
-                close(name, dense(d.out, t.rows(), width, d.stride), out, sizeof(T) == 2 ? 1e-4 : 5e-5, sizeof(T) == 2 ? 0.005 : 5e-5);
-                close(name + ", state", d.h.host, h, 5e-5, sizeof(T) == 2 ? 1e-4 : 5e-5);
-            }
-            check(same_bits(firstOut, d.out.host) && same_bits(firstState, d.h.host),
-                    name + ": " + std::to_string(grid) + " blocks of " + std::to_string(groups) + " groups have the bits of the first");
+        for (int stages = most_stages(); stages >= 1; stages--) {
+            launches.push_back({grid, stages, 0});
         }
+        launches.push_back({grid, most_stages(), 1});
+    }
+    for (const Geometry& geometry : launches) {
+        d.h.host = before;
+        d.h.upload();
+        scan(t, d, 0, gelu, geometry);
+        d.out.download();
+        d.h.download();
+        if (firstOut.empty()) {
+            firstOut = d.out.host;
+            firstState = d.h.host;
+            close(name, dense(d.out, t.rows(), width, d.stride), out, sizeof(T) == 2 ? 1e-4 : 5e-5, sizeof(T) == 2 ? 0.005 : 5e-5);
+            close(name + ", state", d.h.host, h, 5e-5, sizeof(T) == 2 ? 1e-4 : 5e-5);
+        }
+        check(same_bits(firstOut, d.out.host) && same_bits(firstState, d.h.host),
+                name + ": " + std::to_string(geometry.grid) + " blocks of " + std::to_string(geometry.stages) + " stages and "
+                        + std::to_string(geometry.groups) + " groups have the bits of the first");
     }
     for (bool overX : {true, false}) {   // last, for it spoils the operands
         if (!overX && !gelu) {
             continue;
         }
         ScanData<T> again(t.step.maxRows, width, slots, pad, 300 + width);
-        Array<float> scratch(scratch_floats());
-        T* to = overX ? again.x.device : again.y.device;
-        launch(processors(), most_groups<T>(), t.step, again.x.device, again.stride, again.gates.device, again.stride, again.plane(),
-                again.bias.device, again.decay.device, again.h.device, gelu ? again.y.device : nullptr, again.stride, to, again.stride,
-                scratch.device, width);
+        Array<float> scratch(scratch_floats(t.step, width));
+        launch({}, t.step, again, 0, gelu ? again.y.device : nullptr, overX ? again.x.device : again.y.device, scratch.device);
         finish();
         again.x.download();
         again.y.download();
@@ -281,9 +286,9 @@ template <class T> void all_geometries() {
         geometries<T>(tiny, width, 0, true);
         geometries<T>({{0, documents(50, 1300, {77, 78, 200, 256, 511, 1299})}, {1, documents(0, 140, {16, 127, 128})}}, width, 8, true);
     }
-    geometries<T>({{0, positions(3, 900)}, {1, positions(0, 1)}}, brief() ? 160 : 2560, 0, true);   // more strips than blocks
+    geometries<T>({{0, positions(3, 900)}, {1, positions(0, 1)}}, brief() ? 160 : 2560, 0, true);   // more tiles than blocks
     std::vector<Sequence> many;
-    for (int q = 0; q < 700; q++) {   // more than a block has threads
+    for (int q = 0; q < 700; q++) {   // more sequences than a block has threads
         many.push_back({q, positions(2, q % 50 == 7 ? 130 : 1)});
     }
     geometries<T>(many, 16, 0, true);
@@ -295,7 +300,7 @@ PREFILL_TEST(scan_does_not_depend_on_its_geometry_f32) { all_geometries<float>()
 PREFILL_TEST(scan_always_has_the_same_bits) {
     TestStep t({{0, positions(5, brief() ? 512 : 8192)}});
     ScanData<bf16> d(t.step.maxRows, 2560, 1, 0, 9);
-    Array<float> scratch(scratch_floats()), state(d.h.host.size());
+    Array<float> scratch(scratch_floats(t.step, d.width)), state(d.h.host.size());
     state.host = d.h.host;
     std::vector<bf16> out;
     std::vector<float> h;
@@ -359,7 +364,11 @@ PREFILL_TEST(scans_of_other_shapes_share_a_scratch) {
         steps.push_back(std::make_unique<Alone>(width, std::vector<Sequence>{{2, positions(0, 700 / unit)}, {0, positions(9, 1)},
                 {3, positions(5, 3000 / unit)}, {1, positions(0, 129)}}));
     }
-    Array<float> shared(scratch_floats());
+    size_t most = 0;
+    for (const auto& step : steps) {
+        most = std::max(most, scratch_floats(step->t.step, step->d.width));
+    }
+    Array<float> shared(most);
     for (int pass = 0; pass < 2; pass++) {
         for (const auto& step : steps) {
             step->run(shared);
@@ -380,7 +389,7 @@ PREFILL_BENCH(scan) {
         for (int rows : {2048, 8192, 16384}) {
             TestStep t({{0, positions(0, rows)}});
             ScanData<bf16> d(t.step.maxRows, width, 1, 0, 10);
-            Array<float> scratch(scratch_floats());
+            Array<float> scratch(scratch_floats(t.step, d.width));
             double time = seconds([&] { scan_rows(t.step, d, 0, true, scratch); });
             report_bytes("rg_lru_scan_bf16 T = " + std::to_string(rows) + " E = " + std::to_string(width), 10.0 * rows * width, time);
         }

@@ -22,11 +22,15 @@ final class RecurrenceCalls {
     private static final int TILED_SHARED = 32 * 576 + 4096;
     private static final int TILED_SHARED_EACH = 576;
 
-    /** A group of threads of rg_lru_scan, the dynamic shared memory it takes, and at most what is static (rg_lru.cu). */
-    private static final int SCAN_GROUP = 128;
-    private static final int SCAN_SHARED_BF16 = 50400;
-    private static final int SCAN_SHARED_F32 = 99552;
-    private static final int SCAN_STATIC = 512;
+    /** Tiles of rg_lru_scan, the dynamic shared memory it takes, at most so many stages and groups, and a group's threads (rg_lru.cu). */
+    private static final int SCAN_ROWS = 128;
+    private static final int SCAN_COLUMN_BYTES = 128;
+    private static final int SCAN_SHARED = 29056;
+    private static final int SCAN_SHARED_EACH = 66304;
+    private static final int SCAN_STAGES = 3;
+    private static final int SCAN_GROUPS = 2;
+    private static final int SCAN_GROUP = 288;
+    private static final int SCAN_FILL = 32;
 
     private RecurrenceCalls() {}
 
@@ -71,18 +75,19 @@ final class RecurrenceCalls {
     static Call scanAlone(Lowering l, CudaStep step, CudaBuffer x, RgLruWeights weights, CudaBuffer state, CudaBuffer gelu, CudaBuffer out,
             long gates, long plane) {
         int width = x.columns();
-        int processors = l.context.device.processors();
-        long scratch = l.memory.scratch("the scan", 64 + 128L * processors);
+        long tiles = step.maxRows() / SCAN_ROWS + step.maxSequences();
+        long scratch = l.memory.scratch("the scan", 64 + 16L * width * tiles);
         Arguments arguments = l.arguments().step(step).matrix(x).pointer(gates).integer(width).wide(plane)
                 .pointer(CudaWeight.addressOf(weights.gateBias())).pointer(CudaWeight.addressOf(weights.decay())).pointer(state.address())
                 .pointer(gelu == null ? 0 : gelu.address()).integer(gelu == null ? 0 : gelu.stride()).matrix(out).pointer(scratch)
                 .integer(width);
-        boolean half = l.operands == DType.BF16;
-        int each = half ? SCAN_SHARED_BF16 : SCAN_SHARED_F32;
-        int groups = Math.clamp((l.context.device.sharedPerBlock() - SCAN_STATIC) / each, 1, half ? 4 : 2);
-        return l.launch(l.kernel("rg_lru_scan"), arguments, SCAN_GROUP * groups, each * groups,
+        int stages = Math.clamp((l.context.device.sharedPerBlock() - SCAN_SHARED) / SCAN_SHARED_EACH, 1, SCAN_STAGES);
+        int threads = SCAN_GROUP * Math.min(stages, SCAN_GROUPS) + SCAN_FILL;
+        int processors = l.context.device.processors();
+        int columns = SCAN_COLUMN_BYTES / l.operands.bytes();
+        return l.launch(l.kernel("rg_lru_scan"), arguments, threads, SCAN_SHARED + SCAN_SHARED_EACH * stages,
                 (extent, launch) -> launch.grid(extent.rows == 0 ? 0 : Math.min(processors,
-                        Launch.blocks(width, 16) * (extent.rows / 128L + extent.sequences)), 1, 1));
+                        Launch.blocks(width, columns) * (extent.rows / SCAN_ROWS + extent.sequences)), 1, 1));
     }
 
     /**
