@@ -16,7 +16,7 @@
 // 3.6 us. 2048 rows (31 MB, floor 7.3 us at 4.3 TB/s; the 21 MB of the residual were just written and lie in L2): 14.7 us with a block a
 // row, of which three are on a multiprocessor at a time, each a launch, a trip, a barrier and a store, one after the other.
 // With a warp a row all 2048 rows are on the chip at once, 160 KB of loads in flight a multiprocessor: prediction 7.5 us, 3.8 us of reads
-// from L2 at 5.5 TB/s, then the last stores, and a launch. Outcome: not measured.
+// from L2 at 5.5 TB/s, then the last stores, and a launch. Outcome, H200: 10.2 us.
 #include "tensor_cores.cuh"
 
 /** What is added to the residual: the sum of `planes` matrices, or nothing. */

@@ -16,11 +16,13 @@
 //   stageBytes = 272 (tileRows + ROWS), partBytes = 384 ROWS where tileRows <= 64, else 0; limit = 256, or 128 where that leaves no two stages.
 // x, w 16-byte aligned, I a multiple of 16, xStride of 8; else element by element, any shared memory.
 //
-// Bytes: weights once, and x once a block of a plane, from L2. H200, 2B, dependent launch, us; in brackets one row by rows, and the floor
-// at 4.5 TB/s. What a multiprocessor gets from L2, x included, is about 29 GB/s in all of them but the smallest:
-//             x|y          qkv         out, 4     down, 6     gate|up      head with its cap
+// Bytes: weights once, and x once a block of a plane, from L2. H200, 2B, each kernel after itself with dependent launch, two blocks a
+// multiprocessor, us; in brackets one row by rows, and the floor at 4.5 TB/s. What a multiprocessor gets from L2, x included, is about 29 GB/s:
+//             x|y              qkv             out, 4 planes    down, 6           gate|up            head with its cap
 //   8 rows    10.8 (8.9, 5.8)  7.9 (6.6, 3.5)  5.2 (6.1, 2.9)  12.9 (11.7, 8.7)  21.9 (20.4, 17.5)  328 (308, 291)
-//   32 rows   13.0         10.3        7.7         15.9        25.9         367
+//   32 rows   13.0             10.3            7.7             15.9              25.9               367
+// In a decode step two beside each other are worse, as for one row: 8 sequences 2.25 ms with 110 KB a block, 2.13 with 118 to 140 KB, 2.14
+// with 170 to 200; 4 sequences 2.28 and 2.08 to 2.11. cuBLASLt: 2.21 and 2.18 ms. 32 sequences: 2.72 to 3.11, cuBLASLt 2.51.
 // Tried: all warps filling the ring, with a barrier of the block at each chunk of 64 inputs: 0.35 us a chunk before a byte has moved, 47 us
 // for gate|up and 32 rows. One warp filling it by bulk copies of 256 bytes: about 70 cycles each, slower. Four blocks of a cluster that
 // share x, each sending a quarter of its rows to all by such copies: 51 us.

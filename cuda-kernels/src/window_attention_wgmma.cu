@@ -7,7 +7,7 @@
 //     and stats float2 [splits, M H], that maximum in powers of 2 and the sum; window_attention_merge_bf16 makes out of them. partial: 16-byte
 //     aligned. For steps of few rows: one row after a full window is 33 steps of keys, which one block takes 70 us for.
 //   window_attention_merge_bf16(Step, partial, stats, splits, out, outStride, H)
-//     K = 256; grid = ceil(M H / 8), block = 256: a warp an item, the splits in their order. out 16-byte aligned, outStride a multiple of 8
+//     K = 256, at most 32 splits; grid = ceil(M H / 8), block = 256: a warp an item, the splits in their order. out 16-byte aligned, outStride a multiple of 8
 //     the first only when K = 256, qkv, keys and values are multiples of 16 bytes, qkvStride of 8 and outStride of 2 elements; elsewhere it traps:
 //     launch the other form
 //
@@ -30,7 +30,8 @@
 //   bound                        2      6     21     62    145                        3      9     34    100    232
 // Two blocks that share a tile's keys and add up at the end would take 6, 10, 27 with 10 heads, and more than one block from T = 4096 on
 // and with 16 heads from 2048 on. Tiles of 64 items would read keys at twice the rate, 64 KB in 1024 cycles: more than L2 gives.
-// Prediction, H200, T = 2048: 75 us with 10 heads (0.36). Outcome: not measured.
+// Prediction, H200, T = 2048: 75 us with 10 heads (0.36). Outcome: 70.5 us.
+// 25 rows after a full window, 10 heads: 156 us by one block a tile; by 3 and 8 with the merge 63 and 37 us.
 
 #include "wgmma.cuh"
 #include "window_attention.cuh"
@@ -266,24 +267,21 @@ extern "C" __global__ void __launch_bounds__(256) window_attention_merge_bf16(St
     if (item >= items) {
         return;
     }
-    float highest = -INFINITY, total = 0;
-    for (int s = 0; s < splits; s++) {
-        highest = fmaxf(highest, __ldcg(stats + (size_t) s * items + item).x);
-    }
+    // A lane has the statistics of a split: all are asked for at once, and so are the vectors that were written.
+    int mine = threadIdx.x % WARP;
+    float2 part = mine < splits ? __ldcg(stats + (size_t) mine * items + item) : float2{-INFINITY, 0};
+    float highest = warp_max(part.x), weight = part.y > 0 ? exp2_fast(part.x - highest) : 0, total = warp_sum(weight * part.y);
     float sum[MINE] = {};
+#pragma unroll 4
     for (int s = 0; s < splits; s++) {
-        size_t at = (size_t) s * items + item;
-        float2 part = __ldcg(stats + at);
-        if (part.y > 0) {   // else nothing was written
-            float weight = exp2_fast(part.x - highest);
-            const float4* from = (const float4*) (partial + at * WIDTH + column);
-            float4 v = __ldcg(from), w = __ldcg(from + 1);
-            total = fmaf(weight, part.y, total);
-            sum[0] = fmaf(weight, v.x, sum[0]), sum[1] = fmaf(weight, v.y, sum[1]);
-            sum[2] = fmaf(weight, v.z, sum[2]), sum[3] = fmaf(weight, v.w, sum[3]);
-            sum[4] = fmaf(weight, w.x, sum[4]), sum[5] = fmaf(weight, w.y, sum[5]);
-            sum[6] = fmaf(weight, w.z, sum[6]), sum[7] = fmaf(weight, w.w, sum[7]);
-        }
+        float by = __shfl_sync(ALL_LANES, weight, s);
+        const float4* from = (const float4*) (partial + ((size_t) s * items + item) * WIDTH + column);
+        bool written = __shfl_sync(ALL_LANES, part.y, s) > 0;
+        float4 v = written ? __ldcg(from) : float4{}, w = written ? __ldcg(from + 1) : float4{};
+        sum[0] = fmaf(by, v.x, sum[0]), sum[1] = fmaf(by, v.y, sum[1]);
+        sum[2] = fmaf(by, v.z, sum[2]), sum[3] = fmaf(by, v.w, sum[3]);
+        sum[4] = fmaf(by, w.x, sum[4]), sum[5] = fmaf(by, w.y, sum[5]);
+        sum[6] = fmaf(by, w.z, sum[6]), sum[7] = fmaf(by, w.w, sum[7]);
     }
 #pragma unroll
     for (float& v : sum) {

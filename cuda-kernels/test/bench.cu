@@ -84,9 +84,9 @@ void bench_tiles(const Row& row, const Model& m, const Device<bf16>& pool, int r
     Device<float> bias = filled<float>(2 * F, 0.1f, 0, 3), sums(size_t(12) * R * D, 0), logits(size_t(R) * V, 0);
     Device<bf16> x = filled<bf16>(size_t(R) * F, 1, 0, 4), out(size_t(R) * F, 0);
     const std::string prefix = std::string(m.name) + " r" + std::to_string(R) + (room ? " " + std::to_string(room >> 10) + " KB " : " ");
-    for (int O : {2 * D, qkv}) for (int blocks : {0, 120, 108, 96, 80, 64, 48}) {
-        const TileLaunch l = tile_launch(R, O, 1, D, 1, room, 0, blocks);
-        bench_linear(row, prefix + "linear " + std::to_string(O) + " blocks " + std::to_string(blocks), pool, size_t(O) * D, [&](const bf16* w) {
+    for (int O : {2 * D, qkv}) {
+        const TileLaunch l = tile_launch(R, O, 1, D, 1, room);
+        bench_linear(row, prefix + "linear " + std::to_string(O), pool, size_t(O) * D, [&](const bf16* w) {
             launch(linear, l.grid, TILE_BLOCK, l.shared, count.data, 0, R, x.data, F, w, bias.data, out.data, F, 0, O, D);
         });
     }
@@ -335,7 +335,7 @@ void bench_decode() {
         {
             Device<bf16> pool = filled<bf16>(size_t(3) << 29, 0.02f, 0, 1); // 3.2 GB: more than one table of the 9B
             bench_kernels(row, m, pool);
-            for (int room : {64 << 10, 80 << 10, 96 << 10, 110 << 10, 0}) {
+            for (int room : {0, 110 << 10}) {
                 BENCH_TILES(8, room);
                 BENCH_TILES(32, room);
             }

@@ -69,21 +69,19 @@ struct TileLaunch {
     size_t shared;
 };
 
-/** Dynamic shared memory that a product by tiles aims at: with so much, two blocks share a multiprocessor of an H200. */
-constexpr int TILE_ROOM = 110 * 1024;
+/** Dynamic shared memory that a product by tiles aims at: with so much, no two blocks share a multiprocessor of an H200. */
+constexpr int TILE_ROOM = 136 * 1024;
 
 /**
  * @param rows   the kernel's suffix: 8, 16 or 32
  * @param pair   2 for the gated product
  * @param planes 0: as many of at most `most` as cost the fewest bytes
- * @param blocks of a plane; 0: what the multiprocessors give
  */
-inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, int room = 0, int planes = 0, int blocks = 0) {
+inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, int room = 0, int planes = 0) {
     const int processors = multiprocessors(), chunks = (I + 127) / 128;
     auto up = [](long long a, long long b) { return int((a + b - 1) / b); };
-    auto plane_blocks = [&](int p) { return blocks ? blocks : processors / p; };
     auto shape = [&](int p, int limit) {
-        const int units_of_block = up(units, plane_blocks(p)), tiles = up(units_of_block * pair, limit);
+        const int units_of_block = up(units, processors / p), tiles = up(units_of_block * pair, limit);
         const int tileRows = up(up(units_of_block, tiles) * pair, 16) * 16, stage = 272 * (tileRows + rows);
         const int parts = tileRows <= 64 ? 384 * rows : 0, least = parts + 2 * stage;
         const int largest = std::min(parts + 8 * stage, shared_per_block() - 1024);
@@ -102,7 +100,7 @@ inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, in
             planes = std::get<2>(best_of(p)) < std::get<2>(best_of(planes)) ? p : planes;
         }
     }
-    return {planes, planes * plane_blocks(planes), size_t(std::get<1>(best_of(planes)))};
+    return {planes, planes * (processors / planes), size_t(std::get<1>(best_of(planes)))};
 }
 
 }  // namespace harness
