@@ -7,6 +7,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -19,9 +20,30 @@ final class Kernels512 extends VectorKernels {
     private static final VectorSpecies<Float> F = FloatVector.SPECIES_512;
     private static final VectorSpecies<Integer> I = IntVector.SPECIES_512;
     private static final VectorSpecies<Short> S = ShortVector.SPECIES_256;
-    private static final VectorSpecies<Float> HALF = FloatVector.SPECIES_256;
-    private static final VectorSpecies<Float> QUARTER = FloatVector.SPECIES_128;
+    /** The lower and the upper halves of groups of 16, 8, 4 and 2 lanes, of one vector and then of another. */
+    private static final VectorShuffle<Float> LOW16 = halves(16, 0);
+    private static final VectorShuffle<Float> HIGH16 = halves(16, 8);
+    private static final VectorShuffle<Float> LOW8 = halves(8, 0);
+    private static final VectorShuffle<Float> HIGH8 = halves(8, 4);
+    private static final VectorShuffle<Float> LOW4 = halves(4, 0);
+    private static final VectorShuffle<Float> HIGH4 = halves(4, 2);
+    private static final VectorShuffle<Float> LOW2 = halves(2, 0);
+    private static final VectorShuffle<Float> HIGH2 = halves(2, 1);
     private static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
+
+    private static VectorShuffle<Float> halves(int group, int from) {
+        int half = group / 2;
+        return VectorShuffle.fromOp(F, lane -> lane / half * group + from + lane % half);
+    }
+
+    /** One of the halvings of {@link Kernels#reduce}, of twice as many vectors' sums as are left then. */
+    private static void halve(float[] lanes, int left, VectorShuffle<Float> low, VectorShuffle<Float> high) {
+        for (int i = 0; i < left; i++) {
+            FloatVector a = FloatVector.fromArray(F, lanes, 2 * LANES * i);
+            FloatVector b = FloatVector.fromArray(F, lanes, 2 * LANES * i + LANES);
+            a.rearrange(low, b).add(a.rearrange(high, b)).intoArray(lanes, LANES * i);
+        }
+    }
 
     /** At most 35 bytes of code, see {@link VectorKernels}. */
     private static FloatVector bf16(MemorySegment w, long byteAt) {
@@ -173,11 +195,16 @@ final class Kernels512 extends VectorKernels {
             for (int i = 0; i < m; i += 4) { // the second tile finds the four rows in the cache
                 tileBf16(w, wAt + (long) r * n, quarter, n, x, xAt + i * xStride, xStride, Math.min(4, m - i), lanes);
                 if (n % LANES == 0) {
-                    reduceTile(lanes, 4 * Math.min(4, m - i));
-                    for (int t = 0; t < 4 * Math.min(4, m - i); t++) {
-                        int at = t * LANES;
-                        out[outAt + (i + t / 4) * outStride + r + t % 4 * quarter] =
-                                (lanes[at] + lanes[at + 2]) + (lanes[at + 1] + lanes[at + 3]);
+                    halve(lanes, 8, LOW16, HIGH16);
+                    halve(lanes, 4, LOW8, HIGH8);
+                    halve(lanes, 2, LOW4, HIGH4);
+                    halve(lanes, 1, LOW2, HIGH2);
+                    for (int t = 0; t < Math.min(4, m - i); t++) {
+                        int to = outAt + (i + t) * outStride + r;
+                        out[to] = lanes[4 * t];
+                        out[to + quarter] = lanes[4 * t + 1];
+                        out[to + 2 * quarter] = lanes[4 * t + 2];
+                        out[to + 3 * quarter] = lanes[4 * t + 3];
                     }
                     continue;
                 }
@@ -196,17 +223,10 @@ final class Kernels512 extends VectorKernels {
         }
     }
 
-    /** The first two of the four halvings of {@link Kernels#reduce}, of many sums: they leave 4 lanes of each. */
-    private static void reduceTile(float[] lanes, int sums) {
-        for (int at = 0; at < sums * LANES; at += LANES) {
-            FloatVector.fromArray(HALF, lanes, at).add(FloatVector.fromArray(HALF, lanes, at + 8)).intoArray(lanes, at);
-        }
-        for (int at = 0; at < sums * LANES; at += LANES) {
-            FloatVector.fromArray(QUARTER, lanes, at).add(FloatVector.fromArray(QUARTER, lanes, at + 4)).intoArray(lanes, at);
-        }
-    }
-
-    /** The partial sums of up to 4 rows of x by 4 rows of weights; where x has fewer rows the last is multiplied again. */
+    /**
+     * Up to 4 rows of x by 4 rows of weights; where x has fewer rows the last is multiplied again. Leaves the 16 sums, or where the
+     * columns are no multiple of {@code LANES} the partial sums of each.
+     */
     private static void tileBf16(MemorySegment weights, long wAt, int apart, int n, float[] x, int xAt, int xStride, int m, float[] lanes) {
         MemorySegment w = direct(weights);
         FloatVector s00 = FloatVector.zero(F);
