@@ -129,7 +129,8 @@ public final class StateFolder {
     }
 
     /**
-     * Puts a state into the folder under a name, once it has been checked.
+     * Puts a state into the folder under a name, once it has been checked. Of several threads or processes that add the same name without
+     * replacing, one succeeds.
      *
      * @param source  what messages call the bytes
      * @param replace whether a state of that name is replaced
@@ -139,12 +140,13 @@ public final class StateFolder {
     public StateInfo add(String name, byte[] snapshot, String source, boolean replace) {
         Path file = path(name);
         StateInfo info = StateInfo.of(snapshot, source);
-        if (!replace && Files.exists(file)) {
+        create();
+        if (replace) {
+            States.write(snapshot, file);
+        } else if (!States.writeNew(snapshot, file)) {
             throw new InvalidRequestException(
                     "there is a state " + name + " in " + folder + " already: take another name, or replace it");
         }
-        create();
-        States.write(snapshot, file);
         return info;
     }
 

@@ -2,6 +2,7 @@ package griffin;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -9,8 +10,16 @@ import griffin.error.InvalidRequestException;
 import griffin.error.StateFormatException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -64,10 +73,44 @@ class StateFolderTest {
         assertThrows(StateFormatException.class, () -> states.remove("two"));
         Files.write(states.path("bad"), bad);
         Files.writeString(states.folder().resolve("notes.txt"), "no state");
-        assertEquals(java.util.List.of("bad", "one"), states.list().stream().map(StateFolder.Entry::name).toList());
+        assertEquals(List.of("bad", "one"), states.list().stream().map(StateFolder.Entry::name).toList());
         assertTrue(states.list().getFirst().problem().isPresent() && states.list().getLast().info().isPresent());
         states.remove("one");
         assertFalse(states.contains("one"));
+    }
+
+    /** All begin at once, and each brings a state that can be told from the others'. */
+    @Test
+    void ofSeveralThatAddANameOneSucceeds() throws Exception {
+        int threads = 8;
+        CyclicBarrier start = new CyclicBarrier(threads);
+        StateFolder states = new StateFolder(folder.resolve("states"));
+        try (ExecutorService pool = Executors.newFixedThreadPool(threads)) {
+            for (int round = 0; round < 10; round++) {
+                String name = "round-" + round;
+                List<Future<Integer>> adding = new ArrayList<>();
+                for (int tokens = 1; tokens <= threads; tokens++) {
+                    byte[] snapshot = SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, new int[tokens], tokens);
+                    adding.add(pool.submit(() -> {
+                        start.await();
+                        return states.add(name, snapshot, "a test", false).tokens();
+                    }));
+                }
+                List<Integer> added = new ArrayList<>();
+                for (Future<Integer> one : adding) {
+                    try {
+                        added.add(one.get());
+                    } catch (ExecutionException e) {
+                        assertInstanceOf(InvalidRequestException.class, e.getCause());
+                        assertTrue(e.getCause().getMessage().contains("there is a state " + name), e.getCause().getMessage());
+                    }
+                }
+                assertEquals(List.of(states.info(name).tokens()), added, name);
+            }
+        }
+        try (Stream<Path> files = Files.list(states.folder())) {
+            assertEquals(10, files.count(), "nothing else is left");
+        }
     }
 
     @Test

@@ -19,13 +19,14 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
 /** {@code griffin-run chat}: a conversation whose history is the model's state. */
-@Command(name = "chat", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n", description = {"",
-    "Talks with a model that was trained on turns. The history lives in the model's state, so a "
-            + "turn costs its own tokens only, however long the chat. In a pipe, each line is a message, and only "
-            + "replies are printed.",
-    "",
-    "While it runs: /save FILE, /load FILE, /stats, /help, /exit; a message that begins with a slash is written with two. Ctrl-C stops a "
-            + "reply but not the chat; Ctrl-D, or Ctrl-C twice while no reply is under way, ends it."})
+@Command(name = "chat", header = "talk with a model that was trained on turns", sortOptions = false, abbreviateSynopsis = true,
+        optionListHeading = "%nOptions:%n", description = {"",
+            "Talks with a model that was trained on turns. The history lives in the model's state, so a "
+                    + "turn costs its own tokens only, however long the chat. In a pipe, each line is a message, and only "
+                    + "replies are printed.",
+            "",
+            "While it runs: /save FILE, /load FILE, /stats, /help, /exit; a message that begins with a slash is written with two. Ctrl-C stops a "
+                    + "reply but not the chat; Ctrl-D, or Ctrl-C twice while no reply is under way, ends it."})
 final class ChatCommand implements Callable<Integer> {
 
     private static final String HELP = """
@@ -50,6 +51,8 @@ final class ChatCommand implements Callable<Integer> {
     private volatile boolean leaving;
     private GenerationOptions options;
     private int exit;
+    /** Why the last reply that failed did. */
+    private String failure;
 
     @ArgGroup(validate = false, heading = "%nModel and device:%n", order = 2)
     ModelOptions model = new ModelOptions();
@@ -65,7 +68,7 @@ final class ChatCommand implements Callable<Integer> {
     Reports reports = new Reports();
 
     @Mixin
-    CommonOptions common = new CommonOptions();
+    CommonOptions.OfModel common = new CommonOptions.OfModel();
 
     ChatCommand(Terminal terminal) {
         this.terminal = terminal;
@@ -184,6 +187,7 @@ final class ChatCommand implements Callable<Integer> {
             say(message);
         } catch (GriffinException | UncheckedIOException e) {
             exit = Failure.report(terminal, e, common.verbose);
+            failure = Failure.sentence(e);
         }
     }
 
@@ -255,6 +259,9 @@ final class ChatCommand implements Callable<Integer> {
                 json.writeEndObject();
             }
             json.writeEndArray();
+            if (failure != null) {
+                json.writeStringProperty("error", failure);
+            }
         });
     }
 }

@@ -13,7 +13,8 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code griffin-run completion}: a script that teaches a shell the options. */
-@Command(name = "completion", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+@Command(name = "completion", header = "a script that makes a shell complete commands and options", sortOptions = false,
+        abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
         description = {"", "Prints a script that makes a shell complete commands and options. "
                 + "In bash and zsh, from the folder that has griffin-run:",
             "  source <(./griffin-run completion bash)",

@@ -9,7 +9,8 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
 /** {@code griffin-run devices}: what this machine has. */
-@Command(name = "devices", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+@Command(name = "devices", header = "the devices that a model can run on, and why others cannot be used", sortOptions = false,
+        abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
         description = {"", "Lists the devices a model can run on, what was found and what was not and why, "
                 + "in the order in which --device auto prefers them."})
 final class DevicesCommand implements Callable<Integer> {

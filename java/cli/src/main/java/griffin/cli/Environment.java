@@ -20,7 +20,7 @@ record Environment(Map<String, String> variables) implements IDefaultValueProvid
     /** The variable of an option, or null if it has none. */
     static String variable(OptionSpec option) {
         boolean has = option.userObject() instanceof Field field && field.getDeclaringClass() == ServeOptions.class
-                || option.longestName().equals("--window");
+                || option.longestName().equals(ModelOptions.WINDOW);
         String name = option.longestName() + (option.longestName().equals(ALLOWED_HOST) ? "s" : "");
         return !has ? null : "GRIFFIN_" + name.substring(2).toUpperCase(Locale.ROOT).replace('-', '_');
     }

@@ -19,7 +19,22 @@ final class Failure {
     /** The request is at fault, or something is missing that it needs. */
     static final int USAGE = 2;
 
-    /** Reports an exception of a running command. */
+    /**
+     * Reports what ends the command: with {@code json} also as the one object on standard output, unless something is there already.
+     */
+    static int report(Terminal terminal, Throwable e, boolean verbose, boolean json) {
+        int exit = report(terminal, e, verbose);
+        if (json && !terminal.out().used()) {
+            try {
+                terminal.out().print(Json.object(object -> object.writeStringProperty("error", sentence(e))));
+            } catch (UncheckedIOException unwritable) {
+                terminal.note(sentence(unwritable));
+            }
+        }
+        return exit;
+    }
+
+    /** Reports an exception that a running command may survive. */
     static int report(Terminal terminal, Throwable e, boolean verbose) {
         terminal.note(sentence(e));
         if (verbose) {
@@ -27,10 +42,15 @@ final class Failure {
             e.printStackTrace(new PrintWriter(trace));
             terminal.err().print(trace.toString());
         }
-        return e instanceof InvalidRequestException || e instanceof BackendUnavailableException ? USAGE : FAILED;
+        boolean asked = e instanceof ParameterException || e instanceof InvalidRequestException || e instanceof BackendUnavailableException;
+        return asked ? USAGE : FAILED;
     }
 
-    private static String sentence(Throwable e) {
+    /** What went wrong, in one sentence. */
+    static String sentence(Throwable e) {
+        if (e instanceof ParameterException wrong) {
+            return UsageErrors.sentence(wrong) + "; see " + wrong.getCommandLine().getCommandSpec().qualifiedName() + " --help";
+        }
         if (e instanceof GriffinException || e instanceof UncheckedIOException) {
             return e.getMessage();
         }
@@ -42,11 +62,5 @@ final class Failure {
                     + "GRIFFIN_JAVA_OPTS=-Xmx8g, or ask for smaller chunks with --chunk";
         }
         return "an internal error, " + e + "; please report it with what the same command prints with --verbose";
-    }
-
-    /** Reports a command line that does not parse. */
-    static int report(Terminal terminal, ParameterException e) {
-        terminal.note(UsageErrors.sentence(e) + "; see " + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
-        return USAGE;
     }
 }

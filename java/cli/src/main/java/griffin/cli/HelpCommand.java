@@ -10,7 +10,8 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code griffin-run help [COMMAND]}: the same as {@code griffin-run [COMMAND] --help}. */
-@Command(name = "help", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+@Command(name = "help", header = "this help, or that of a command", sortOptions = false, abbreviateSynopsis = true,
+        optionListHeading = "%nOptions:%n",
         description = {"", "Prints the help of griffin-run, or of one of its commands."})
 final class HelpCommand implements Callable<Integer> {
 
@@ -38,7 +39,7 @@ final class HelpCommand implements Callable<Integer> {
                     "there is no command '" + name + "': the commands are " + String.join(", ", root.getSubcommands().keySet()));
         }
         if (common.json) {
-            String text = asked.getUsageMessage(CommandLine.Help.Ansi.OFF);
+            String text = Main.help(asked, CommandLine.Help.Ansi.OFF);
             terminal.out().print(Json.object(json -> json.writeStringProperty("help", text)));
         } else {
             terminal.out().print(Main.help(asked, terminal));

@@ -13,7 +13,8 @@ import picocli.CommandLine.Mixin;
 import tools.jackson.core.JsonGenerator;
 
 /** {@code griffin-run info}: what a model is and what it costs. */
-@Command(name = "info", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+@Command(name = "info", header = "what a model is, what it and a session of it cost, and the settings of serve", sortOptions = false,
+        abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
         description = {"", "Tells what a model is, and what its weights and a session of it cost. "
                 + "Reads headers, not weights (unless --check is given)."})
 final class InfoCommand implements Callable<Integer> {
@@ -27,7 +28,7 @@ final class InfoCommand implements Callable<Integer> {
     StateOptions states = new StateOptions();
 
     @Mixin
-    CommonOptions common = new CommonOptions();
+    CommonOptions.OfModel common = new CommonOptions.OfModel();
 
     InfoCommand(Terminal terminal) {
         this.terminal = terminal;
@@ -66,8 +67,7 @@ final class InfoCommand implements Callable<Integer> {
         line(out, "length", "unlimited, always: a state has the same size after any number of tokens");
         out.append("\nSettings of serve, each an option and an environment variable:\n");
         for (Settings.Setting setting : Settings.read(terminal)) {
-            String value = setting.value() == null ? "not set" : setting.value();
-            out.append(String.format(Locale.ROOT, "  %-20s %-26s %s%s%n", setting.option(), setting.variable(), value,
+            out.append(String.format(Locale.ROOT, "  %-20s %-26s %s%s%n", setting.option(), setting.variable(), setting.words(),
                     setting.set() ? " (from the environment)" : "").replace("\r", ""));
         }
         return out.toString();

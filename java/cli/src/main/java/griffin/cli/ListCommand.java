@@ -12,7 +12,8 @@ import picocli.CommandLine.Mixin;
 import tools.jackson.core.JsonGenerator;
 
 /** {@code griffin-run list}: the models that were pulled. */
-@Command(name = "list", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+@Command(name = "list", header = "the models that were pulled", sortOptions = false, abbreviateSynopsis = true,
+        optionListHeading = "%nOptions:%n",
         description = {"", "Lists the models that griffin-run pull has fetched: name, size, revision, when, and folder."})
 final class ListCommand implements Callable<Integer> {
 

@@ -13,7 +13,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code griffin-run logits}: the model's raw output, to compare ports with. */
-@Command(name = "logits", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+@Command(name = "logits", header = "write the logits of token ids to a safetensors file", sortOptions = false, abbreviateSynopsis = true,
+        optionListHeading = "%nOptions:%n",
         description = {"", "Writes the logits after each token, float32 [T, V] under the name 'logits', to a "
                 + "safetensors file. Rows go to the file as they come, so any length fits in memory. Needs no tokenizer."})
 final class LogitsCommand implements Callable<Integer> {
@@ -32,7 +33,7 @@ final class LogitsCommand implements Callable<Integer> {
     ModelOptions model = new ModelOptions();
 
     @Mixin
-    CommonOptions common = new CommonOptions();
+    CommonOptions.OfModel common = new CommonOptions.OfModel();
 
     LogitsCommand(Terminal terminal) {
         this.terminal = terminal;

@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.Model.UsageMessageSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 
@@ -35,18 +36,20 @@ public final class Main {
     /** Runs one command line and returns the exit code; nothing escapes as an exception. */
     static int run(Terminal terminal, String... args) {
         boolean verbose = List.of(args).contains("--verbose");
+        boolean json = Arrays.stream(args).takeWhile(word -> !word.equals("--")).anyMatch("--json"::equals); // if it does not parse
         try {
-            return parseAndRun(terminal, args);
+            ParseResult parsed = parse(commandLine(terminal, List.of(args)), terminal, args);
+            ParseResult last = parsed.hasSubcommand() ? parsed.subcommand() : parsed;
+            json = last.matchedOptionValue("--json", false);
+            return run(terminal, last);
         } catch (ParameterException e) {
-            return Failure.report(terminal, e);
+            return Failure.report(terminal, e, false, json);
         } catch (Throwable e) {
-            return Failure.report(terminal, e, verbose);
+            return Failure.report(terminal, e, verbose, json);
         }
     }
 
-    private static int parseAndRun(Terminal terminal, String[] args) throws Exception {
-        ParseResult parsed = parse(commandLine(terminal, List.of(args)), terminal, args);
-        ParseResult last = parsed.hasSubcommand() ? parsed.subcommand() : parsed;
+    private static int run(Terminal terminal, ParseResult last) throws Exception {
         CommandLine chosen = last.commandSpec().commandLine();
         if (last.isUsageHelpRequested()) {
             terminal.out().print(help(chosen, terminal));
@@ -112,7 +115,14 @@ public final class Main {
 
     /** A command's manual, in colour where that is welcome. */
     static String help(CommandLine command, Terminal terminal) {
-        return command.getUsageMessage(terminal.colours(terminal.outTerminal()) ? Ansi.ON : Ansi.OFF);
+        return help(command, terminal.colours(terminal.outTerminal()) ? Ansi.ON : Ansi.OFF);
+    }
+
+    /** A command's manual. Its header is for the list of commands; its own manual begins with how it is called. */
+    static String help(CommandLine command, Ansi ansi) {
+        List<String> sections = new ArrayList<>(command.getHelpSectionKeys());
+        sections.removeAll(List.of(UsageMessageSpec.SECTION_KEY_HEADER_HEADING, UsageMessageSpec.SECTION_KEY_HEADER));
+        return command.setHelpSectionKeys(sections).getUsageMessage(ansi);
     }
 
     private static String version(CommandLine command) {

@@ -73,9 +73,12 @@ final class ModelOptions {
             description = "Prompt tokens read in one step. Default: 256, on a GPU 2048, or 8192 with 40 GiB free. Less needs less memory.")
     Integer chunk;
 
-    @Option(names = "--window", paramLabel = "N",
+    /** The one of these options that has a variable. */
+    static final String WINDOW = "--window";
+
+    @Option(names = WINDOW, paramLabel = "N",
             description = "Look back on N tokens instead of as many as the model was trained with; warns that this departs from it. "
-                    + "Environment: GRIFFIN_WINDOW, for serve and info.")
+                    + "Default, and 0: as many as it was trained with. Environment: GRIFFIN_WINDOW, for serve and info.")
     Integer window;
 
     @Option(names = "--check", description = "Read all weights first and refuse the model if one is NaN or infinite.")

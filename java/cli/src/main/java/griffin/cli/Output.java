@@ -14,6 +14,7 @@ final class Output {
 
     private final OutputStream stream;
     private final String name;
+    private volatile boolean used;
     private volatile boolean closed;
     private volatile boolean hungUp;
 
@@ -35,6 +36,7 @@ final class Output {
         if (closed) {
             return;
         }
+        used = true;
         try {
             stream.write(bytes);
             stream.flush();
@@ -53,6 +55,11 @@ final class Output {
     /** The terminal has gone: from now on a failed write is no error. */
     void hangUp() {
         hungUp = true;
+    }
+
+    /** Whether anything was written, or tried to be. */
+    boolean used() {
+        return used;
     }
 
     /** Whether nobody reads any more. */

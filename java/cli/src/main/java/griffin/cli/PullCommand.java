@@ -14,7 +14,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
 /** {@code griffin-run pull}: fetches a model by its name. */
-@Command(name = "pull", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+@Command(name = "pull", header = "fetch a model by its name", sortOptions = false, abbreviateSynopsis = true,
+        optionListHeading = "%nOptions:%n",
         description = {"",
             "Fetches a model from a Hugging Face-compatible hub, to be used as --model NAME from then on. Only the files that "
                     + "are read, over several connections, each checked by its hash; the model is there once all of it is. What was interrupted, "

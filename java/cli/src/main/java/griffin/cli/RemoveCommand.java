@@ -10,7 +10,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** {@code griffin-run rm}: deletes a model that was pulled. */
-@Command(name = "rm", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+@Command(name = "rm", header = "delete a model that was pulled", sortOptions = false, abbreviateSynopsis = true,
+        optionListHeading = "%nOptions:%n",
         description = {"",
             "Deletes a model that griffin-run pull has fetched, or what an interrupted pull has left of one. Asks first where a person "
                     + "can answer."})

@@ -67,7 +67,7 @@ final class RunCommand implements Callable<Integer> {
     boolean version;
 
     @Mixin
-    CommonOptions common = new CommonOptions();
+    CommonOptions.OfModel common = new CommonOptions.OfModel();
 
     RunCommand(Terminal terminal) {
         this.terminal = terminal;

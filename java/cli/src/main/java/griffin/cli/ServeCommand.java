@@ -19,11 +19,11 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
 /** {@code griffin-run serve}: the model behind HTTP interfaces. */
-@Command(name = "serve", sortOptions = false, abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
+@Command(name = "serve", header = "the model behind OpenAI's and Ollama's HTTP interfaces, and a page to chat", sortOptions = false,
+        abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
         description = {"", "Serves the model over HTTP until Ctrl-C or SIGTERM: OpenAI's interface (/v1/chat/completions, /v1/completions, "
                 + "/v1/models), Ollama's (/api/generate, /api/chat, /api/tags, /api/show, /api/ps, /api/version), a page to chat from a "
-                + "browser (/), /health, and /metrics for Prometheus. Texts may have any length, always. With --json, one object on "
-                + "standard output says where it listens, as soon as it does."},
+                + "browser (/), /health, and /metrics for Prometheus. Texts may have any length, always."},
         footerHeading = "%nEvery option under Server, and --window, is also an environment variable:%n",
         footer = {
             "  --state-dir is GRIFFIN_STATE_DIR, --allowed-host GRIFFIN_ALLOWED_HOSTS, and so on; griffin-run info shows what is in force%n"})
@@ -38,7 +38,7 @@ final class ServeCommand implements Callable<Integer> {
     ModelOptions model = new ModelOptions();
 
     @Mixin
-    CommonOptions common = new CommonOptions();
+    CommonOptions.OfServer common = new CommonOptions.OfServer();
 
     ServeCommand(Terminal terminal) {
         this.terminal = terminal;

@@ -16,7 +16,16 @@ final class Settings {
      * @param value    what is in force, or null where that depends on the model
      * @param set      whether the variable says so
      */
-    record Setting(String option, String variable, String value, boolean set) {}
+    record Setting(String option, String variable, String value, boolean set) {
+
+        /** What is in force, for people. */
+        String words() {
+            if (option.equals(ModelOptions.WINDOW)) {
+                return value == null || value.equals("0") ? "0, as many tokens as the model was trained with" : value;
+            }
+            return value == null ? "not set" : value;
+        }
+    }
 
     private Settings() {}
 

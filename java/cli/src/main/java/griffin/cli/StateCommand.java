@@ -26,7 +26,8 @@ import picocli.CommandLine.Parameters;
 import tools.jackson.core.JsonGenerator;
 
 /** {@code griffin-run state}: saved states, without their model. */
-@Command(name = "state", sortOptions = false, optionListHeading = "%nOptions:%n",
+@Command(name = "state", header = "list, show, take in, give out and remove saved states", sortOptions = false,
+        optionListHeading = "%nOptions:%n",
         customSynopsis = {"griffin-run state ls", "       griffin-run state info NAME|FILE", "       griffin-run state save NAME FILE",
             "       griffin-run state load NAME FILE", "       griffin-run state rm NAME..."},
         description = {"",
@@ -57,15 +58,25 @@ final class StateCommand implements Callable<Integer> {
     @Parameters(index = "0", paramLabel = "WHAT", completionCandidates = Actions.class, description = "One of ${COMPLETION-CANDIDATES}.")
     String action;
 
-    @Parameters(index = "1..*", arity = "0..*", paramLabel = "NAME|FILE", description = "A state's name; for info also its file; for save "
-            + "and load a name and a file.")
+    @Parameters(index = "1..*", arity = "0..*", paramLabel = "NAME|FILE",
+            description = "None for ls; a state's name or file for info; a name and a file "
+                    + "for save and load; names for rm.")
     List<String> operands = new ArrayList<>();
 
-    @Option(names = "--force", description = "Let save and load replace what is there.")
+    @Option(names = "--force", description = "With save and load: replace what is there.")
     boolean force;
 
     @ArgGroup(validate = false, heading = "%nStates:%n")
-    StateOptions states = new StateOptions();
+    Options states = new Options();
+
+    /** Not the options of commands that make states: {@code save} takes a state as it is, whatever the variable says. */
+    static final class Options extends StateFolderOptions {
+
+        @Option(names = "--state-compression", order = 9, paramLabel = "HOW", completionCandidates = StateOptions.Compressions.class,
+                description = "With save: how the state is stored in the folder, ${COMPLETION-CANDIDATES}. lossless goes on exactly; q8 keeps the window's "
+                        + "keys and values in 8 bits, so that what follows may differ. Default: as it is in FILE.")
+        String compression;
+    }
 
     @Mixin
     CommonOptions common = new CommonOptions();
@@ -85,7 +96,7 @@ final class StateCommand implements Callable<Integer> {
             case "info" -> {
                 require(operands.size() == 1, "state info needs one name or file");
                 String which = operands.getFirst();
-                info(which, StateOptions.isFile(which) ? StateInfo.read(StateOptions.file(which)) : folder.info(which));
+                info(which, StateFolderOptions.isFile(which) ? StateInfo.read(StateFolderOptions.file(which)) : folder.info(which));
             }
             case "save" -> {
                 require(operands.size() == 2, "state save needs a name and a file: griffin-run state save NAME FILE");
@@ -186,7 +197,7 @@ final class StateCommand implements Callable<Integer> {
     }
 
     private StateInfo save(StateFolder folder, String name, String file) {
-        byte[] snapshot = file.equals("-") ? standardInput() : bytes(StateOptions.file(file));
+        byte[] snapshot = file.equals("-") ? standardInput() : bytes(StateFolderOptions.file(file));
         String source = file.equals("-") ? "standard input" : file;
         if (states.compression != null) {
             snapshot = StateCompression.of(states.compression).apply(snapshot, source);
@@ -235,7 +246,7 @@ final class StateCommand implements Callable<Integer> {
             terminal.out().print(snapshot);
             return;
         }
-        Path target = StateOptions.file(file);
+        Path target = StateFolderOptions.file(file);
         require(force || !Files.exists(target), target + " exists already: take another name, or replace it with --force");
         StateFolder.write(snapshot, target);
         info(name, info);

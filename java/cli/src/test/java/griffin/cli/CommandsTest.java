@@ -11,10 +11,13 @@ import griffin.weights.Tensor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.StringJoiner;
@@ -196,21 +199,43 @@ class CommandsTest {
         assertTrue(Files.exists(state), "what ends the chat saves it");
     }
 
+    private static final String SHARD = "model-00001-of-00003.safetensors";
+
+    private Path copyOfStories() throws IOException {
+        Path model = Files.createDirectory(folder.resolve("model"));
+        Path stories = Path.of("../stories/src/main/resources/griffin/stories");
+        for (String name : List.of("config.json", "tokenizer.json", "model.safetensors.index.json", SHARD, SHARD.replace("1-", "2-"),
+                SHARD.replace("1-", "3-"))) {
+            Files.copy(stories.resolve(name), model.resolve(name));
+        }
+        return model;
+    }
+
+    /** Weights that are no numbers: the object tells what was said until then, and why there is no more. */
+    @Test
+    void aFailedReplyIsToldInJson() throws Exception {
+        Path model = copyOfStories();
+        byte[] bytes = Files.readAllBytes(model.resolve(SHARD));
+        int header = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt();
+        Arrays.fill(bytes, 8 + header, bytes.length, (byte) 0xFF);
+        Files.write(model.resolve(SHARD), bytes);
+        Cli cli = new Cli();
+        cli.input = "Hello\n";
+        Cli.Result result = cli.launch("chat", "--device", "cpu", "--model", model.toString(), "--json");
+        assertEquals(1, result.exit(), result::err);
+        assertEquals(List.of(), result.list("turns"));
+        assertEquals(result.err(), "griffin-run: " + result.json().get("error") + "\n");
+    }
+
     /** A model whose file is cut short while it talks: the state is lost, which is said and not saved. */
     @Test
     void aLostStateIsNotSaved() throws Exception {
-        Path model = Files.createDirectory(folder.resolve("model"));
-        Path stories = Path.of("../stories/src/main/resources/griffin/stories");
-        String shard = "model-00001-of-00003.safetensors";
-        for (String name : List.of("config.json", "tokenizer.json", "model.safetensors.index.json", shard, shard.replace("1-", "2-"),
-                shard.replace("1-", "3-"))) {
-            Files.copy(stories.resolve(name), model.resolve(name));
-        }
+        Path model = copyOfStories();
         Path state = Files.writeString(folder.resolve("lost.state"), "an older one");
         Cli cli = new Cli();
         cli.input = "Hello\nAgain\n/save " + folder.resolve("other") + "\n";
         cli.beforeWrite = n -> {
-            try (FileChannel weights = FileChannel.open(model.resolve(shard), StandardOpenOption.WRITE)) {
+            try (FileChannel weights = FileChannel.open(model.resolve(SHARD), StandardOpenOption.WRITE)) {
                 weights.truncate(0);
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
@@ -305,6 +330,11 @@ class CommandsTest {
             assertTrue(result.out().startsWith("Usage: griffin-run " + command), result::out);
             assertEquals(result.out(), Cli.run("help", command).out());
         }
+        List<String> listed = help.substring(help.indexOf("\nCommands:\n"), help.indexOf("\nExit codes:")).strip().lines().skip(1).toList();
+        assertEquals(Main.commandLine(new Terminal(null, null, null, false, false, false, Map.of(), null)).getSubcommands().size(),
+                listed.size(),
+                help);
+        listed.forEach(line -> assertTrue(line.matches("  [a-z]+ +\\S.* .*"), line));
         assertEquals(help, Cli.run("help").out());
         assertEquals(help, Cli.run("help", "--json").json().get("help"));
         assertFalse(Cli.run("chat", "--help").out().contains("--ignore-eos"), "a chat whose turns do not end is none");

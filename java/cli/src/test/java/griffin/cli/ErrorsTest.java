@@ -10,6 +10,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -17,7 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Every bad input has its sentence and its exit code, and nothing on standard output. */
+/** Every bad input has its sentence and its exit code, and nothing on standard output but the object that --json asks for. */
 class ErrorsTest {
 
     @TempDir
@@ -26,8 +28,12 @@ class ErrorsTest {
     private static Cli.Result assertFails(int exit, String message, String... arguments) {
         Cli.Result result = Cli.run(arguments);
         assertEquals(exit, result.exit(), result::err);
-        assertEquals("", result.out());
         String last = result.err().lines().toList().getLast();
+        if (List.of(arguments).contains("--json")) {
+            assertEquals(Map.of("error", last.substring("griffin-run: ".length())), result.json());
+        } else {
+            assertEquals("", result.out());
+        }
         assertTrue(last.startsWith("griffin-run: ") && last.contains(message), result::err);
         assertFalse(result.err().contains("\tat "), "no stack trace unless asked for");
         return result;
@@ -107,6 +113,47 @@ class ErrorsTest {
         "1 | cannot be written          | logits --ids 2 --out /none/x"})
     void badInputs(int exit, String message, String arguments) {
         assertFails(exit, message, arguments.strip().split(" "));
+    }
+
+    /** Wherever the command fails: before it is parsed, in its own checks, or at work. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+        "2 | there is no option --zzzzz | --json --zzzzz",
+        "2 | temperature must be        | x --json --temperature -1",
+        "2 | integers separated         | --json --ids 2,x",
+        "1 | /none                      | --model /none --json x",
+        "1 | there is no state file     | chat --json --resume /none/x",
+        "1 | config.json                | --json --model / info",
+        "2 | has no option --seed       | devices --json --seed 1",
+        "2 | is no name of a model      | pull --json recurrentgemma-2b",
+        "2 | 'x' left over              | list --json x",
+        "1 | is not in                  | rm no/such-model --json",
+        "2 | --port must be             | serve --json --port 70000",
+        "1 | cannot be written          | logits --json --ids 2 --out /none/x",
+        "1 | there is no state never-kept | state info never-kept --json",
+        "2 | there is no completion     | completion ksh --json",
+        "2 | there is no command 'x'    | help x --json"})
+    void jsonTellsWhy(int exit, String message, String arguments) {
+        assertFails(exit, message, arguments.strip().split(" "));
+    }
+
+    /** What only looks like the option asks for no object, and what went out already stays the only one. */
+    @Test
+    void jsonIsAskedForByTheOptionAlone() {
+        for (String[] arguments : new String[][] {{"--model", "/none", "--", "--json"}, {"--model", "/none", "--json=false", "x"}}) {
+            Cli.Result result = Cli.run(arguments);
+            assertEquals(1, result.exit(), result::err);
+            assertEquals("", result.out());
+        }
+        Cli cli = new Cli();
+        cli.failingWrite = 1;
+        cli.failure = "No space left on device";
+        Cli.Result full = cli.launch("x", "--json", "--device", "cpu", "--max-tokens", "1");
+        assertEquals(1, full.exit(), full::err);
+        assertEquals("griffin-run: standard output cannot be written: No space left on device\n", full.err());
+        full = cli.launch("x", "--json", "--model", "/none");
+        assertEquals(1, full.exit(), full::err);
+        assertTrue(full.err().contains("/none") && full.err().endsWith("cannot be written: No space left on device\n"), full::err);
     }
 
     /** The byte that is wrong is counted from the beginning, also past what was read before. */

@@ -145,6 +145,33 @@ class ServeCommandTest {
         assertTrue(Cli.run("serve", "--port", "x").err().contains("--port must be a whole number"));
     }
 
+    /** The window of 0 is the model's own: no warning, and said where settings are told. */
+    @Test
+    void noWindowIsTheModelsOwn() {
+        for (String value : List.of("", "0")) {
+            Cli cli = new Cli();
+            cli.environment = Map.of("GRIFFIN_WINDOW", value);
+            Cli.Result result = cli.launch("info", "--device", "cpu");
+            assertEquals("", result.err());
+            assertTrue(result.out().contains("window        256 tokens"), result.out());
+            assertTrue(result.out().matches("(?s).*--window +GRIFFIN_WINDOW +0, as many tokens as the model was trained with.*"),
+                    result.out());
+        }
+        for (String command : List.of("serve", "info", "chat", "logits")) {
+            String help = Cli.run(command, "--help").out().replaceAll("\\s+", " ");
+            assertTrue(help.contains("Default, and 0: as many as it was trained with."), help);
+        }
+    }
+
+    /** A server's object comes when it listens, not when everything is done. */
+    @Test
+    void helpTellsWhenTheObjectComes() {
+        String help = Cli.run("serve", "--help").out().replaceAll("\\s+", " ");
+        assertTrue(help.contains("where the server listens, as soon as it does"), help);
+        assertFalse(help.contains("once everything is done"), help);
+        assertTrue(Cli.run("chat", "--help").out().replaceAll("\\s+", " ").contains("once everything is done"));
+    }
+
     @Test
     void infoShowsTheSettings() {
         Cli cli = new Cli();

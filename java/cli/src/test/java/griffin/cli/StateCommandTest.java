@@ -101,7 +101,10 @@ class StateCommandTest {
         assertArrayEquals(Files.readAllBytes(folder.resolve("states").resolve("one.state")), Files.readAllBytes(file));
         assertEquals(2, run("state", "load", "one", file.toString()).exit(), "it is there already");
         assertEquals(0, run("state", "load", "two", file.toString(), "--force").exit());
-        assertEquals(0, run("state", "save", "three", file.toString()).exit());
+        Cli lossless = cli();
+        lossless.environment = Map.of("GRIFFIN_STATE_DIR", folder.resolve("states").toString(), "GRIFFIN_STATE_COMPRESSION", "lossless");
+        assertEquals(0, lossless.launch("state", "save", "three", file.toString()).exit());
+        assertArrayEquals(Files.readAllBytes(file), Files.readAllBytes(folder.resolve("states").resolve("three.state")), "as it is");
         assertEquals(2, run("state", "save", "three", file.toString()).exit());
         assertEquals(0, run("state", "save", "three", folder.resolve("states/one.state").toString(), "--force", "--state-compression",
                 "lossless").exit());
@@ -194,6 +197,11 @@ class StateCommandTest {
                 "--force", "GRIFFIN_STATE_DIR")) {
             assertTrue(help.contains(word), help);
         }
+        String flat = help.replaceAll("\\s+", " ");
+        for (String wrong : List.of("device", "GRIFFIN_STATE_COMPRESSION", "How states are written")) {
+            assertFalse(flat.contains(wrong), help);
+        }
+        assertTrue(flat.contains("With save: how the state is stored") && flat.contains("Default: as it is in FILE"), help);
         assertTrue(run("--help").out().contains("--state=NAME|FILE") && run("chat", "--help").out().contains("--state=NAME|FILE"));
     }
 

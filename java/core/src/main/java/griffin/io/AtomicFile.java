@@ -3,6 +3,7 @@ package griffin.io;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.FileSystemLoopException;
 import java.nio.file.Files;
@@ -14,7 +15,7 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * A file that appears whole or not at all. The bytes go to a temporary file beside the target, which {@link #commit()} forces to disk and
- * moves over the target in one step; closing without a commit removes it and leaves an old target as it was.
+ * moves over the target in one step, or {@link #commitNew()} to a name that must be free; closing without a commit removes it and leaves an old target as it was.
  */
 public final class AtomicFile implements AutoCloseable {
 
@@ -73,8 +74,50 @@ public final class AtomicFile implements AutoCloseable {
 
     /** Puts the file in its place; nothing can be written afterwards. */
     public void commit() throws IOException {
-        channel.force(true);
-        channel.close();
+        finish();
+        replace();
+    }
+
+    /**
+     * Puts the file in its place unless there is one of its name already. Of several writers, in threads or processes, one succeeds.
+     *
+     * @throws FileAlreadyExistsException when the name is taken
+     */
+    public void commitNew() throws IOException {
+        finish();
+        try {
+            Files.createLink(target, temporary); // takes the name with the whole file behind it, which no move does
+        } catch (FileAlreadyExistsException e) {
+            throw e;
+        } catch (UnsupportedOperationException | FileSystemException e) {
+            commitReserved(); // hard links are not for every file system
+            return;
+        }
+        committed = true;
+        Files.delete(temporary);
+        syncDirectory();
+    }
+
+    /** An empty file takes the name, for that moment also for others to see, and is replaced. */
+    void commitReserved() throws IOException {
+        finish();
+        Files.createFile(target);
+        try {
+            replace();
+        } catch (IOException e) {
+            Files.deleteIfExists(target);
+            throw e;
+        }
+    }
+
+    private void finish() throws IOException {
+        if (channel.isOpen()) {
+            channel.force(true);
+            channel.close();
+        }
+    }
+
+    private void replace() throws IOException {
         Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         committed = true;
         syncDirectory();
@@ -89,7 +132,7 @@ public final class AtomicFile implements AutoCloseable {
         }
     }
 
-    /** Removes what was written unless {@link #commit()} completed. */
+    /** Removes what was written unless {@link #commit()} or {@link #commitNew()} completed. */
     @Override
     public void close() throws IOException {
         channel.close();

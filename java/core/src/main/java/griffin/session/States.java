@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Path;
 import java.util.function.Function;
 
@@ -121,8 +122,29 @@ public final class States {
             target.write(ByteBuffer.wrap(snapshot));
             target.commit();
         } catch (IOException e) {
-            throw new UncheckedIOException("the state cannot be written to " + file + ": " + e, e);
+            throw unwritten(file, e);
         }
+    }
+
+    /**
+     * The same for a file that must not be there yet. Of several writers, in threads or processes, one succeeds.
+     *
+     * @return whether it was written; if not, the name is taken
+     */
+    public static boolean writeNew(byte[] snapshot, Path file) {
+        try (AtomicFile target = new AtomicFile(file)) {
+            target.write(ByteBuffer.wrap(snapshot));
+            target.commitNew();
+            return true;
+        } catch (FileAlreadyExistsException e) {
+            return false;
+        } catch (IOException e) {
+            throw unwritten(file, e);
+        }
+    }
+
+    private static UncheckedIOException unwritten(Path file, IOException e) {
+        return new UncheckedIOException("the state cannot be written to " + file + ": " + e, e);
     }
 
     /** What {@code reader} makes of a file that {@link #write} wrote. From any thread. */

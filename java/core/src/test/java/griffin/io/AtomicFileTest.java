@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -50,6 +51,26 @@ class AtomicFileTest {
             first.commit();
             return new AtomicFile(target);
         }
+    }
+
+    @Test
+    void aNameThatIsTakenStaysAsItIs() throws IOException {
+        Path target = folder.resolve("state");
+        for (Commit commit : List.<Commit>of(AtomicFile::commitNew, AtomicFile::commitReserved)) {
+            try (AtomicFile first = new AtomicFile(target); AtomicFile second = new AtomicFile(target)) {
+                write(first, "first");
+                write(second, "second");
+                commit.of(first);
+                assertThrows(FileAlreadyExistsException.class, () -> commit.of(second));
+            }
+            assertEquals("first", Files.readString(target));
+            assertEquals(List.of("state"), names());
+            Files.delete(target);
+        }
+    }
+
+    private interface Commit {
+        void of(AtomicFile file) throws IOException;
     }
 
     @Test

@@ -15,6 +15,10 @@ import griffin.server.ollama.Ollama;
 import griffin.server.ollama.OllamaModels;
 import griffin.server.openai.OpenAi;
 import griffin.server.own.OwnRoutes;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -62,10 +66,13 @@ public final class GriffinServer implements AutoCloseable {
         http.start();
     }
 
-    /** The version in the jar's manifest, which is absent where classes were not packed. */
+    /** This build's version, a semantic one as Ollama's clients expect. */
     private static String version() {
-        String version = GriffinServer.class.getPackage().getImplementationVersion();
-        return version == null ? "0.0.0" : version;
+        try (InputStream in = GriffinServer.class.getResourceAsStream("version.txt")) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8).strip();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /**

@@ -11,9 +11,13 @@ import griffin.GenerationListener;
 import griffin.GenerationOptions;
 import griffin.Session;
 import griffin.sampling.SamplingParams;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -139,6 +143,15 @@ class OllamaTest {
         assertEquals("griffin", at(shown, "model_info", "general.architecture"));
         assertTrue(((String) at(shown, "template")).contains("<start_of_turn>"));
         assertEquals(404, served.post("/api/show", "{\"model\":\"llama3\"}").statusCode());
-        assertFalse(((String) at(Served.object(served.get("/api/version").body()), "version")).isEmpty());
+    }
+
+    /** Clients compare it with versions of Ollama, part by part, so it must be a semantic one. */
+    @Test
+    void theVersionIsThisBuilds() throws Exception {
+        Matcher project = Pattern.compile("<version>(.*?)</version>").matcher(Files.readString(Path.of("../../pom.xml")));
+        assertTrue(project.find());
+        String version = at(Served.object(served.get("/api/version").body()), "version");
+        assertEquals(project.group(1), version);
+        assertTrue(version.matches("\\d+\\.\\d+\\.\\d+(-[0-9A-Za-z.-]+)?"), version);
     }
 }

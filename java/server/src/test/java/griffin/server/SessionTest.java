@@ -146,8 +146,15 @@ class SessionTest {
     @Test
     void sessionsEnd() throws Exception {
         served.ok("/v1/chat/completions", chat("gone", message("user", "Hi.")));
-        assertEquals(200, served.send(served.request("/griffin/sessions/gone").DELETE().build()).statusCode());
+        HttpResponse<String> ended = served.send(served.request("/griffin/sessions/gone").DELETE().build());
+        assertEquals(200, ended.statusCode());
+        assertEquals(Map.of("deleted", "gone"), Served.object(ended.body()));
         assertEquals(404, served.get("/griffin/sessions/gone").statusCode());
+        for (String unknown : List.of("gone", "never")) {
+            HttpResponse<String> again = served.send(served.request("/griffin/sessions/" + unknown).DELETE().build());
+            assertEquals(404, again.statusCode(), again.body());
+            assertEquals(Map.of("error", "there is no session " + unknown), Served.object(again.body()));
+        }
         served.ok("/v1/chat/completions",
                 chat("brief", message("user", "Hi.")).replace("\"temperature\"", "\"keep_alive\":0,\"temperature\""));
         assertEquals(404, served.get("/griffin/sessions/brief").statusCode());

@@ -131,10 +131,17 @@ public final class Sessions {
         return names;
     }
 
-    /** Forgets a session. */
-    public void remove(String id) {
+    /**
+     * Forgets a session.
+     *
+     * @return whether there was one
+     * @throws HttpError as {@link #take}
+     */
+    public boolean remove(String id) {
         try (Lease lease = take(id)) {
+            boolean known = lease.state().isPresent();
             lease.keep(null);
+            return known;
         }
     }
 

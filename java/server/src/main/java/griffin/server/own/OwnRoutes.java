@@ -114,10 +114,14 @@ public final class OwnRoutes {
         return ofState ? rest.substring(0, rest.length() - STATE.length()) : rest;
     }
 
+    private static HttpError noSession(String name) {
+        return HttpError.notFound("there is no session " + name, "not_found", null);
+    }
+
     private void get(Exchange exchange) {
         boolean ofState = exchange.path().endsWith(STATE);
         String name = name(exchange, ofState);
-        SessionState state = sessions.find(name).orElseThrow(() -> HttpError.notFound("there is no session " + name, "not_found", null));
+        SessionState state = sessions.find(name).orElseThrow(() -> noSession(name));
         if (ofState) {
             exchange.send(200, "application/octet-stream", state.snapshot(),
                     Map.of("Content-Disposition", "attachment; filename=\"" + name + ".state\""));
@@ -144,7 +148,9 @@ public final class OwnRoutes {
 
     private void delete(Exchange exchange) {
         String name = name(exchange, false);
-        sessions.remove(name);
+        if (!sessions.remove(name)) {
+            throw noSession(name);
+        }
         exchange.send(200, Exchange.JSON, JsonText.object(json -> json.writeStringProperty("deleted", name)));
     }
 }
