@@ -17,12 +17,6 @@ namespace {
 
 constexpr int VECTORS_AT_ONCE = 4;
 
-__device__ __forceinline__ float reciprocal_fast(float v) {
-    float y;
-    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(v));
-    return y;
-}
-
 /** gelu_tanh as v / (1 + exp(-2 sqrt(2/pi) (v + 0.044715 v^3))): a few units in the last place, also where 1 + tanh would cancel. */
 __device__ __forceinline__ float gelu_sigmoid(float v) {
     constexpr float LINEAR = -2 * 0.7978845608028654f * LOG2_E, CUBIC = LINEAR * 0.044715f;

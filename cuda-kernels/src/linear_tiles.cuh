@@ -14,10 +14,12 @@
 // Launch: grid = planes * blocks a plane, block = 384, dynamic shared memory = partBytes + stages * stageBytes, 2 <= stages <= 8, with
 //   most = ceil(units / blocks a plane), tiles = ceil(most * PAIR / limit), tileRows = ceil(most / tiles) * PAIR up to a multiple of 16,
 //   stageBytes = 272 (tileRows + ROWS), partBytes = 384 ROWS where tileRows <= 64, else 0; limit = 256, or 128 where that leaves no two stages.
-// x, w 16-byte aligned, I a multiple of 16, xStride of 8; else element by element, any shared memory.
+//   The launcher aims at 136 KB, and takes as many planes (of at most 8) as cost the fewest bytes: 256 bytes a chunk for each weight row and,
+//   once a tile, each row of x, and writing and reading the planes.
+// x, w 16-byte aligned, I a multiple of 16, xStride of 8; else element by element, any shared memory: slow, for no released model.
 //
-// Bytes: weights once, and x once a block of a plane, from L2. H200, 2B, each kernel after itself with dependent launch, two blocks a
-// multiprocessor, us; in brackets one row by rows, and the floor at 4.5 TB/s. What a multiprocessor gets from L2, x included, is about 29 GB/s:
+// Bytes: weights once, and x once a block of a plane, from L2. H200, 2B, each kernel after itself with dependent launch, 110 KB a
+// block and so two of them a multiprocessor, us; in brackets one row by rows, and the floor at 4.5 TB/s. What a multiprocessor gets from L2, x included, is about 29 GB/s:
 //             x|y              qkv             out, 4 planes    down, 6           gate|up            head with its cap
 //   8 rows    10.8 (8.9, 5.8)  7.9 (6.6, 3.5)  5.2 (6.1, 2.9)  12.9 (11.7, 8.7)  21.9 (20.4, 17.5)  328 (308, 291)
 //   32 rows   13.0             10.3            7.7             15.9              25.9               367
@@ -93,7 +95,7 @@ __device__ __forceinline__ void fill_ring(const TileWork<ROWS, PAIR>& work, cons
             for (int k = 0; k < passes; k++) { // eight gates, then the ups of the same units, where they come in pairs
                 const int eights = PAIR == 2 ? k / 2 : k;
                 if (first + eights * FILL_ROWS < work.last) {
-                    copy_async(to + k * FILL_ROWS * PITCH, source + eights * stride + (PAIR == 2 && k % 2 == 1 ? size_t(units) * I : 0));
+                    copy_of_line(to + k * FILL_ROWS * PITCH, source + eights * stride + (PAIR == 2 && k % 2 == 1 ? size_t(units) * I : 0));
                 }
             }
         }
@@ -115,7 +117,7 @@ __device__ __forceinline__ void fill_ring(const TileWork<ROWS, PAIR>& work, cons
 #pragma unroll
             for (int k = 0; k < ROWS / FILL_ROWS; k++) {
                 if (row + k * FILL_ROWS < live) {
-                    copy_async(ring.address(stage, work.tileRows + row + k * FILL_ROWS, piece), x + size_t(row + k * FILL_ROWS) * xStride + c);
+                    copy_of_line(ring.address(stage, work.tileRows + row + k * FILL_ROWS, piece), x + size_t(row + k * FILL_ROWS) * xStride + c);
                 }
             }
         }

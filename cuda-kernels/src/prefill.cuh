@@ -36,6 +36,12 @@ __device__ __forceinline__ float exp2_fast(float v) {
     return y;
 }
 
+__device__ __forceinline__ float reciprocal_fast(float v) {
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(v));
+    return y;
+}
+
 constexpr float LOG2_E = 1.44269504f;
 
 /**

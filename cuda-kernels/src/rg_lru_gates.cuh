@@ -69,12 +69,6 @@ template <> struct Gate<float> {
     }
 };
 
-__device__ __forceinline__ float reciprocal_fast(float v) {
-    float y;
-    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(v));
-    return y;
-}
-
 __device__ __forceinline__ float sqrt_fast(float v) {
     float y;
     asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(v));

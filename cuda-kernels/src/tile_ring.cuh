@@ -18,7 +18,8 @@ struct TileBarriers {
     unsigned long long full[MOST_STAGES], empty[MOST_STAGES];
 };
 
-__device__ __forceinline__ void copy_async(unsigned shared, const void* global) {
+/** Copies 16 bytes of a line of which others copy the rest. */
+__device__ __forceinline__ void copy_of_line(unsigned shared, const void* global) {
     asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(shared), "l"(global) : "memory");
 }
 
@@ -67,7 +68,7 @@ private:
             "{\n"
             ".reg .pred done;\n"
             "WAIT_%=:\n"
-#if GRIFFIN_BULK_COPY // so is this
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 // where a thread may sleep meanwhile
             "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
 #else
             "mbarrier.test_wait.parity.shared.b64 done, [%0], %1;\n"

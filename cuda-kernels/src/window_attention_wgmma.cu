@@ -6,10 +6,11 @@
 //     splits > 1: each of so many blocks takes a part of a tile's keys and leaves partial float [splits, M H, K], relative to its own maximum,
 //     and stats float2 [splits, M H], that maximum in powers of 2 and the sum; window_attention_merge_bf16 makes out of them. partial: 16-byte
 //     aligned. For steps of few rows: one row after a full window is 33 steps of keys, which one block takes 70 us for.
+//     Only on compute capability 9.0 (elsewhere it traps), when K = 256, qkv, keys and values are multiples of 16 bytes, qkvStride of 8 and
+//     outStride of 2 elements, which it does not check: launch window_attention_prefill_bf16 otherwise
 //   window_attention_merge_bf16(Step, partial, stats, splits, out, outStride, H)
-//     K = 256, at most 32 splits; grid = ceil(M H / 8), block = 256: a warp an item, the splits in their order. out 16-byte aligned, outStride a multiple of 8
-//     the first only when K = 256, qkv, keys and values are multiples of 16 bytes, qkvStride of 8 and outStride of 2 elements; elsewhere it traps:
-//     launch the other form
+//     K = 256, at most 32 splits; grid = ceil(M H / 8), block = 256: a warp an item, the splits in their order. out 16-byte aligned, outStride
+//     a multiple of 8
 //
 // Two warpgroups of 64 items each, 64 keys a step. q k^T: wgmma m64n64k16, both operands in shared memory. p v: m64n256k16, p from the
 // registers that the scores came in, v with its columns contiguous (transposed B). Tiles lie in panels of 64 columns, rows of 128 bytes

@@ -14,7 +14,7 @@ final class Bars {
     static final String PREFILL_LONG = "prefill, 16384 tokens";
     static final String FIRST_TOKEN = "time to first token, 128-token prompt";
     static final String LOAD = "load of the weights from the page cache";
-    static final String FIRST_LOAD = "load of the weights, the first (cold)";
+    static final String FIRST_LOAD = "load of the weights, the first of the process";
     static final String SOAK = "device memory after the soak";
     static final String PEER_EAGER = "decode against transformers, eager";
     static final String PEER_COMPILED = "decode against transformers, compiled";

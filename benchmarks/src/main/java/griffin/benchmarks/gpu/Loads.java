@@ -25,7 +25,7 @@ final class Loads {
     /** @param backends opens one as often as it is asked */
     Loads(Path directory, Supplier<Backend> backends) {
         median = SingleRuns.median(RUNS, () -> {
-            double seconds = load(ModelFiles.of(directory), backends.get());
+            double seconds = load(ModelFiles.of(directory), backends);
             measuredFirst = Double.isNaN(measuredFirst) ? seconds : measuredFirst;
             return seconds;
         });
@@ -33,9 +33,9 @@ final class Loads {
     }
 
     /** Seconds of one, announced as a program that embeds Griffin would. */
-    private static double load(ModelFiles files, Backend opened) {
+    private static double load(ModelFiles files, Supplier<Backend> backends) {
         GriffinConfig config = GriffinConfig.read(files);
-        try (Arena arena = Arena.ofShared(); Backend backend = opened) {
+        try (Arena arena = Arena.ofShared(); Backend backend = backends.get()) {
             WeightFiles weights = WeightFiles.open(files, arena);
             backend.requireMemory(GriffinModel.memoryNeed(config, 1, backend.defaultChunk(), 1));
             StateBuffers states = backend.allocateStates(GriffinModel.stateLayout(config), 1);

@@ -125,7 +125,7 @@ public final class Report {
     private void size(String size, Path model) {
         boolean compare = peers != null && size.equals("2b");
         if (options.decode || options.prefill) {
-            loads(size, model); // before any other, so that the first is cold
+            loads(size, model); // before any other, so that the first is the first of the process
         }
         try (SingleRuns single = new SingleRuns(model, "cuda:" + options.device, options.runs)) {
             if (options.decode || compare) {

@@ -3,7 +3,10 @@ package griffin.backend.cuda;
 import griffin.backend.AttentionShape;
 import griffin.backend.DType;
 
-/** Local attention: launch by launch for prompts (window_attention.cu), in one launch for decode steps (window_attention_decode.cu). */
+/**
+ * Local attention: launch by launch for prompts (window_attention.cu; on Hopper window_attention_wgmma.cu, with a merge where rows are few), in
+ * one launch for decode steps (window_attention_decode.cu).
+ */
 final class AttentionCalls {
 
     private static final int WIDE_SHARED = 196608;
@@ -56,7 +59,7 @@ final class AttentionCalls {
         long partial = l.memory.scratch("parts of prompt attention", items * s.headDim() * Float.BYTES);
         long stats = l.memory.scratch("statistics of prompt attention", items * 2 * Float.BYTES);
         Launch attend = l.launch(l.kernel("window_attention_prefill_wgmma"), arguments.pointer(partial).pointer(stats), 256, WGMMA_SHARED,
-                (extent, launch) -> launch.grid(tiles(extent, s, TILE_ITEMS), splits(l, extent, s), 1));
+                (extent, launch) -> launch.grid(tiles(extent, s, TILE_ITEMS), splits(l.context.device.processors(), extent, s), 1));
         Launch[] merges = new Launch[Integer.numberOfTrailingZeros(MOST_PROMPT_SPLITS) + 1];
         for (int i = 1; i < merges.length; i++) {
             merges[i] = l.launch(l.kernel("window_attention_merge"),
@@ -66,7 +69,7 @@ final class AttentionCalls {
         }
         return extent -> {
             attend.issue(extent);
-            int splits = splits(l, extent, s);
+            int splits = splits(l.context.device.processors(), extent, s);
             if (splits > 1) {
                 merges[Integer.numberOfTrailingZeros(splits)].issue(extent);
             }
@@ -74,10 +77,10 @@ final class AttentionCalls {
     }
 
     /** A power of two: as many as find a multiprocessor, and each at least a few steps of keys. */
-    static int splits(Lowering l, Extent extent, AttentionShape s) {
+    static int splits(int processors, Extent extent, AttentionShape s) {
         long tiles = Math.max(1, tiles(extent, s, TILE_ITEMS));
         int keys = Math.min(extent.before, s.window()) + Math.min(extent.rows, s.window());
-        long splits = Math.min(l.context.device.processors() / tiles, keys / (STEP_KEYS * LEAST_STEPS));
+        long splits = Math.min(processors / tiles, keys / (STEP_KEYS * LEAST_STEPS));
         return Integer.highestOneBit(Math.clamp(splits, 1, MOST_PROMPT_SPLITS));
     }
 

@@ -47,6 +47,11 @@ final class CudaDriver {
                     + (memory >> 20) + " MiB";
         }
 
+        /** Threads that a multiprocessor holds at once: the cards of data centres have more. */
+        int threadsPerProcessor() {
+            return capability == 80 || capability == 90 || capability == 100 ? 2048 : 1536;
+        }
+
         boolean usable() {
             return capability >= LEAST_CAPABILITY;
         }

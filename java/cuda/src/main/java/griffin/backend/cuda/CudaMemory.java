@@ -70,8 +70,9 @@ final class CudaMemory implements AutoCloseable {
     }
 
     void free(long address) {
-        if (device.remove(address)) {
+        if (device.contains(address)) {
             CudaErrors.check(Cuda.cuMemFree_v2(address), "cuMemFree");
+            device.remove(address);
         }
     }
 
@@ -103,7 +104,11 @@ final class CudaMemory implements AutoCloseable {
 
     void unpin(MemorySegment memory) {
         if (pinned.removeIf(other -> other.address() == memory.address())) {
-            CudaErrors.check(Cuda.cuMemFreeHost(memory), "cuMemFreeHost");
+            int result = Cuda.cuMemFreeHost(memory);
+            if (result != Cuda.CUDA_SUCCESS()) {
+                pinned.add(memory); // closing tries again
+            }
+            CudaErrors.check(result, "cuMemFreeHost");
         }
     }
 

@@ -97,6 +97,7 @@ final class CudaProgram implements Program {
         int all = Math.min(bucket, Math.min(step.maxSequences(), step.maxRows()));
         Extent full = new Extent().set(all, all, all, true);
         full.spare = true;
+        full.before = Integer.MAX_VALUE; // it is replayed whatever the sequences have become
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
             CudaErrors.check(Cuda.cuStreamBeginCapture_v2(context.stream, Cuda.CU_STREAM_CAPTURE_MODE_RELAXED()), "cuStreamBeginCapture");

@@ -123,12 +123,12 @@ final class CudaUpload {
         return new CudaWeight(role, DType.F32, address, 0, part.rows(), part.columns(), 4 * n);
     }
 
-    private interface Conversion {
+    private interface UnitConversion {
         void of(long from, long to, long count, MemorySegment stream);
     }
 
     /** Copies a tensor, cut between units of {@code unit} bytes, each of which becomes {@code targetUnit} bytes. */
-    private void chunks(TensorPart part, int unit, long target, int targetUnit, Conversion conversion) {
+    private void chunks(TensorPart part, int unit, long target, int targetUnit, UnitConversion conversion) {
         MemorySegment data = part.data();
         long units = stagings.prepare(unit) / unit;
         long all = data.byteSize() / unit;

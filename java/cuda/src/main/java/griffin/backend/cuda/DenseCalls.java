@@ -8,7 +8,6 @@ final class DenseCalls {
 
     private static final int THREADS = 256;
     private static final int MOST_THREADS = 1024;
-    private static final int MULTIPROCESSOR_THREADS = 2 * MOST_THREADS;
     /** Elements of the rows for which there is add_rms_norm_rows. */
     private static final Set<Integer> ROWS_IN_REGISTERS = Set.of(2560, 4096);
     private static final int ROWS_OF_BLOCK = 4;
@@ -35,7 +34,7 @@ final class DenseCalls {
         }
         Call many = l.launch(l.kernel("add_rms_norm_rows", "_c" + o.residual().columns()), arguments, ROWS_OF_BLOCK * 32, 0,
                 (extent, launch) -> launch.grid(Launch.blocks(o.rows().count(extent), ROWS_OF_BLOCK), 1, 1));
-        int wave = l.context.device.processors() * (MULTIPROCESSOR_THREADS / threads); // rows, which all have a block at the same time
+        int wave = l.context.device.processors() * (l.context.device.threadsPerProcessor() / threads); // rows, which all have a block at the same time
         return extent -> (o.rows().count(extent) > wave ? many : few).issue(extent);
     }
 

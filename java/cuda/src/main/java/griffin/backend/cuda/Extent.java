@@ -9,7 +9,7 @@ final class Extent {
     int rows;
     int sequences;
     int outputs;
-    /** The most tokens that a sequence had before the step. */
+    /** No sequence had more tokens before the step. */
     int before;
     /** Whether every sequence has exactly one row: the decode kernels serve. */
     boolean decode;

@@ -74,14 +74,16 @@ final class LinearCall implements Call {
                     shape.shared(), (extent, launch) -> launch.grid(l.matVec.processors(), 1, 1))));
         }
         if (l.operands == DType.BF16) {
-            addTiles(l, forms, inputs, units, 1, 1, most, (form, shape) -> tiles(l, name, form, shape, packing.arguments()));
+            addTiles(l, forms, inputs, vectors, units, 1, 1, most, (form, shape) -> tiles(l, name, form, shape, packing.arguments()));
         }
         return forms;
     }
 
-    private static void addTiles(Lowering l, List<Form> forms, int inputs, int units, int pair, int planes, int most, Tiles tiles) {
+    /** Adds the forms up to {@code most} rows by tiles, none where the kernels would have to add element by element. */
+    private static void addTiles(Lowering l, List<Form> forms, int inputs, boolean vectors, int units, int pair, int planes, int most,
+            Tiles tiles) {
         for (int form : TileProduct.forms()) {
-            if (forms.getLast().rows < most) {
+            if (vectors && inputs % TileProduct.INPUTS_UNIT == 0 && forms.getLast().rows < most) {
                 TileProduct.Shape shape = l.tiles.choose(form, inputs, units, pair, planes);
                 forms.add(new Form(form, shape == null ? null : tiles.of(form, shape)));
             }
@@ -120,12 +122,13 @@ final class LinearCall implements Call {
     /** By tiles the sums are left in planes, which the norm adds to the residual: more blocks have work, each with fewer bytes of the input. */
     static Call of(Lowering l, Operation.LinearAddNorm o) {
         Call parts = Lowering.all(l.lower(o.sum()), l.lower(o.norm()));
-        if (l.operands != DType.BF16 || !o.in().aligned() || o.w().columns() % TileProduct.INPUTS_UNIT != 0) {
+        if (l.operands != DType.BF16) {
             return parts;
         }
         int most = most(l, o.in(), o.w(), o.bias(), o.residual());
         List<Form> few = new ArrayList<>(List.of(new Form(1, parts)));
-        addTiles(l, few, o.w().columns(), o.w().rows(), 1, TileProduct.MOST_PLANES, most, (form, shape) -> planes(l, o, form, shape));
+        addTiles(l, few, o.w().columns(), o.in().aligned(), o.w().rows(), 1, TileProduct.MOST_PLANES, most,
+                (form, shape) -> planes(l, o, form, shape));
         return new LinearCall(o.rows(), few, most, parts);
     }
 
@@ -154,7 +157,7 @@ final class LinearCall implements Call {
         }
         int most = most(l, o.in(), o.w(), o.bias(), o.gateAndUp());
         List<Form> few = new ArrayList<>(List.of(new Form(1, parts)));
-        addTiles(l, few, o.w().columns(), o.width(), 2, 1, most,
+        addTiles(l, few, o.w().columns(), o.in().aligned(), o.width(), 2, 1, most,
                 (form, shape) -> tiles(l, "gated_linear_decode", form, shape, product(l, o.rows(), o.in(), o.w(), o.bias())
                         .matrix(o.hidden()).integer(o.width()).integer(o.w().columns())));
         return new LinearCall(o.rows(), few, most, parts);

@@ -9,7 +9,10 @@ import java.util.List;
 /** Whether a model fits before anything of it is loaded, and what would. */
 final class MemoryPlan {
 
-    /** Modules, graphs and the driver's own needs for a model of some hundred launches; while weights are loaded, room to convert them in. */
+    /**
+     * Modules, graphs and the driver's own needs for a model of some hundred launches; while weights are loaded, room to convert them in; later
+     * some 20 MiB in which launches leave what others read: parts of attention, planes of sums, lists of sampling.
+     */
     private static final long OVERHEAD = 256L << 20;
     private static final int LEAST_CHUNK = 64;
 
@@ -18,7 +21,7 @@ final class MemoryPlan {
     /** Bytes that a model takes: what it allocates itself, and what this backend keeps beside it. */
     static long bytes(MemoryNeed need, DType operands) {
         long gates = 2L * need.rows() * need.layout().lruWidth() * operands.bytes();
-        long scan = 24L * need.layout().lruWidth() * (need.rows() / 128 + 1L);
+        long scan = RecurrenceCalls.scanBytes(need.layout().lruWidth(), need.rows(), need.slots());
         return need.bytes(operands) + gates + scan + need.layout().bytes() + CublasLtProducts.WORKSPACE_BYTES + OVERHEAD;
     }
 

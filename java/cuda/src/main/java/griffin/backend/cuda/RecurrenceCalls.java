@@ -71,12 +71,16 @@ final class RecurrenceCalls {
                 l.memory.scratch("gates", 2 * plane * l.operands.bytes()), plane);
     }
 
+    /** Bytes in which the scan's blocks find each other's tiles. */
+    static long scanBytes(int width, int rows, int sequences) {
+        return 64 + 16L * width * (rows / SCAN_ROWS + (long) sequences);
+    }
+
     /** The scan behind the gates' products. */
     static Call scanAlone(Lowering l, CudaStep step, CudaBuffer x, RgLruWeights weights, CudaBuffer state, CudaBuffer gelu, CudaBuffer out,
             long gates, long plane) {
         int width = x.columns();
-        long tiles = step.maxRows() / SCAN_ROWS + step.maxSequences();
-        long scratch = l.memory.scratch("the scan", 64 + 16L * width * tiles);
+        long scratch = l.memory.scratch("the scan", scanBytes(width, step.maxRows(), step.maxSequences()));
         Arguments arguments = l.arguments().step(step).matrix(x).pointer(gates).integer(width).wide(plane)
                 .pointer(CudaWeight.addressOf(weights.gateBias())).pointer(CudaWeight.addressOf(weights.decay())).pointer(state.address())
                 .pointer(gelu == null ? 0 : gelu.address()).integer(gelu == null ? 0 : gelu.stride()).matrix(out).pointer(scratch)

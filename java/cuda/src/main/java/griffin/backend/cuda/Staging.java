@@ -162,10 +162,24 @@ final class Staging implements AutoCloseable {
         raw = 0;
         try {
             synchronize();
-        } finally {
+        } catch (Throwable e) {
+            freeConverted(converted, e);
+            throw e;
+        }
+        freeConverted(converted, null);
+    }
+
+    /** @param because what has failed already, to which a failure is added; or null */
+    private void freeConverted(long converted, Throwable because) {
+        try {
             if (converted != 0) {
                 memory.free(converted);
             }
+        } catch (Throwable e) {
+            if (because == null) {
+                throw e;
+            }
+            because.addSuppressed(e);
         }
     }
 

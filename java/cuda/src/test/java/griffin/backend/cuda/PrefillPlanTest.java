@@ -107,6 +107,7 @@ class PrefillPlanTest {
         all.put(product(3 * WIDTH, WIDTH, "bf16", false, false), 8);
         all.put("rotate_bf16", 8);
         all.put("window_attention_prefill_wgmma_bf16", 8);
+        all.put("window_attention_merge_bf16", 8); // one head: 17 tiles, for which there are blocks enough
         all.put("store_keys_bf16", 8);
         all.put(product(WIDTH, WIDTH, "f32", true, true), 25);
         all.put(product(6 * WIDTH, WIDTH, "bf16", true, false), 25);
