@@ -76,12 +76,13 @@ constexpr int TILE_ROOM = 136 * 1024;
  * @param rows   the kernel's suffix: 8, 16 or 32
  * @param pair   2 for the gated product
  * @param planes 0: as many of at most `most` as cost the fewest bytes
+ * @param limit  weight rows of a tile at most: 256, or 128 as on cards with less shared memory (then with the least `room`, or it is not seen)
  */
-inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, int room = 0, int planes = 0) {
+inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, int room = 0, int planes = 0, int limit = 256) {
     const int processors = multiprocessors(), chunks = (I + 127) / 128;
     auto up = [](long long a, long long b) { return int((a + b - 1) / b); };
-    auto shape = [&](int p, int limit) {
-        const int units_of_block = up(units, processors / p), tiles = up(units_of_block * pair, limit);
+    auto shape = [&](int p, int most_rows) {
+        const int units_of_block = up(units, processors / p), tiles = up(units_of_block * pair, most_rows);
         const int tileRows = up(up(units_of_block, tiles) * pair, 16) * 16, stage = 272 * (tileRows + rows);
         const int parts = tileRows <= 64 ? 384 * rows : 0, least = parts + 2 * stage;
         const int largest = std::min(parts + 8 * stage, shared_per_block() - 1024);
@@ -90,7 +91,7 @@ inline TileLaunch tile_launch(int rows, int units, int pair, int I, int most, in
                                bytes + (p == 1 ? 0.0 : 8.0 * p * rows * units / processors));
     };
     auto best_of = [&](int p) {
-        const auto large = shape(p, 256);
+        const auto large = shape(p, limit);
         return std::get<0>(large) ? large : shape(p, 128);
     };
     planes = std::min({planes, processors, chunks});

@@ -312,6 +312,24 @@ template <class T> void check_shape(int rows, int live, int O, int I, int pad) {
     }
 }
 
+/** Tiles of 128 weight rows, as on a card with less shared memory: the sums of a block that has several. */
+void check_small_tiles() {
+    for (int rows : {8, 32}) {
+        const Case<bf16> c(rows, rows - 1, 30000, 272, 0);
+        const TileLaunch l = tile_launch(rows, c.O, 1, c.I, 1, 1, 0, 128);
+        Device<float> out(std::vector<float>(size_t(rows) * c.O, UNTOUCHED));
+        launch(logits_decode_kernel<bf16>(rows), l.grid, TILE_BLOCK, l.shared, c.count.data, 0, rows, c.dx.data, c.I, c.dw.data, 0.0f, out.data, c.O,
+               c.O, c.I);
+        synchronize();
+        std::vector<double> want(size_t(rows) * c.O, UNTOUCHED);
+        for (int m = 0; m < c.live; m++) {
+            const std::vector<double> row = c.product(m, false);
+            std::copy(row.begin(), row.end(), want.begin() + size_t(m) * c.O);
+        }
+        compare(c.name("logits_decode") + " in tiles of 128 rows", out.read(), want, 2e-5, 1e-5);
+    }
+}
+
 /** The kernels' suffixes. */
 template <class T> std::vector<int> row_forms() {
     return sizeof(T) == 2 ? std::vector<int>{1, 8, 16, 32} : std::vector<int>{1, 2, 4, 8};
@@ -348,6 +366,7 @@ template <class T> void check_type() {
 }  // namespace
 
 void test_linear() {
+    check_small_tiles();
     check_type<bf16>();
     check_type<float>();
 }
