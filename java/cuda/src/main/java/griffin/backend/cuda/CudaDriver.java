@@ -49,7 +49,7 @@ final class CudaDriver {
 
         /** Threads that a multiprocessor holds at once: the cards of data centres have more. */
         int threadsPerProcessor() {
-            return capability == 80 || capability == 90 || capability == 100 ? 2048 : 1536;
+            return capability == 80 || capability / 10 == 9 || capability / 10 == 10 ? 2048 : 1536;
         }
 
         boolean usable() {

@@ -100,7 +100,7 @@ final class CudaStep implements Step {
     /** A run was queued. Returns its number among this step's runs. */
     int ran(boolean advanced) {
         if (advanced) {
-            before += rowCount; // at least what the longest has grown by
+            before = (int) Math.min(Integer.MAX_VALUE, (long) before + rowCount); // at least what the longest has grown by
             rowCount = outputCount = sequenceCount;
             oneRowEach = true;
         }
