@@ -3,17 +3,18 @@
 // The tokens that top-k, top-p and min-p keep are a prefix of the order "falling logit, then rising id", so a cutoff key says it all; the
 // draw is then an arg-max of logit / temperature + Gumbel number, in any order.
 //
-//   sample_scan    marks the step's tokens as seen; per block of 2,048 tokens: largest key, each warp's largest, sum of exp
+//   sample_scan    marks the step's tokens as seen; per slice of 2,048 tokens: largest key, each warp's largest, sum of exp
 //                  (log-probabilities). The last block of a sequence to arrive: the largest key of all, and a bound that surely leaves the
 //                  k most likely (near the k-th largest of the warps' maxima)
-//   sample_filter  draw from all: each block's best score. Else: lists the tokens above the bound; sums the weights for top-p
+//   sample_filter  draw from all: each slice's best score. Else: lists the tokens above the bound; sums the weights for top-p
 //   sample_choose  one block a sequence. Logits not finite: says so. Else sorts the list, walks it as the reference does, draws. When the
 //                  list cannot tell (k above about 600, more than a few hundred tokens in the nucleus, very many equal logits): finds the
 //                  cutoff by counting and leaves the draw to
 //   sample_draw    each block's best score among the tokens from the cutoff on; the last block to arrive picks. Else it returns at once
 //
 // All four take SAMPLE_ARGUMENTS. scratch: SampleScratch's bytes (sample.cuh) for each of S sequences, zero before the first launch.
-// Launch: scan, filter, draw: grid (ceil(V / 2048), S), block 256. choose: grid S, block 1024. No dynamic shared memory.
+// Launch: scan, filter, draw: grid (up to ceil(V / 2048), S), at best as many blocks as make four a multiprocessor, block 256. choose: grid S,
+// block 1024. No dynamic shared memory.
 // Bytes a sequence: 4 V twice, from L2. Floor: four launches, about 6 us in a graph. H100, V = 256,000, top-k 40, scan + filter,
 // before (each block found the bound, 4-byte loads): 62 us for 8 sequences, 173 us for 32. Predicted now: 10 and 25 us; outcome 22 and
 // 55 us. All four launches: 20, 32, 69 us for 1, 8, 32 sequences.
@@ -75,19 +76,61 @@ __device__ __forceinline__ void store_bounds(const Sampler& s, const SampleScrat
     }
 }
 
-/** Marks tokens that lie in this block's slice: their words belong to it alone, but for the scrap slot's. */
+/** Marks tokens that lie in this block's slices: their words belong to it alone, but for the scrap slot's. */
 __device__ __forceinline__ void mark_seen(unsigned* words, int token) {
-    if (token >= 0 && token / SLICE == int(blockIdx.x)) {
+    if (token >= 0 && token / SLICE % int(gridDim.x) == int(blockIdx.x)) {
         atomicOr(words + (token >> 5), 1u << (token & 31));
     }
 }
 
+/** A slice's largest keys and, for log-probabilities, its sum of exp. `keys` may be written again two barriers later. */
+__device__ __forceinline__ void scan_slice(const Sampler& s, int slice, const float (&raw)[SLICE_ITEMS], const SampleScratch& to, u64* keys,
+                                           u64* rawKeys, double* sums) {
+    const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    const bool penalty = s.params.repetitionPenalty != 1.0f;
+    float z[SLICE_ITEMS];
+#pragma unroll
+    for (int i = 0; i < SLICE_ITEMS; i++) {
+        z[i] = penalty && slice_id(slice, i) < s.V ? s.penalized(raw[i], slice_id(slice, i)) : raw[i];
+    }
+    const u64 best = warp_best(s, slice, z);
+    u64 rawBest = 0;
+    if (s.params.logProbabilities >= 0) {
+        rawBest = penalty ? warp_best(s, slice, raw) : best;
+        const u64 rawTop = block_max(rawBest, rawKeys);
+        const double max = logit_of(rawTop);
+        double sum = 0;
+#pragma unroll
+        for (int i = 0; i < SLICE_ITEMS; i++) {
+            sum += slice_id(slice, i) >= s.V || raw[i] == -INFINITY ? 0.0 : exp(double(raw[i]) - max);
+        }
+        sum = block_sum(sum, sums);
+        if (threadIdx.x == 0) {
+            to.rawMax[slice] = rawTop;
+            to.rawSum[slice] = sum;
+        }
+    }
+    if (lane == 0) {
+        to.warpMax[slice * SLICE_WARPS + warp] = unsigned(best >> 32);
+        to.rawWarpMax[slice * SLICE_WARPS + warp] = unsigned(rawBest >> 32);
+        keys[warp] = best;
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        u64 top = keys[0];
+        for (int i = 1; i < SLICE_WARPS; i++) {
+            top = keys[i] > top ? keys[i] : top;
+        }
+        to.blockMax[slice] = top;
+    }
+}
+
 extern "C" __global__ void __launch_bounds__(SLICE_THREADS, SLICE_BLOCKS) sample_scan(SAMPLE_ARGUMENTS) {
-    __shared__ u64 keys[2][WARP];
+    __shared__ u64 keys[3][WARP];
     __shared__ double sums[WARP];
     __shared__ bool last;
     pdl_launch_dependents();
-    const int q = blockIdx.y, warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    const int q = blockIdx.y;
     const bool draws = samples(step, q);
     const bool live = q < step.sequences();
     int row = live ? __ldcg(step.rowStarts + q) + int(threadIdx.x) : 0;
@@ -99,10 +142,6 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS, SLICE_BLOCKS) sample
         s = sampler_of(step, q, logits, stride, seen, seenWords, V);
     }
     pdl_wait();
-    float raw[SLICE_ITEMS], z[SLICE_ITEMS];
-    if (draws) {
-        load_slice(s, raw);
-    }
     mark_seen(words, token);
     for (row += SLICE_THREADS; row < rowEnd; row += SLICE_THREADS) {
         mark_seen(words, __ldcg(step.tokens + row));
@@ -110,51 +149,86 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS, SLICE_BLOCKS) sample
     if (!draws) {
         return;
     }
-    const bool penalty = s.params.repetitionPenalty != 1.0f;
-    if (penalty) {
+    const SampleScratch to(scratch, q, V);
+    Slices slices(s, to.blocks);
+    if (s.params.repetitionPenalty != 1.0f) {
         __syncthreads(); // the marks are there
     }
-#pragma unroll
-    for (int i = 0; i < SLICE_ITEMS; i++) {
-        z[i] = penalty && slice_id(i) < V ? s.penalized(raw[i], slice_id(i)) : raw[i];
+    float raw[SLICE_ITEMS];
+    for (int round = 0; slices.advance(raw); round ^= 1) {
+        scan_slice(s, slices.slice, raw, to, keys[round], keys[2], sums);
     }
-    const SampleScratch to(scratch, q, V);
-    const u64 best = warp_best(s, z);
-    u64 rawBest = 0;
-    if (s.params.logProbabilities >= 0) {
-        rawBest = penalty ? warp_best(s, raw) : best;
-        const u64 rawTop = block_max(rawBest, keys[1]);
-        const double max = logit_of(rawTop);
-        double sum = 0;
-#pragma unroll
-        for (int i = 0; i < SLICE_ITEMS; i++) {
-            sum += slice_id(i) >= V || raw[i] == -INFINITY ? 0.0 : exp(double(raw[i]) - max);
-        }
-        sum = block_sum(sum, sums);
-        if (threadIdx.x == 0) {
-            to.rawMax[blockIdx.x] = rawTop;
-            to.rawSum[blockIdx.x] = sum;
-        }
-    }
-    if (lane == 0) {
-        to.warpMax[blockIdx.x * SLICE_WARPS + warp] = unsigned(best >> 32);
-        to.rawWarpMax[blockIdx.x * SLICE_WARPS + warp] = unsigned(rawBest >> 32);
-        keys[0][warp] = best;
-    }
-    __syncthreads();
     if (threadIdx.x == 0) {
-        u64 top = keys[0][0];
-        for (int i = 1; i < SLICE_WARPS; i++) {
-            top = keys[0][i] > top ? keys[0][i] : top;
-        }
-        to.blockMax[blockIdx.x] = top;
-        __threadfence(); // of what the whole block wrote before the barrier
-        last = atomicAdd(&to.header->arrivals, 1) == to.blocks - 1;
+        __threadfence(); // of what the whole block wrote before the last barrier
+        last = atomicAdd(&to.header->arrivals, 1) == int(gridDim.x) - 1;
         __threadfence();
     }
     __syncthreads();
     if (last) {
-        store_bounds(s, to, keys[1]);
+        store_bounds(s, to, keys[2]);
+    }
+}
+
+/** Lists a slice's tokens that reach the bounds. */
+__device__ __forceinline__ void list_slice(const Sampler& s, int slice, const float (&raw)[SLICE_ITEMS], const SampleScratch& to,
+                                           unsigned bound, unsigned rawBound) {
+    float z[SLICE_ITEMS];
+    bool listed = false, rawListed = false;
+#pragma unroll
+    for (int i = 0; i < SLICE_ITEMS; i++) {
+        const bool there = slice_id(slice, i) < s.V;
+        z[i] = there ? s.penalized(raw[i], slice_id(slice, i)) : raw[i];
+        listed |= there && order_of(z[i]) >= bound;
+        rawListed |= there && order_of(raw[i]) >= rawBound;
+    }
+    if (s.lists() && __any_sync(ALL_LANES, listed)) { // rare
+#pragma unroll
+        for (int i = 0; i < SLICE_ITEMS; i++) {
+            const int id = slice_id(slice, i);
+            append(id < s.V && order_of(z[i]) >= bound, key_of(z[i], id), to.list, CANDIDATES, &to.header->candidates);
+        }
+    }
+    if (s.alternatives() > 0 && __any_sync(ALL_LANES, rawListed)) {
+#pragma unroll
+        for (int i = 0; i < SLICE_ITEMS; i++) {
+            const int id = slice_id(slice, i);
+            append(id < s.V && order_of(raw[i]) >= rawBound, key_of(raw[i], id), to.rawList, RAW_CANDIDATES, &to.header->rawCandidates);
+        }
+    }
+}
+
+/** The sum of a slice's weights, for top-p. */
+__device__ __forceinline__ void weigh_slice(const Sampler& s, int slice, const float (&raw)[SLICE_ITEMS], float max, const SampleScratch& to,
+                                            double* sums) {
+    double weights = 0;
+#pragma unroll
+    for (int i = 0; i < SLICE_ITEMS; i++) {
+        const int id = slice_id(slice, i);
+        weights += id < s.V ? s.weight(s.penalized(raw[i], id), max) : 0.0;
+    }
+    __syncthreads(); // the sums of the last slice have been read
+    weights = block_sum(weights, sums);
+    if (threadIdx.x == 0) {
+        to.weight[slice] = weights;
+    }
+}
+
+/** The best score of a slice, to draw from all. */
+__device__ __forceinline__ void score_slice(const Sampler& s, int slice, float max, const SampleScratch& to, u64* keys) {
+    u64 best = 0;
+#pragma unroll 1
+    for (int i = 0; i < SLICE_ITEMS; i++) {
+        const int id = slice_id(slice, i);
+        const float logit = id < s.V ? s.logit(id) : 0.0f; // again: registers cannot be indexed
+        if (id < s.V && (s.params.minP == 0.0f || s.weight(logit, max) >= double(s.params.minP))) {
+            const u64 score = key_of(s.score(logit, max, id), id);
+            best = score > best ? score : best;
+        }
+    }
+    __syncthreads(); // the keys of the last slice have been read
+    best = block_max(best, keys);
+    if (threadIdx.x == 0) {
+        to.score[slice] = best;
     }
 }
 
@@ -174,55 +248,16 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS, SLICE_BLOCKS) sample
         return;
     }
     const SampleScratch to(scratch, q, V);
-    float raw[SLICE_ITEMS], z[SLICE_ITEMS];
-    load_slice(s, raw);
+    Slices slices(s, to.blocks);
     const unsigned bound = __ldcg(&to.header->bound), rawBound = __ldcg(&to.header->rawBound);
     const float max = logit_of(__ldcg(&to.header->top));
-    bool listed = false, rawListed = false;
-#pragma unroll
-    for (int i = 0; i < SLICE_ITEMS; i++) {
-        const bool there = slice_id(i) < V;
-        z[i] = there ? s.penalized(raw[i], slice_id(i)) : raw[i];
-        listed |= there && order_of(z[i]) >= bound;
-        rawListed |= there && order_of(raw[i]) >= rawBound;
-    }
-    if (s.lists() && __any_sync(ALL_LANES, listed)) { // rare
-#pragma unroll
-        for (int i = 0; i < SLICE_ITEMS; i++) {
-            append(slice_id(i) < V && order_of(z[i]) >= bound, key_of(z[i], slice_id(i)), to.list, CANDIDATES, &to.header->candidates);
-        }
-    }
-    if (alternatives > 0 && __any_sync(ALL_LANES, rawListed)) {
-#pragma unroll
-        for (int i = 0; i < SLICE_ITEMS; i++) {
-            append(slice_id(i) < V && order_of(raw[i]) >= rawBound, key_of(raw[i], slice_id(i)), to.rawList, RAW_CANDIDATES,
-                   &to.header->rawCandidates);
-        }
-    }
-    if (s.lists() && s.params.topK == 0) {
-        double weights = 0;
-#pragma unroll
-        for (int i = 0; i < SLICE_ITEMS; i++) {
-            weights += slice_id(i) < V ? s.weight(z[i], max) : 0.0;
-        }
-        weights = block_sum(weights, sums);
-        if (threadIdx.x == 0) {
-            to.weight[blockIdx.x] = weights;
-        }
-    } else if (!s.lists() && !s.params.greedy()) {
-        u64 best = 0;
-#pragma unroll 1
-        for (int i = 0; i < SLICE_ITEMS; i++) {
-            const int id = slice_id(i);
-            const float logit = id < V ? s.logit(id) : 0.0f; // again: registers cannot be indexed
-            if (id < V && (s.params.minP == 0.0f || s.weight(logit, max) >= double(s.params.minP))) {
-                const u64 score = key_of(s.score(logit, max, id), id);
-                best = score > best ? score : best;
-            }
-        }
-        best = block_max(best, keys);
-        if (threadIdx.x == 0) {
-            to.score[blockIdx.x] = best;
+    float raw[SLICE_ITEMS];
+    while (slices.advance(raw)) {
+        list_slice(s, slices.slice, raw, to, bound, rawBound);
+        if (s.lists() && s.params.topK == 0) {
+            weigh_slice(s, slices.slice, raw, max, to, sums);
+        } else if (!s.lists() && !s.params.greedy()) {
+            score_slice(s, slices.slice, max, to, keys);
         }
     }
 }
@@ -306,8 +341,8 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS) sample_draw(SAMPLE_A
     const u64 cutoff = __ldcg(&to.header->cutoff);
     const float max = logit_of(__ldcg(&to.header->top));
     u64 best = 0;
-    for (int i = 0; i < SLICE_ITEMS; i++) {
-        const int id = blockIdx.x * SLICE + i * SLICE_THREADS + int(threadIdx.x);
+    for (int first = blockIdx.x * SLICE_THREADS; first < V; first += gridDim.x * SLICE_THREADS) {
+        const int id = first + int(threadIdx.x);
         if (id < V) {
             const float z = s.logit(id);
             if (key_of(z, id) >= cutoff && s.weight(z, max) >= double(s.params.minP)) {
@@ -320,14 +355,14 @@ extern "C" __global__ void __launch_bounds__(SLICE_THREADS) sample_draw(SAMPLE_A
     if (threadIdx.x == 0) {
         to.score[blockIdx.x] = best;
         __threadfence();
-        last = atomicAdd(&to.header->arrivals, 1) == to.blocks - 1;
+        last = atomicAdd(&to.header->arrivals, 1) == int(gridDim.x) - 1;
     }
     __syncthreads();
     if (!last) {
         return;
     }
     __threadfence();
-    best = block_max_of(to.score, to.blocks, keys[1]);
+    best = block_max_of(to.score, gridDim.x, keys[1]);
     if (threadIdx.x == 0) {
         to.header->arrivals = 0;
         store_choice(step, q, s, id_of(best), to.header->logSum);

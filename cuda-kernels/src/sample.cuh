@@ -7,10 +7,10 @@ using u64 = unsigned long long;
 
 constexpr int SLICE_THREADS = 256;
 constexpr int SLICE_ITEMS = 8;
-constexpr int SLICE = SLICE_THREADS * SLICE_ITEMS; // tokens of a block
+constexpr int SLICE = SLICE_THREADS * SLICE_ITEMS; // tokens that a block takes at once
 constexpr int SLICE_WARPS = SLICE_THREADS / WARP;
 /** Blocks of a multiprocessor: what a slice waits for is latency. */
-constexpr int SLICE_BLOCKS = 6;
+constexpr int SLICE_BLOCKS = 4;
 constexpr int CHOOSE_THREADS = 1024;
 /** Tokens that can be sorted; more take the slow path. */
 constexpr int CANDIDATES = 2048;
@@ -115,40 +115,61 @@ __device__ __forceinline__ Sampler sampler_of(const Step& step, int q, const flo
     return s;
 }
 
-// ---- slices: tokens of a block, four neighbours a thread and 16 bytes
+// ---- slices: SLICE tokens of a block, four neighbours a thread and 16 bytes. A block takes every gridDim.x-th.
 
 /** Token i of this thread's SLICE_ITEMS; they rise with i. */
-__device__ __forceinline__ int slice_id(int i) {
-    return int(blockIdx.x) * SLICE + (i / 4 * SLICE_THREADS + int(threadIdx.x)) * 4 + i % 4;
-}
+__device__ __forceinline__ int slice_id(int slice, int i) { return slice * SLICE + (i / 4 * SLICE_THREADS + int(threadIdx.x)) * 4 + i % 4; }
 
 /** Raw logits of this thread's tokens; zero from V on. */
-__device__ __forceinline__ void load_slice(const Sampler& s, float (&raw)[SLICE_ITEMS]) {
-    const bool whole = aligned16(s.z) && (int(blockIdx.x) + 1) * SLICE <= s.V;
+__device__ __forceinline__ void load_slice(const Sampler& s, int slice, float (&raw)[SLICE_ITEMS]) {
+    const bool whole = aligned16(s.z) && (slice + 1) * SLICE <= s.V;
 #pragma unroll
     for (int i = 0; i < SLICE_ITEMS; i += 4) {
         if (whole) {
-            const float4 v = __ldcg(reinterpret_cast<const float4*>(s.z + slice_id(i)));
+            const float4 v = __ldcg(reinterpret_cast<const float4*>(s.z + slice_id(slice, i)));
             raw[i] = v.x, raw[i + 1] = v.y, raw[i + 2] = v.z, raw[i + 3] = v.w;
         } else {
 #pragma unroll
             for (int j = i; j < i + 4; j++) {
-                raw[j] = slice_id(j) < s.V ? s.raw(slice_id(j)) : 0.0f;
+                raw[j] = slice_id(slice, j) < s.V ? s.raw(slice_id(slice, j)) : 0.0f;
             }
         }
     }
 }
 
+/** Raw logits of a block's slices, one after the other; those of the next are under way meanwhile. */
+struct Slices {
+    const Sampler& s;
+    int slice, count;
+    float next[SLICE_ITEMS];
+
+    __device__ __forceinline__ Slices(const Sampler& sampler, int slices) : s(sampler), slice(int(blockIdx.x) - int(gridDim.x)), count(slices) {
+        load_slice(s, blockIdx.x, next);
+    }
+    /** Goes on to the next slice, if there is one. */
+    __device__ __forceinline__ bool advance(float (&raw)[SLICE_ITEMS]) {
+        slice += gridDim.x;
+#pragma unroll
+        for (int i = 0; i < SLICE_ITEMS; i++) {
+            raw[i] = next[i];
+        }
+        if (slice + int(gridDim.x) < count) {
+            load_slice(s, slice + gridDim.x, next);
+        }
+        return slice < count;
+    }
+};
+
 /** The largest key among this warp's tokens, in every lane; without tokens, less than any key. */
-__device__ __forceinline__ u64 warp_best(const Sampler& s, const float (&z)[SLICE_ITEMS]) {
+__device__ __forceinline__ u64 warp_best(const Sampler& s, int slice, const float (&z)[SLICE_ITEMS]) {
     unsigned order = 0;
     int at = 0x7fffffff;
 #pragma unroll
     for (int i = 0; i < SLICE_ITEMS; i++) {
         const unsigned mine = order_of(z[i]);
-        if (slice_id(i) < s.V && mine > order) {
+        if (slice_id(slice, i) < s.V && mine > order) {
             order = mine;
-            at = slice_id(i);
+            at = slice_id(slice, i);
         }
     }
     const unsigned top = __reduce_max_sync(ALL_LANES, order);
@@ -184,7 +205,7 @@ static_assert(sizeof(SampleHeader) == 48, "the host sizes the scratch");
 
 struct SampleScratch {
     SampleHeader* header;
-    u64* blockMax;        // [B] largest key after the penalty
+    u64* blockMax;        // [B slices] largest key after the penalty
     u64* rawMax;          // [B] largest raw key
     double* rawSum;       // [B] sum of exp(raw - block's largest raw)
     double* weight;       // [B] sum of the weights

@@ -14,7 +14,7 @@
 //   arrivals int [S, groups + 1], zero before the first launch and after every launch
 //
 // Launch: attention_decode_T_c32, or, for more than two sequences where the tiles serve, attention_decode_bf16_c256. Grid (splits, groups,
-// S) with groups = ceil(K / COLUMNS), block 256, dynamic shared memory the larger of 30,272 (c32) or 79,424 (c256), and, with
+// S) with groups = ceil(K / COLUMNS), block 256, dynamic shared memory the larger of 29,696 (c32) or 78,848 (c256), and, with
 // G = ceil(H / groups), 4 (K (G + 1) + ceil(W / splits) + 3 + G) + 8 (rotaryDims / 2 + G splits).
 // Good splits: W / 128 (c32: one round of eight warps; at most 128); for c256 at most that, and as many as make two blocks a
 // multiprocessor.
@@ -24,7 +24,7 @@
 // outcome 10.7, 19.1, 36.7 us with dependent launch.
 #include "window_attention_decode_tiles.cuh"
 
-static_assert(sizeof(TileShared<32, 1>) == 30272 && sizeof(TileShared<128, 2>) == 79424, "the host asks for these");
+static_assert(sizeof(TileShared<32, 1>) == 29696 && sizeof(TileShared<128, 2>) == 78848, "the host asks for these");
 
 /** Shared memory of a block of the plain engine. */
 struct PlainShared {
@@ -56,7 +56,7 @@ __device__ __forceinline__ void attend_plain(const Attention<T>& a, int q, int s
     __syncthreads();
     pdl_wait();
     const T* input = a.qkv + size_t(q) * a.qkvStride;
-    const float scale = 1.0f / sqrtf(float(a.K));
+    const float scale = LOG2_OF_E / sqrtf(float(a.K));
     for (int i = threadIdx.x; i < (heads + 1) * a.K; i += blockDim.x) {
         const int head = i / a.K, d = i % a.K;
         if (head < heads) {
@@ -156,7 +156,7 @@ template <class T, int COLUMNS, int TEAM> __device__ __forceinline__ void attent
             attend_tiles<COLUMNS, TEAM>(a, q, slot, position, s);
             const Arrival last = arrived();
             if (last.ring) {
-                write_ring(a, q, slot, position, [&](int d) { return s.query[FAST_HEADS][d]; });
+                write_ring(a, q, slot, position, [&](int d) { return s.heads.key[d]; });
             }
             if (last.group) {
                 float* scale = &s.out[0][0][0];

@@ -34,13 +34,17 @@ template <class T> struct Attention {
     }
 };
 
-/** exp(a - b) for a <= b, 0 where a is minus infinity, even if b is, too. */
-__device__ __forceinline__ float decay_to(float a, float b) { return a == -INFINITY ? 0.0f : expf(a - b); }
+/** Scores are multiplied by this, so that exponents are of 2. */
+constexpr float LOG2_OF_E = 1.4426950408889634f;
 
-/** cos and sin of the row's angles; needs no input but the position. */
+/** 2^(a - b) for a <= b, 0 where a is minus infinity, even if b is, too. */
+__device__ __forceinline__ float decay_to(float a, float b) { return a == -INFINITY ? 0.0f : exp2f(a - b); }
+
+/** cos and sin of the row's angles, of frequencies theta^(-2 i / rotaryDims) in double; needs no input but the position. */
 template <class T> __device__ __forceinline__ void rotary_table(const Attention<T>& a, int position, float2* table) {
+    const double step = -2.0 * log2(double(a.theta)) / a.rotaryDims; // pow would do this for every i, and much more
     for (int i = threadIdx.x; i < a.rotaryDims / 2; i += blockDim.x) {
-        float frequency = float(pow(double(a.theta), -2.0 * i / a.rotaryDims));
+        float frequency = float(exp2(step * i));
         float sine, cosine;
         sincosf(float(position) * frequency, &sine, &cosine);
         table[i] = {cosine, sine};
@@ -66,6 +70,7 @@ struct RingPart {
     __device__ __forceinline__ RingPart(int split, int splits, int t, int W)
         : first(int((long long)W * split / splits)), last(int((long long)W * (split + 1) / splits)), position(t), window(W) {}
     __device__ __forceinline__ bool holds(int row) const { return row < last && (position >= window || row < position); }
+    __device__ __forceinline__ bool holds_all(int row, int rows) const { return holds(row + rows - 1); }
     __device__ __forceinline__ bool owns_new_row() const { return position % window >= first && position % window < last; }
 };
 
@@ -93,7 +98,7 @@ __device__ __forceinline__ Arrival arrive(int* group, int splits, int* ring, int
 }
 
 /**
- * Of `heads` heads: weights exp(the split's maximum - the largest) in stats[h, split].x, and scale[h] = 1 / the sum; both shared. A warp a
+ * Of `heads` heads: weights 2^(the split's maximum - the largest) in stats[h, split].x, and scale[h] = 1 / the sum; both shared. A warp a
  * head, so the sum has a fixed order.
  */
 template <class T>

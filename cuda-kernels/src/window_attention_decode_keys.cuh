@@ -10,8 +10,24 @@ constexpr int TILE_KEYS = 16;
 constexpr int KEY_STEPS = FAST_HEAD / 32;
 /** 16-byte pieces of a key. */
 constexpr int KEY_PIECES = FAST_HEAD / 8;
-/** Elements between rows of queries: 64 bytes apart modulo 128. */
-constexpr int QUERY_PITCH = FAST_HEAD + 32;
+
+/**
+ * The step's queries and its key, rotated. Queries lie as the products' operands: a lane's 16 bytes are those of heads g and g + 8, in the
+ * order of the registers, so that they come by one load and no register moves. Steps are 64 bytes apart modulo 128: staging meets no worse
+ * banks than it must.
+ */
+struct Heads {
+    static constexpr int STEP_PIECES = 2 * WARP + 4;
+    uint4 query[KEY_STEPS][STEP_PIECES]; // two products of 32 elements, 32 lanes each
+    bf16 key[FAST_HEAD];
+
+    /** 16 bytes of head `head`, those of lane `lane` of a warp that has the whole head. */
+    __device__ __forceinline__ void set(int head, int lane, uint4 v) {
+        unsigned* to = reinterpret_cast<unsigned*>(&query[lane / 4][head % 8 * 4 + lane % 4]) + head / 8;
+        to[0] = v.x, to[2] = v.y;
+        to[4 * WARP] = v.z, to[4 * WARP + 2] = v.w;
+    }
+};
 
 /** Sixteen keys of a warp: lane (g, q) holds elements 8 q .. of every 32 of keys g and g + 8. */
 struct KeyTile {
@@ -41,16 +57,15 @@ struct KeyTile {
     }
 
     /** c[j] = queries times keys j * 8 .. j * 8 + 7. */
-    __device__ __forceinline__ void scores(const bf16 (&query)[FAST_HEADS + 1][QUERY_PITCH], float (&c)[2][4]) const {
-        const int lane = threadIdx.x % WARP, g = lane / 4, q = lane % 4;
+    __device__ __forceinline__ void scores(const Heads& heads, float (&c)[2][4]) const {
+        const int lane = threadIdx.x % WARP;
 #pragma unroll
         for (int i = 0; i < KEY_STEPS; i++) {
-            const uint4 a = *reinterpret_cast<const uint4*>(&query[g][i * 32 + q * 8]);
-            const uint4 b = *reinterpret_cast<const uint4*>(&query[g + 8][i * 32 + q * 8]);
+            const uint4 a = heads.query[i][lane], b = heads.query[i][WARP + lane];
 #pragma unroll
             for (int j = 0; j < 2; j++) {
-                mma_bf16(c[j], a.x, b.x, a.y, b.y, v[j][i].x, v[j][i].y);
-                mma_bf16(c[j], a.z, b.z, a.w, b.w, v[j][i].z, v[j][i].w);
+                mma_bf16(c[j], a.x, a.y, a.z, a.w, v[j][i].x, v[j][i].y);
+                mma_bf16(c[j], b.x, b.y, b.z, b.w, v[j][i].z, v[j][i].w);
             }
         }
     }
@@ -67,29 +82,35 @@ struct SharedKeyTile {
 
     /** Starts copying half of the keys: those of this warp's number in the team. */
     __device__ __forceinline__ void fetch(const bf16* keys, size_t slotRow, const RingPart& part, int row, int member) const {
-        const int lane = threadIdx.x % WARP;
+        const int lane = threadIdx.x % WARP, first = member * (TILE_KEYS / 2);
+        if (part.holds_all(row, TILE_KEYS)) { // one address, and distances that the compiler knows
+            const bf16* from = keys + (slotRow + row + first) * FAST_HEAD + lane * 8;
 #pragma unroll
-        for (int i = 0; i < TILE_KEYS / 2; i++) {
-            const int key = member * (TILE_KEYS / 2) + i;
-            const bool holds = part.holds(row + key);
-            copy_async(&piece[key][at(key, lane)], keys + (holds ? (slotRow + row + key) * FAST_HEAD + lane * 8 : 0), holds);
+            for (int i = 0; i < TILE_KEYS / 2; i++) {
+                copy_async(&piece[first + i][at(i, lane)], from + i * FAST_HEAD);
+            }
+        } else {
+#pragma unroll 1
+            for (int key = first; key < first + TILE_KEYS / 2; key++) {
+                const bool holds = part.holds(row + key);
+                copy_async(&piece[key][at(key, lane)], keys + (holds ? (slotRow + row + key) * FAST_HEAD + lane * 8 : 0), holds);
+            }
         }
         commit_copies();
     }
 
     /** c[j] = queries times keys j * 8 .. j * 8 + 7. */
-    __device__ __forceinline__ void scores(const bf16 (&query)[FAST_HEADS + 1][QUERY_PITCH], float (&c)[2][4]) const {
+    __device__ __forceinline__ void scores(const Heads& heads, float (&c)[2][4]) const {
         const int lane = threadIdx.x % WARP, g = lane / 4, q = lane % 4;
         float odd[2][4] = {}; // two shorter chains of products
 #pragma unroll
         for (int i = 0; i < KEY_STEPS; i++) {
-            const uint4 a = *reinterpret_cast<const uint4*>(&query[g][i * 32 + q * 8]);
-            const uint4 b = *reinterpret_cast<const uint4*>(&query[g + 8][i * 32 + q * 8]);
+            const uint4 a = heads.query[i][lane], b = heads.query[i][WARP + lane];
 #pragma unroll
             for (int j = 0; j < 2; j++) {
                 const uint4 v = piece[j * 8 + g][at(g, i * 4 + q)];
-                mma_bf16(c[j], a.x, b.x, a.y, b.y, v.x, v.y);
-                mma_bf16(odd[j], a.z, b.z, a.w, b.w, v.z, v.w);
+                mma_bf16(c[j], a.x, a.y, a.z, a.w, v.x, v.y);
+                mma_bf16(odd[j], b.x, b.y, b.z, b.w, v.z, v.w);
             }
         }
 #pragma unroll

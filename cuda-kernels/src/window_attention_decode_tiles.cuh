@@ -11,8 +11,8 @@
 
 #include "window_attention_decode_keys.cuh"
 
-/** 16-byte pieces of queries and key that a thread rotates. */
-constexpr int HEAD_PIECES = ((FAST_HEADS + 1) * FAST_HEAD / 8 + ATTENTION_THREADS - 1) / ATTENTION_THREADS;
+/** Queries and key that a warp rotates: a lane has 16 bytes of each. */
+constexpr int WARP_HEADS = (FAST_HEADS + ATTENTION_WARPS) / ATTENTION_WARPS;
 constexpr int MERGE_SPLITS = 16;
 
 /** COLUMNS of the values for each of the TEAM (1 or 2) warps that share sixteen keys. */
@@ -24,7 +24,7 @@ template <int COLUMNS, int TEAM> struct TileShared {
         bf16 value[ATTENTION_WARPS][TILE_KEYS][VALUE_PITCH];
         uint4 key[KEY_TILES > 0 ? KEY_TILES : 1][TILE_KEYS][KEY_TILES > 0 ? KEY_PIECES : 1];
     };
-    bf16 query[FAST_HEADS + 1][QUERY_PITCH]; // the last is the key
+    Heads heads;
     float2 table[FAST_HEAD / 2];
     float2 softmax[ATTENTION_WARPS][FAST_HEADS]; // maximum, sum
     union {
@@ -37,13 +37,21 @@ template <int COLUMNS, int TEAM> struct TileShared {
 template <int COLUMNS>
 __device__ __forceinline__ void fetch_values(bf16 (&to)[TILE_KEYS][COLUMNS + 8], const bf16* values, size_t slotRow, const RingPart& part,
                                              int row) {
-    constexpr int PIECES = COLUMNS / 8;
+    constexpr int PIECES = COLUMNS / 8, AT_ONCE = WARP / PIECES; // keys
+    static_assert(TILE_KEYS % AT_ONCE == 0, "whole passes");
+    const int first = threadIdx.x % WARP / PIECES, piece = threadIdx.x % PIECES;
+    if (part.holds_all(row, TILE_KEYS)) {
+        const bf16* from = values + (slotRow + row + first) * FAST_HEAD + piece * 8;
 #pragma unroll
-    for (int i = threadIdx.x % WARP; i < TILE_KEYS * PIECES; i += WARP) {
-        const int key = i / PIECES, piece = i % PIECES;
-        const bool holds = part.holds(row + key);
-        const bf16* from = values + (holds ? (slotRow + row + key) * FAST_HEAD + piece * 8 : 0);
-        copy_async(&to[key][piece * 8], from, holds);
+        for (int key = 0; key < TILE_KEYS; key += AT_ONCE) {
+            copy_async(&to[key + first][piece * 8], from + key * FAST_HEAD);
+        }
+    } else {
+#pragma unroll 1
+        for (int key = first; key < TILE_KEYS; key += AT_ONCE) {
+            const bool holds = part.holds(row + key);
+            copy_async(&to[key][piece * 8], values + (holds ? (slotRow + row + key) * FAST_HEAD + piece * 8 : 0), holds);
+        }
     }
     commit_copies();
 }
@@ -81,16 +89,18 @@ template <int COLUMNS> struct HeadSums {
             low[i] = pack_pair(x - low_half(high[i]), y - high_half(high[i]));
         }
         const bf16* from = &value[lane % 16][lane / 16 * 8];
+        if (__any_sync(ALL_LANES, keep[0] != 1.0f || keep[1] != 1.0f)) { // rare once the largest score has been seen
+#pragma unroll
+            for (int n = 0; n < COLUMNS / 8; n++) {
+                out[n][0] *= keep[0], out[n][1] *= keep[0], out[n][2] *= keep[1], out[n][3] *= keep[1];
+            }
+        }
 #pragma unroll
         for (int n = 0; n < COLUMNS / 8; n += 2) {
             unsigned b[4];
             load_matrices_transposed(b, from + n * 8);
 #pragma unroll
             for (int j = 0; j < 2; j++) {
-#pragma unroll
-                for (int i = 0; i < 4; i++) {
-                    out[n + j][i] *= keep[i / 2];
-                }
                 mma_bf16(out[n + j], high, b[2 * j], b[2 * j + 1]);
                 mma_bf16(out[n + j], low, b[2 * j], b[2 * j + 1]);
             }
@@ -98,23 +108,31 @@ template <int COLUMNS> struct HeadSums {
     }
 };
 
-/** Queries and key, rotated and rounded, to shared memory; rows of heads that are not there become zeros. */
-__device__ __forceinline__ void stage_heads(const Attention<bf16>& a, const bf16* row, const float2* table,
-                                            bf16 (&to)[FAST_HEADS + 1][QUERY_PITCH]) {
-    constexpr int PER_HEAD = FAST_HEAD / 8;
-    const int half = a.rotaryDims / 2;
-    uint4 own[HEAD_PIECES], other[HEAD_PIECES];
+/**
+ * Queries and key, rotated and rounded, to shared memory; heads that are not there become zeros. A warp takes every eighth, the key
+ * behind the last head, so that none has more of them than it must.
+ */
+__device__ __forceinline__ void stage_heads(const Attention<bf16>& a, const bf16* row, const float2* table, Heads& to) {
+    const int half = a.rotaryDims / 2, lane = threadIdx.x % WARP, d = lane * 8, warp = threadIdx.x / WARP;
+    uint4 own[WARP_HEADS], other[WARP_HEADS];
 #pragma unroll
-    for (int i = 0; i < HEAD_PIECES; i++) {
-        const int item = i * ATTENTION_THREADS + int(threadIdx.x), head = item / PER_HEAD, d = item % PER_HEAD * 8;
-        const bool there = head < a.heads || head == FAST_HEADS;
-        const bf16* from = row + (head == FAST_HEADS ? a.heads : head) * FAST_HEAD;
+    for (int i = 0; i < WARP_HEADS; i++) {
+        const int head = i * ATTENTION_WARPS + warp;
+        const bool there = head <= a.heads;
+        const bf16* from = row + head * FAST_HEAD;
         own[i] = there ? load_fresh16(from + d) : make_uint4(0, 0, 0, 0);
         other[i] = there && d < 2 * half ? load_fresh16(from + (d < half ? d + half : d - half)) : make_uint4(0, 0, 0, 0);
     }
+    float2 turn[8];
 #pragma unroll
-    for (int i = 0; i < HEAD_PIECES; i++) {
-        const int item = i * ATTENTION_THREADS + int(threadIdx.x), head = item / PER_HEAD, d = item % PER_HEAD * 8;
+    for (int j = 0; j < 8; j += 2) {
+        const float4 two = d < 2 * half ? *reinterpret_cast<const float4*>(table + (d < half ? d : d - half) + j) : float4{1, 0, 1, 0};
+        turn[j] = {two.x, d < half ? -two.y : two.y};
+        turn[j + 1] = {two.z, d < half ? -two.w : two.w};
+    }
+#pragma unroll
+    for (int i = 0; i < WARP_HEADS; i++) {
+        const int head = i * ATTENTION_WARPS + warp;
         if (head > FAST_HEADS) {
             break;
         }
@@ -123,13 +141,14 @@ __device__ __forceinline__ void stage_heads(const Attention<bf16>& a, const bf16
         unpack16<bf16>(other[i], w);
 #pragma unroll
         for (int j = 0; j < 8; j++) {
-            if (d < half) {
-                v[j] = v[j] * table[d + j].x - w[j] * table[d + j].y;
-            } else if (d < 2 * half) {
-                v[j] = v[j] * table[d + j - half].x + w[j] * table[d + j - half].y;
-            }
+            v[j] = v[j] * turn[j].x + w[j] * turn[j].y;
         }
-        *reinterpret_cast<uint4*>(&to[head][d]) = pack16<bf16>(v);
+        const uint4 packed = pack16<bf16>(v);
+        if (head == a.heads) {
+            *reinterpret_cast<uint4*>(&to.key[d]) = packed;
+        } else {
+            to.set(head < a.heads ? head : head - 1, lane, packed);
+        }
     }
 }
 
@@ -203,10 +222,10 @@ __device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, in
     __syncthreads();
     pdl_wait();
     const bf16* input = a.qkv + size_t(q) * a.qkvStride;
-    stage_heads(a, input, s.table, s.query);
+    stage_heads(a, input, s.table, s.heads);
     __syncthreads();
 
-    const float scale = 1.0f / sqrtf(float(FAST_HEAD));
+    const float scale = LOG2_OF_E / sqrtf(float(FAST_HEAD));
     HeadSums<COLUMNS> sums;
     auto weigh = [&](float(&c)[2][4], auto there) {
 #pragma unroll
@@ -217,12 +236,12 @@ __device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, in
     for (; row < part.last; row += Shared::ROUND_KEYS) { // the same for all warps of a team
         float c[2][4] = {};
         if constexpr (TEAM == 1) {
-            keys.scores(s.query, c);
+            keys.scores(s.heads, c);
             await_copies<0>();
         } else {
             await_copies<1>();
             team_sync(team); // the other warp's keys, too
-            SharedKeyTile{s.ring.key[team]}.scores(s.query, c);
+            SharedKeyTile{s.ring.key[team]}.scores(s.heads, c);
             team_sync(team); // the other warp has read the keys
             fetch_keys(row + Shared::ROUND_KEYS);
             await_copies<1>();
@@ -239,12 +258,12 @@ __device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, in
     await_copies<0>(); // zeros
     if (part.owns_new_row() && team == Shared::TEAMS - 1) { // the new key, alone in a tile
         if constexpr (TEAM == 1) {
-            keys.set_first(s.query[FAST_HEADS]);
+            keys.set_first(s.heads.key);
             __syncwarp();
         } else {
             team_sync(team); // all zeros are there
             if (member == 0) {
-                s.ring.key[team][0][SharedKeyTile::at(0, lane)] = *reinterpret_cast<const uint4*>(&s.query[FAST_HEADS][lane * 8]);
+                s.ring.key[team][0][SharedKeyTile::at(0, lane)] = *reinterpret_cast<const uint4*>(&s.heads.key[lane * 8]);
             }
         }
         for (int i = lane; i < COLUMNS / 8; i += WARP) {
@@ -253,10 +272,10 @@ __device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, in
         float c[2][4] = {};
         if constexpr (TEAM == 1) {
             __syncwarp();
-            keys.scores(s.query, c);
+            keys.scores(s.heads, c);
         } else {
             team_sync(team);
-            SharedKeyTile{s.ring.key[team]}.scores(s.query, c);
+            SharedKeyTile{s.ring.key[team]}.scores(s.heads, c);
         }
         weigh(c, [](int key) { return key == 0; });
         sums.absorb(c, value);

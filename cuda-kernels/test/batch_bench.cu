@@ -56,9 +56,9 @@ void bench_sampling(int sequences) {
     DeviceStep step(step_of(sequences));
     Device<float> logits = filled<float>(size_t(sequences) * V, 20, 0, 3);
     Device<unsigned> seen(size_t(sequences + 1) * V / 32, 0);
-    const size_t blocks = (V + 2047) / 2048;
-    Device<unsigned char> scratch(sequences * (48 + 8 * (5 * blocks + 2048 + 512) + 64 * blocks), 0);
-    const dim3 slices = {unsigned(blocks), unsigned(sequences), 1};
+    const int count = (V + 2047) / 2048, room = 4 * multiprocessors(), each = (count * sequences + room - 1) / room;
+    Device<unsigned char> scratch(sequences * (48 + 8 * (5 * size_t(count) + 2048 + 512) + 64 * size_t(count)), 0);
+    const dim3 slices = {unsigned((count + each - 1) / each), unsigned(sequences), 1}; // griffin.backend.cuda.SamplingCalls
     auto call = [&](auto kernel, dim3 grid, unsigned threads) {
         launch(kernel, grid, threads, 0, step.step, logits.data, V, seen.data, V / 32, V, scratch.data);
     };

@@ -157,8 +157,9 @@ void check(int V, Kind kind, const std::vector<SamplingRow>& params, uint64_t se
     Device<float> logits(z);
     Device<unsigned> dSeen(seen);
     Device<unsigned char> scratch(scratch_bytes(V) * (S + 1), 0);
-    auto run = [&] {
-        const dim3 slices(unsigned((V + SLICE - 1) / SLICE), unsigned(S + 1));
+    auto run = [&](int slicesOfBlock) {
+        const int each = SLICE * slicesOfBlock;
+        const dim3 slices(unsigned((V + each - 1) / each), unsigned(S + 1));
         auto call = [&](auto kernel, dim3 grid, unsigned block) {
             launch(kernel, grid, block, 0, step.step, logits.data, stride, dSeen.data, words, V, scratch.data);
         };
@@ -168,7 +169,7 @@ void check(int V, Kind kind, const std::vector<SamplingRow>& params, uint64_t se
         call(sample_draw, slices, SLICE_THREADS);
         synchronize();
     };
-    run();
+    run(1);
     for (int q = 0; q < S; q++) {
         for (int m = h.rowStarts[q]; m < h.rowStarts[q + 1]; m++) {
             seen[size_t(h.slots[q]) * words + h.tokens[m] / 32] |= 1u << (h.tokens[m] % 32);
@@ -212,8 +213,12 @@ void check(int V, Kind kind, const std::vector<SamplingRow>& params, uint64_t se
         }
     }
     compare(what + " their log-probabilities", theirs, wantTheirs, 2e-5, 1e-6);
-    run();
-    compare_bits(what + " again", step.ids.read(), ids);
+    const std::vector<float> log = step.logProbabilities.read();
+    for (int slicesOfBlock : {2, 3, 64}) {
+        run(slicesOfBlock);
+        compare_bits(what + " again, " + std::to_string(slicesOfBlock) + " slices a block", step.ids.read(), ids);
+        compare_bits(what + " again, log-probabilities", step.logProbabilities.read(), log);
+    }
 }
 
 std::vector<SamplingRow> many_params(int V) {

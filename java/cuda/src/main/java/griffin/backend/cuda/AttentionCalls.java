@@ -20,8 +20,8 @@ final class AttentionCalls {
     private static final int COLUMNS = 32;
     private static final int FEW_SEQUENCES = 2;
     private static final int FAST_HEADS = 16;
-    private static final int FEW_SHARED = 30272;
-    private static final int MANY_SHARED = 79424;
+    private static final int FEW_SHARED = 29696;
+    private static final int MANY_SHARED = 78848;
 
     /** (Row, head) pairs of a block of window_attention_wgmma.cu, the keys of one of its steps, and the fewest steps worth a block. */
     private static final int TILE_ITEMS = 128;
