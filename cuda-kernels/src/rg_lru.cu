@@ -48,9 +48,9 @@
 // Outcome: not measured yet.
 //
 // Before, on an H200 (T = 8192, E = 2560), of copy:
-// - tiles drawn from a counter, carries looked for among the last four tiles through L2 (decoupled look-back), 132 blocks: 87.7 us, 0.56. Warps
-//   that compute waited for the carry for 31 % of their time and for data for 25 %, as stages stay taken while a carry is awaited; 40 % of
-//   issue slots were used;
+// - tiles drawn from a counter, carries looked for among the last four tiles through L2 (decoupled look-back), 132 blocks: 94.8 us, 0.52 (87.7
+//   under the profiler); E = 4096: 138.6 us, 0.57; T = 2048: 33 us. Warps that compute waited for the carry for 31 % of their time and for data
+//   for 25 %, as stages stay taken while a carry is awaited; 40 % of issue slots were used;
 // - the same tiles, a block for each, no copies ahead: 116 us, 0.41: while a block looks back it loads nothing (H100: 0.51, 138 us);
 // - strips of 16 channels whose carry stays in the block, copies three chunks ahead: 0.41: L2 is the limit (75 % of its throughput, a 32-byte
 //   sector a request), DRAM reads 1.4 to 2 times what is asked for, 67 instructions an element.
