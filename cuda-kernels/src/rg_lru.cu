@@ -5,36 +5,37 @@
 //   out[t, e] = h_t gelu(y[t, e])   (without a gelu branch: h_t)
 //
 // One pass over a chain of tiles. A tile is TILE_ROWS rows of one sequence (counted from the sequence's first row of the step) times as many
-// channels as fill a 128-byte line, so that every access is of whole lines. A thread block cluster of R blocks has a tile of channels for
-// itself: it walks over the sequences and their chunks, then over those of its next tile of channels, if there are more of these than
-// clusters. Tile n of the walk belongs to block n % R, in there to group n / R % groups: nothing is drawn, and nothing looked for.
+// channels as fill a 128-byte line, so that every access is of whole lines. All tiles, tile of channels by tile of channels and in each the
+// sequences' chunks, are cut into equal ranges, one a thread block cluster of R blocks (Walk: in which order it goes over its range). Tile n of
+// its walk belongs to block n % R, in there to group n / R % groups: nothing is drawn, and nothing looked for.
 // A block's warps have three parts:
 // - One fills (rg_lru_stage.cuh): it copies the block's tiles into a ring in shared memory, ahead of use.
 // - Two groups of WARPS compute, tile by tile in turn: a thread turns WARP_ROWS rows of its channels into maps h -> a h + b in registers;
 //   the warp's composed map goes to shared memory, and the stage back to the filling warp. When the carry into its rows is known, the warp
 //   writes its outputs. Its threads need no others than themselves for that: no shuffles, and no barrier of the group.
 // - Each group has one that carries (rg_lru_carry.cuh): it composes the tile's map, waits for the carry in, and sends the carry out to the
-//   block and group of the next tile, straight into their shared memory; then it tells the group's warps theirs.
+//   block and group of the next tile, straight into their shared memory; then it tells the group's warps theirs. Where a range ends inside a
+//   tile of channels, the carry goes to the next cluster through a word of global memory a channel: the cluster that began a tile of channels
+//   did so first of all, and the one that ends it does so last.
 // They hand on through barriers in shared memory (rg_lru_barriers.cuh) alone.
 //
 // From tile to tile of a sequence, with the tile's map (A = prod a, B = h from zero), the carry is
 //   carry_(c+1) = A_c carry_c + B_c, one fma a chunk, in the order of the chunks.
 // So the bits do not depend on R, grid, stages, T or batch; a step cut at multiples of TILE_ROWS gives the bits of one shot.
 //
-// Waiting cannot deadlock: a cluster's blocks run together, and each works its tiles off in the order of the walk; so the lowest tile that is
-// not done waits for nothing. Clusters do not know of one another.
+// Waiting cannot deadlock: a cluster's blocks run together, and each works its tiles off in the order of the walk; the lowest tile of a walk
+// that is not done waits for nothing but the cluster before, which was launched before.
 //
-// Below compute capability 9.0, R = 1: the chain stays in a block. Blocks that share a tile of channels would have to pass the carry through
-// words in global memory that know their launch; that is worth it only where fewer blocks than multiprocessors cannot draw the bandwidth. At
-// E = 2560, 40 work: 25 GB/s each saturate an RTX 4090, which they reach (estimate: 20 to 30, one group), and 39 to 50 an A100 (35, two groups).
+// Below compute capability 9.0, R = 1: the chain stays in a block. At E = 2560, 40 blocks work: 25 GB/s each saturate an RTX 4090, which they
+// reach (estimate: 20 to 30, one group), and 39 to 50 an A100 (35, two groups).
 //
 //   rg_lru_scan_T(Step, x, xStride, gates, gateStride, gatePlane, gateBias [2E], decay [E], h [slots, E], gelu|null, geluStride,
-//                 out, outStride, E)
+//                 out, outStride, handover, E)
 //   gates: two planes [M, E], gatePlane elements apart. h: float, in and out. out may be x or gelu, not gates.
-//   grid: R times the number of clusters, any; from 9.0 on launched with cluster dimension R when R > 1, at most 8. At best R is the most with
-//     ceil(E / C) <= floor(16 / R) * floor(multiprocessors / 16), so that all clusters run at once (a cluster lies in one GPC, of 16 or more
-//     multiprocessors), but not more than there are tiles of rows, and 1 at least; min(ceil(E / C), multiprocessors / R) clusters.
-//     C = 64 in bf16, 32 in f32;
+//   handover: a word of 8 bytes for each channel of a tile and cluster, zero before the first launch and after every launch
+//   grid: R times the number of clusters, any; from 9.0 on launched with cluster dimension R when R > 1, at most 8. Good: no more clusters than
+//     tiles of channels, ceil(E / C), nor than run at once (the driver knows: GPCs differ), and R such that the most blocks work, but not
+//     more than there are tiles of rows. C = 64 in bf16, 32 in f32;
 //     dynamic shared memory = 29568 + 66304 N, N = 1 to 3 stages, as many as the device has shared memory for;
 //     block = 288 G + 32, G = min(N, 2) groups
 //   Rows that are not whole in 16 bytes (E, strides, pointers) are copied element by element, slowly.
@@ -42,7 +43,7 @@
 // Bytes: 10 an element in bf16 (20 in f32).
 // Floor, T = 8192, E = 2560: 210 MB, 49 us at the 4.25 TB/s that a copy has on an H200; E = 4096: 79 us. H100, 2.8 TB/s: 75 and 120 us.
 // Instructions: about 52 an element, fill and waits included (31 maps, 2 their composition, 13 output), 41 us at T = 8192, E = 2560 on 120
-// multiprocessors of 1.75 GHz (R = 3); special functions: 6 an element, 37 us. 96 registers: five warps of a scheduler, nothing spilled.
+// multiprocessors of 1.75 GHz; special functions: 6 an element, 37 us. 96 registers: five warps of a scheduler, nothing spilled.
 // The chain: 64 links of 0.3 to 0.4 us, 20 to 25 us; it is the limit only where tiles take less, as with one row in each.
 // Prediction, H200: 56 to 64 us, and 88 to 100 us at E = 4096 (R = 2, 128 blocks): 0.77 to 0.88 of copy; about 20 us at T = 2048.
 // Outcome: not measured yet.
@@ -168,7 +169,7 @@ template <typename T> __device__ __forceinline__ void scan(const Step& step, Sca
     extern __shared__ __align__(128) unsigned char dynamic[];
     pdl_launch_dependents();
     Room<T> room;
-    room.open(dynamic);
+    room.open(dynamic, s.handover);
     pdl_wait();
     s.whole = s.width % PER16<T> == 0 && is_whole(s.x, s.xStride) && is_whole(s.gates, s.gateStride) && s.gatePlane % PER16<T> == 0
             && (s.gelu == nullptr || is_whole(s.gelu, s.geluStride)) && is_whole(s.out, s.outStride);
@@ -190,7 +191,8 @@ template <typename T> __device__ __forceinline__ void scan(const Step& step, Sca
     extern "C" __global__ void __launch_bounds__(640, 1)                                                                            \
     rg_lru_scan_##suffix(Step step, const T* x, int xStride, const T* gates, int gateStride, long long gatePlane,                   \
             const float* gateBias, const float* decay, float* h, const T* gelu, int geluStride, T* out, int outStride,              \
-            int E) {                                                                                                                \
-        scan<T>(step, {x, gates, gateBias, decay, h, gelu, out, gatePlane, xStride, gateStride, geluStride, outStride, E, false});  \
+            unsigned long long* handover, int E) {                                                                                  \
+        scan<T>(step, {x, gates, gateBias, decay, h, gelu, out, handover, gatePlane, xStride, gateStride, geluStride, outStride, E, \
+                false});                                                                                                            \
     }
 FOR_BOTH_TYPES(SCAN)

@@ -1,5 +1,5 @@
-// The carrying warps of rg_lru.cu: each takes the carry into a tile of its group from the mail, sends the carry out on, and tells the group's
-// warps theirs. Included by rg_lru.cu only.
+// The carrying warps of rg_lru.cu: each takes the carry into a tile of its group from the mail, or from the cluster before, sends the carry
+// out on, and tells the group's warps theirs. Included by rg_lru.cu only.
 #pragma once
 
 #include "rg_lru_stage.cuh"
@@ -31,11 +31,11 @@ template <typename T> __device__ __forceinline__ void carry(const Scan<T>& s, co
         if (tile.rows == 0) {
             return;
         }
-        bool first = tile.first, last = tile.last, end = tile.end;
+        bool first = tile.first, last = tile.last, end = tile.end, taken = tile.taken, handed = tile.handed;
         int channel = tile.channel + at, live = min(s.width - channel, EACH);
         float* state = s.h + (size_t) tile.slot * s.width + channel;
         if (lane == 0) {
-            expect_mail(&control.mailed[group], expected);
+            expect_mail(&control.mailed[group], expected, room.blocks == 1);
         }
         expected = MAIL_BYTES;
         float carry[EACH] = {}, product[EACH], local[EACH], after[EACH];
@@ -62,7 +62,12 @@ template <typename T> __device__ __forceinline__ void carry(const Scan<T>& s, co
             }
         }
         await(&control.mailed[group], round);
-        if (!first) {
+        if (taken) {
+#pragma unroll
+            for (int c = 0; c < EACH; c++) {
+                carry[c] = take_over(room.before() + at + c);
+            }
+        } else if (!first) {
             *(Values*) carry = *(const Values*) &control.mail[group][at];
         }
 #pragma unroll
@@ -70,12 +75,15 @@ template <typename T> __device__ __forceinline__ void carry(const Scan<T>& s, co
             after[c] = fmaf(product[c], carry[c], local[c]);
         }
         if (!end) {
-            send_mail(to, toBarrier, *(const Values*) after);
+            send_mail(to, toBarrier, *(const Values*) after, room.blocks == 1);
         }
 #pragma unroll
         for (int c = 0; c < EACH; c++) {
             if (last && c < live) {
                 state[c] = after[c];
+            }
+            if (handed) {
+                hand_over(room.after() + at + c, after[c]);
             }
         }
 #pragma unroll

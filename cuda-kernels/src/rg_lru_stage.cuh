@@ -22,6 +22,7 @@ template <typename T> struct Scan {
     float* h;
     const T* gelu;
     T* out;
+    unsigned long long* handover;
     long long gatePlane;
     int xStride, gateStride, geluStride, outStride, width;
     bool whole;   // rows can be copied 16 bytes at a time
@@ -32,6 +33,7 @@ struct alignas(16) Tile {
     int from, rows, channel, slot;
     bool first, last;                        // of its sequence
     bool end;                                // of the cluster's walk
+    bool taken, handed;                      // the carry in comes from the cluster before, the carry out goes to the next
     unsigned resets[TILE_ROWS / WARP];       // a bit a row
 };
 
@@ -79,9 +81,15 @@ template <typename T> struct Room {
     Stage<T>* stages;
     int stageCount, groups;
     int blocks, rank;   // of the cluster, in it
+    unsigned long long* handover;
+
+    /** What this cluster leaves for the next, and what the one before leaves for it: a carry for each channel of a tile. */
+    __device__ __forceinline__ unsigned long long* after() const { return handover + blockIdx.x / blocks * TILE_CHANNELS<T>; }
+    __device__ __forceinline__ unsigned long long* before() const { return after() - TILE_CHANNELS<T>; }
 
     /** All threads of the cluster call. */
-    __device__ __forceinline__ void open(unsigned char* memory) {
+    __device__ __forceinline__ void open(unsigned char* memory, unsigned long long* words) {
+        handover = words;
         groups = blockDim.x / WARP / (WARPS + 1);
         blocks = cluster_blocks();
         rank = cluster_rank();
@@ -111,35 +119,70 @@ template <typename T> struct Room {
     }
 };
 
-/** A block's way over the tiles of its cluster: every channel tile's sequences, their chunks; of those, each of the block's rank. */
+/**
+ * A block's way over the tiles of its cluster. All tiles, channel tile after channel tile and in each the sequences' chunks, are cut into equal
+ * ranges, one a cluster. Where a range begins inside a channel tile, the cluster needs the carry of the one before: so each goes first over
+ * the channel tile that its range begins but does not end, then over those that it has whole, and last over the one whose end it has. If there
+ * are no more clusters than channel tiles, the carry has then long been handed over.
+ */
 struct Walk {
-    int channel, across;   // of the channel tile, from one to the cluster's next
-    int sequence, chunk;   // where the block's next tile is, in this sequence or behind it
-    int blocks;
+    int begin, end;              // the cluster's range
+    int headFrom, head, whole;   // where the channel tile begins that others end, tiles of it in the range, tiles of whole channel tiles
+    int count;                   // tiles of a channel tile
+    int index, blocks;           // the block's next tile in the cluster's walk; from one to the next
+    int across, sequence, before;   // channel tile of the last one, its sequence, and the tiles of the sequences before that
+
+    __device__ __forceinline__ Walk(const Step& step, int channelTiles, int cluster, int clusters, int rank, int blocks)
+        : count(0), index(rank), blocks(blocks), across(-1), sequence(0), before(0) {
+        for (int q = threadIdx.x % WARP; q < step.counts[1]; q += WARP) {
+            count += chunks(step, q);
+        }
+        count = __reduce_add_sync(ALL_LANES, count);
+        long long all = (long long) channelTiles * count, share = (all + clusters - 1) / clusters;
+        begin = (int) min(all, cluster * share), end = (int) min(all, (cluster + 1) * share);
+        head = whole = 0, headFrom = end;
+        if (begin < end && begin / count != (end - 1) / count) {
+            headFrom = end / count * count;
+            head = end - headFrom;
+            whole = headFrom - (begin + count - 1) / count * count;
+        }
+    }
+
+    static __device__ __forceinline__ int chunks(const Step& step, int q) {
+        return (step.rowStarts[q + 1] - step.rowStarts[q] + TILE_ROWS - 1) / TILE_ROWS;
+    }
+
+    /** The n-th tile of the cluster's walk, in the order of all. */
+    __device__ __forceinline__ int place(int n) const {
+        return n < head ? headFrom + n : n < head + whole ? headFrom - whole + (n - head) : begin + (n - head - whole);
+    }
 
     /** The block's next tile, without resets; one without rows when there are no more. */
-    template <typename T> __device__ __forceinline__ Tile next(const Step& step, const Scan<T>& s) {
-        int sequences = step.counts[1];
-        for (; channel < s.width; channel += across, sequence = 0) {
-            for (; sequence < sequences; sequence++) {
-                int start = step.rowStarts[sequence], end = step.rowStarts[sequence + 1];
-                int chunks = (end - start + TILE_ROWS - 1) / TILE_ROWS;
-                if (chunk < chunks) {
-                    Tile tile;
-                    tile.from = start + chunk * TILE_ROWS;
-                    tile.rows = min(end - tile.from, TILE_ROWS);
-                    tile.channel = channel;
-                    tile.slot = step.slots[sequence];
-                    tile.first = chunk == 0;
-                    tile.last = chunk == chunks - 1;
-                    tile.end = tile.last && end == step.rowStarts[sequences] && channel + across >= s.width;
-                    chunk += blocks;
-                    return tile;
-                }
-                chunk -= chunks;
-            }
+    template <typename T> __device__ __forceinline__ Tile next(const Step& step) {
+        int n = index, tiles = end - begin;
+        if (n >= tiles) {
+            return {};
         }
-        return {};
+        index += blocks;
+        int at = place(n), chunk = at % count;
+        if (at / count != across) {
+            across = at / count, sequence = 0, before = 0;
+        }
+        while (chunk >= before + chunks(step, sequence)) {
+            before += chunks(step, sequence++);
+        }
+        int start = step.rowStarts[sequence], stop = step.rowStarts[sequence + 1];
+        Tile tile;
+        tile.from = start + (chunk - before) * TILE_ROWS;
+        tile.rows = min(stop - tile.from, TILE_ROWS);
+        tile.channel = across * TILE_CHANNELS<T>;
+        tile.slot = step.slots[sequence];
+        tile.first = chunk == before;
+        tile.last = tile.from + tile.rows == stop;
+        tile.end = n == tiles - 1;
+        tile.taken = at == begin && !tile.first;
+        tile.handed = at == end - 1 && !tile.last;
+        return tile;
     }
 };
 
@@ -192,10 +235,11 @@ template <typename T> __device__ __forceinline__ void fill_weights(Stage<T>& sta
 /** The filling warp: fills what is free with the block's tiles. */
 template <typename T> __device__ __forceinline__ void fill(const Step& step, const Scan<T>& s, const Room<T>& room) {
     int lane = threadIdx.x % WARP;
-    Walk walk = {int(blockIdx.x) / room.blocks * TILE_CHANNELS<T>, int(gridDim.x) / room.blocks * TILE_CHANNELS<T>, 0, room.rank, room.blocks};
+    int channelTiles = (s.width + TILE_CHANNELS<T> - 1) / TILE_CHANNELS<T>;
+    Walk walk(step, channelTiles, blockIdx.x / room.blocks, gridDim.x / room.blocks, room.rank, room.blocks);
     Turn stageTurn = {0, 1}, branchTurn = {0, 1};   // what is fresh is free
     for (int ends = 0; ends < room.groups;) {
-        Tile tile = walk.next(step, s);
+        Tile tile = walk.next<T>(step);
         int positions[TILE_ROWS / WARP];
 #pragma unroll
         for (int i = 0; i < TILE_ROWS / WARP; i++) {   // they come while the warp waits and copies

@@ -50,17 +50,39 @@ struct Geometry {
     int blocks = 0, clusters = 0, stages = 0, groups = 0;
 };
 
+int threads(const Geometry& g) { return WARP * ((WARPS + 1) * g.groups + 1); }
+int shared_bytes(const Geometry& g) { return SHARED_BASE + SHARED_EACH * g.stages; }
+
+/** Clusters of so many blocks that run on the device at once. */
+int clusters_at_once(int blocks) {
+    static int known[9] = {0, attribute(cudaDevAttrMultiProcessorCount)};
+    if (known[blocks] == 0) {
+        Geometry g = {blocks, 1, most_stages(), std::min(most_stages(), MOST_GROUPS)};
+        CUDA(cudaFuncSetAttribute(rg_lru_scan_bf16, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes(g)));
+        cudaLaunchAttribute size = {cudaLaunchAttributeClusterDimension, {}, {}};
+        size.val.clusterDim = {unsigned(blocks), 1, 1};
+        cudaLaunchConfig_t config = {};
+        config.gridDim = blocks;
+        config.blockDim = threads(g);
+        config.dynamicSmemBytes = shared_bytes(g);
+        config.attrs = &size;
+        config.numAttrs = 1;
+        CUDA(cudaOccupancyMaxActiveClusters(&known[blocks], rg_lru_scan_bf16, &config));
+    }
+    return known[blocks];
+}
+
 /** As the runtime launches a step: java/cuda RecurrenceCalls.scanAlone. */
 Geometry complete(Geometry g, int across, int tiles) {
-    int processors = attribute(cudaDevAttrMultiProcessorCount);
     if (g.blocks == 0) {
-        g.blocks = std::max(1, std::min(most_blocks(), tiles));
-        while (g.blocks > 1 && 16 / g.blocks * (processors / 16) < across) {
-            g.blocks--;
+        g.blocks = 1;
+        for (int blocks = 2; blocks <= std::min(most_blocks(), tiles); blocks++) {
+            auto work = [&](int b) { return b * std::min(across, clusters_at_once(b)); };
+            g.blocks = work(blocks) > work(g.blocks) ? blocks : g.blocks;
         }
     }
     if (g.clusters == 0) {
-        g.clusters = g.blocks > 1 ? across : std::min(across, processors);
+        g.clusters = std::min(across, clusters_at_once(g.blocks));
     }
     if (g.stages == 0) {
         g.stages = most_stages();
@@ -71,15 +93,18 @@ Geometry complete(Geometry g, int across, int tiles) {
     return g;
 }
 
-int threads(const Geometry& g) { return WARP * ((WARPS + 1) * g.groups + 1); }
-int shared_bytes(const Geometry& g) { return SHARED_BASE + SHARED_EACH * g.stages; }
+/** Words that clusters leave for one another; all launches share them, since each leaves them empty. */
+Array<unsigned long long>& handover() {
+    static Array<unsigned long long> words(132 * 64 * 2);
+    return words;
+}
 
 template <class T, class K> void launch(K kernel, Geometry geometry, const Step& s, ScanData<T>& d, size_t at, const T* gelu, T* out) {
     int tiles = (int) ((s.maxRows + (TILE_ROWS - 1LL) * s.maxSequences) / TILE_ROWS);
     Geometry g = complete(geometry, ceil_div(d.width, TILE_CHANNELS<T>), tiles);
     start_clusters(g.blocks, kernel, g.clusters * g.blocks, threads(g), shared_bytes(g), s,
             d.x.device + at, d.stride, d.gates.device + at, d.stride, d.plane(), d.bias.device, d.decay.device, d.h.device, gelu, d.stride,
-            out, d.stride, d.width);
+            out, d.stride, handover().device, d.width);
 }
 
 void launch(Geometry geometry, const Step& s, ScanData<bf16>& d, size_t at, const bf16* gelu, bf16* out) {
@@ -251,7 +276,7 @@ template <class T> void geometries(const std::vector<Sequence>& sequences, int w
         if (blocks > most_blocks() || (brief() && blocks > 3)) {
             continue;
         }
-        for (int clusters : {0, 1, 3}) {
+        for (int clusters : {0, 1, 3, 7}) {
             for (int stages = most_stages(); stages >= 1; stages--) {
                 launches.push_back({blocks, clusters, stages, 0});
             }
@@ -316,6 +341,8 @@ template <class T> void all_geometries() {
         many.push_back({q, positions(2, q % 50 == 7 ? 130 : 1)});
     }
     geometries<T>(many, 16, 0, true);
+    handover().download();
+    check(std::count(handover().host.begin(), handover().host.end(), 0) == (long) handover().host.size(), "nothing is left to be handed over");
 }
 
 PREFILL_TEST(scan_does_not_depend_on_its_geometry_bf16) { all_geometries<bf16>(); }
@@ -363,34 +390,17 @@ PREFILL_TEST(scans_follow_one_another) {
     }
 }
 
-/** Says how many of the clusters of a launch have room on the device at once; when not all have, the scan takes twice as long. */
-void say_clusters(int width) {
-    Geometry g = complete({}, ceil_div(width, TILE_CHANNELS<bf16>), 64);
-    if (g.blocks == 1) {
-        return;
-    }
-    CUDA(cudaFuncSetAttribute(rg_lru_scan_bf16, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes(g)));
-    cudaLaunchAttribute size = {cudaLaunchAttributeClusterDimension, {}, {}};
-    size.val.clusterDim = {unsigned(g.blocks), 1, 1};
-    cudaLaunchConfig_t config = {};
-    config.gridDim = g.clusters * g.blocks;
-    config.blockDim = threads(g);
-    config.dynamicSmemBytes = shared_bytes(g);
-    config.attrs = &size;
-    config.numAttrs = 1;
-    int atOnce;
-    CUDA(cudaOccupancyMaxActiveClusters(&atOnce, rg_lru_scan_bf16, &config));
-    std::printf("rg_lru_scan_bf16 E = %d: %d clusters of %d blocks, room for %d\n", width, g.clusters, g.blocks, atOnce);
-}
-
 PREFILL_BENCH(scan) {
     for (int width : {2560, 4096}) {
-        say_clusters(width);
         for (int rows : {2048, 8192, 16384}) {
             TestStep t({{0, positions(0, rows)}});
             ScanData<bf16> d(t.step.maxRows, width, 1, 0, 10);
-            double time = seconds([&] { scan_rows(t.step, d, 0, true); });
-            report_bytes("rg_lru_scan_bf16 T = " + std::to_string(rows) + " E = " + std::to_string(width), 10.0 * rows * width, time);
+            for (int blocks : {0, 2, 3, 4}) {   // 0: what the runtime would choose
+                Geometry g = complete({blocks}, ceil_div(width, TILE_CHANNELS<bf16>), ceil_div(rows, TILE_ROWS));
+                double time = seconds([&] { scan_rows(t.step, d, 0, true, g); });
+                report_bytes("rg_lru_scan T " + std::to_string(rows) + " E " + std::to_string(width) + ", " + std::to_string(g.clusters) + " x "
+                        + std::to_string(g.blocks) + " blocks", 10.0 * rows * width, time);
+            }
         }
     }
 }
