@@ -4,48 +4,56 @@
 //   log a = decay[e] r,  g = sqrt(-expm1(2 log a)),  h_t = a h_(t-1) + g i x[t, e];  at position 0: a = 0, g = 1
 //   out[t, e] = h_t gelu(y[t, e])   (without a gelu branch: h_t)
 //
-// One pass with decoupled look-back, in blocks that stay. A tile is TILE_ROWS rows of one sequence (counted from the sequence's first row of
-// the step) times as many channels as fill a 128-byte line, so that every access is of whole lines. A block's warps have three parts:
-// - One fills (rg_lru_stage.cuh): it draws tiles from a counter and copies their operands into a ring in shared memory, tiles ahead of use.
+// One pass over a chain of tiles. A tile is TILE_ROWS rows of one sequence (counted from the sequence's first row of the step) times as many
+// channels as fill a 128-byte line, so that every access is of whole lines. All tiles, tile of channels by tile of channels and in each the
+// sequences' chunks, are cut into equal ranges, one a thread block cluster of R blocks (Walk: in which order it goes over its range). Tile n of
+// its walk belongs to block n % R, in there to group n / R % groups: nothing is drawn, and nothing looked for.
+// A block's warps have three parts:
+// - One fills (rg_lru_stage.cuh): it copies the block's tiles into a ring in shared memory, ahead of use.
 // - Two groups of WARPS compute, tile by tile in turn: a thread turns WARP_ROWS rows of its channels into maps h -> a h + b in registers;
 //   the warp's composed map goes to shared memory, and the stage back to the filling warp. When the carry into its rows is known, the warp
 //   writes its outputs. Its threads need no others than themselves for that: no shuffles, and no barrier of the group.
-// - Each group has one that carries (rg_lru_carry.cuh): while the group computes, it looks for the carry into the tile, so that it is mostly
-//   there when the maps are; then it publishes the carry out and tells the group's warps theirs.
+// - Each group has one that carries (rg_lru_carry.cuh): it composes the tile's map, waits for the carry in, and sends the carry out to the
+//   block and group of the next tile, straight into their shared memory; then it tells the group's warps theirs. Where a range ends inside a
+//   tile of channels, the carry goes to the next cluster through a word of global memory a channel: the cluster that began a tile of channels
+//   did so first of all, and the one that ends it does so last.
 // They hand on through barriers in shared memory (rg_lru_barriers.cuh) alone.
 //
-// Every tile publishes its map (A = prod a, B = h from zero) unless its carry out is known as soon. The carry into a tile is
-//   carry_(c+1) = A_c carry_c + B_c, one fma a chunk, in the order of the chunks,
-// taken up from the nearest of LOOK_BACK tiles whose carry is known. Wherever that is, the same fmas are done in the same order, so the bits
-// do not depend on timing, grid, stages, T, batch or launch; a step cut at multiples of TILE_ROWS gives the bits of one shot.
+// From tile to tile of a sequence, with the tile's map (A = prod a, B = h from zero), the carry is
+//   carry_(c+1) = A_c carry_c + B_c, one fma a chunk, in the order of the chunks.
+// So the bits do not depend on R, grid, stages, T or batch; a step cut at multiples of TILE_ROWS gives the bits of one shot.
 //
-// Waiting cannot deadlock: tiles are drawn in rising order, chunks of a sequence too, by blocks that run, and a block works its tiles off in
-// the order in which it drew them; so the lowest tile that is not done waits for nothing. Two launches at once on one scratch would break
-// that; a warp that has looked PATIENCE times (seconds) therefore traps: an error instead of a hang. Words are {float, launch number and
-// kind} in 64 bits: data and flag arrive together, without fences, and nothing has to be cleared between launches. The last block resets
-// the counter.
+// Waiting cannot deadlock: a cluster's blocks run together, and each works its tiles off in the order of the walk; the lowest tile of a walk
+// that is not done waits for nothing but the cluster before, which was launched before.
+//
+// Below compute capability 9.0, R = 1: the chain stays in a block. At E = 2560, 40 blocks work: 25 GB/s each saturate an RTX 4090, which they
+// reach (estimate: 20 to 30, one group), and 39 to 50 an A100 (35, two groups).
 //
 //   rg_lru_scan_T(Step, x, xStride, gates, gateStride, gatePlane, gateBias [2E], decay [E], h [slots, E], gelu|null, geluStride,
-//                 out, outStride, scratch, E)
+//                 out, outStride, handover, E)
 //   gates: two planes [M, E], gatePlane elements apart. h: float, in and out. out may be x or gelu, not gates.
-//   grid: any, at best min(multiprocessors, ceil(E / C) * (M / 128 + S)), C = 64 in bf16, 32 in f32;
-//     dynamic shared memory = 29056 + 66304 N, N = 1 to 3 stages, as many as the device has shared memory for;
+//   handover: a word of 8 bytes for each channel of a tile and cluster, zero before the first launch and after every launch
+//   grid: R times the number of clusters, any; from 9.0 on launched with cluster dimension R when R > 1, at most 8. Good: no more clusters than
+//     tiles of channels, ceil(E / C), nor than run at once (the driver knows: GPCs differ), and R such that the most blocks work, but not
+//     more than there are tiles of rows. C = 64 in bf16, 32 in f32;
+//     dynamic shared memory = 29568 + 66304 N, N = 1 to 3 stages, as many as the device has shared memory for;
 //     block = 288 G + 32, G = min(N, 2) groups
-//   scratch: zero-filled once, 64 + 16 E (maxRows / 128 + maxSequences) bytes, 16-byte aligned; all layers and programs may
-//     share it, one launch after the other, but nothing else may write it: it remembers how many launches there were
 //   Rows that are not whole in 16 bytes (E, strides, pointers) are copied element by element, slowly.
 //
-// Bytes: 10 an element in bf16 (20 in f32), plus 16 a channel and tile (0.13 an element) that stay in L2.
+// Bytes: 10 an element in bf16 (20 in f32).
 // Floor, T = 8192, E = 2560: 210 MB, 49 us at the 4.25 TB/s that a copy has on an H200; E = 4096: 79 us. H100, 2.8 TB/s: 75 and 120 us.
-// Instructions: about 52 an element, fill and waits included (31 maps, 2 their composition, 13 output), 37 us at T = 8192, E = 2560 on 132
-// multiprocessors of 1.75 GHz; special functions: 6 an element, 34 us. 96 registers: five warps of a scheduler.
-// Prediction, H200: 58 to 66 us, and 90 to 104 us at E = 4096: 0.75 to 0.85 of copy; about 22 us at T = 2048. The first tile takes about 4 us
-// to come and the last about 5 us to go. A tile takes a multiprocessor 3.1 us of memory; a group, 3 to 4 us for maps and output.
-// Outcome, H200: 94.8 us, 0.52, and 138.6 us, 0.57, at E = 4096; T = 16384: 0.57 and 0.60; 33 us at T = 2048.
+// Instructions: about 52 an element, fill and waits included (31 maps, 2 their composition, 13 output), 41 us at T = 8192, E = 2560 on 120
+// multiprocessors of 1.75 GHz; special functions: 6 an element, 37 us. 96 registers: five warps of a scheduler, nothing spilled.
+// The chain: 64 links of 0.3 to 0.4 us, 20 to 25 us; it is the limit only where tiles take less, as with one row in each.
+// Prediction, H200: 56 to 64 us, and 88 to 100 us at E = 4096 (R = 2, 128 blocks): 0.77 to 0.88 of copy; about 20 us at T = 2048.
+// Outcome: not measured yet.
 //
-// Before, all about 0.41 of copy on an H200 (T = 8192, E = 2560: 116 us; E = 4096: 193 to 242 us):
-// - the same tiles, a block for each, no copies ahead: while a block looks back it loads nothing (H100: 0.51, 138 us);
-// - strips of 16 channels whose carry stays in the block, copies three chunks ahead: L2 is the limit (75 % of its throughput, a 32-byte
+// Before, on an H200 (T = 8192, E = 2560), of copy:
+// - tiles drawn from a counter, carries looked for among the last four tiles through L2 (decoupled look-back), 132 blocks: 94.8 us, 0.52 (87.7
+//   under the profiler); E = 4096: 138.6 us, 0.57; T = 2048: 33 us. Warps that compute waited for the carry for 31 % of their time and for data
+//   for 25 %, as stages stay taken while a carry is awaited; 40 % of issue slots were used;
+// - the same tiles, a block for each, no copies ahead: 116 us, 0.41: while a block looks back it loads nothing (H100: 0.51, 138 us);
+// - strips of 16 channels whose carry stays in the block, copies three chunks ahead: 0.41: L2 is the limit (75 % of its throughput, a 32-byte
 //   sector a request), DRAM reads 1.4 to 2 times what is asked for, 67 instructions an element.
 // Slower still, H100: 16 warps of 8 rows (0.30), tiles of 64 rows in blocks that stay, the next tile by cp.async into shared memory (0.36:
 // twice the links of look-back), gates scaled by log2 e (0.40).
@@ -127,9 +135,9 @@ template <typename T, bool PLAIN> __device__ __forceinline__ void work_on(const 
 
 /** A computing warp: the same rows of every tile of its group. */
 template <typename T> __device__ __forceinline__ void compute(const Scan<T>& s, const Room<T>& room, int group, int warp) {
-    int lane = threadIdx.x % WARP, offset = (warp * WARP_ROWS * WARP + lane) * 4;
     Turn stageTurn = {group, 0}, branchTurn = {group, 0};
     for (int round = 0;; round ^= 1) {
+        int lane = threadIdx.x % WARP, offset = (warp * WARP_ROWS * WARP + lane) * 4;   // in here, or they take registers from the maps
         await(&room.control->full[branchTurn.at], branchTurn.parity);
         const Tile& tile = room.control->tiles[branchTurn.at];
         int rows = tile.rows, channel = tile.channel, from = tile.from + warp * WARP_ROWS;
@@ -157,11 +165,11 @@ template <typename T> __device__ __forceinline__ bool is_whole(const T* base, lo
     return is_vector(base, stride, PER16<T>);
 }
 
-template <typename T> __device__ __forceinline__ void scan(const Step& step, Scan<T> s, float* scratch) {
+template <typename T> __device__ __forceinline__ void scan(const Step& step, Scan<T> s) {
     extern __shared__ __align__(128) unsigned char dynamic[];
     pdl_launch_dependents();
     Room<T> room;
-    room.open(dynamic);
+    room.open(dynamic, s.handover);
     pdl_wait();
     s.whole = s.width % PER16<T> == 0 && is_whole(s.x, s.xStride) && is_whole(s.gates, s.gateStride) && s.gatePlane % PER16<T> == 0
             && (s.gelu == nullptr || is_whole(s.gelu, s.geluStride)) && is_whole(s.out, s.outStride);
@@ -169,10 +177,11 @@ template <typename T> __device__ __forceinline__ void scan(const Step& step, Sca
     if (warp < room.groups * WARPS) {
         compute(s, room, warp / WARPS, warp % WARPS);
     } else if (warp < room.groups * (WARPS + 1)) {
-        carry(s, room, (Record*) ((char*) scratch + HEADER_BYTES), warp - room.groups * WARPS);
+        carry(s, room, warp - room.groups * WARPS);
     } else {
-        fill(step, s, room, (Counters*) scratch);
+        fill(step, s, room);
     }
+    meet_cluster();   // no block's shared memory goes while another may write into it
 }
 
 } // namespace
@@ -182,8 +191,8 @@ template <typename T> __device__ __forceinline__ void scan(const Step& step, Sca
     extern "C" __global__ void __launch_bounds__(640, 1)                                                                            \
     rg_lru_scan_##suffix(Step step, const T* x, int xStride, const T* gates, int gateStride, long long gatePlane,                   \
             const float* gateBias, const float* decay, float* h, const T* gelu, int geluStride, T* out, int outStride,              \
-            float* scratch, int E) {                                                                                                \
-        scan<T>(step, {x, gates, gateBias, decay, h, gelu, out, gatePlane, xStride, gateStride, geluStride, outStride, E, false},   \
-                scratch);                                                                                                           \
+            unsigned long long* handover, int E) {                                                                                  \
+        scan<T>(step, {x, gates, gateBias, decay, h, gelu, out, handover, gatePlane, xStride, gateStride, geluStride, outStride, E, \
+                false});                                                                                                            \
     }
 FOR_BOTH_TYPES(SCAN)

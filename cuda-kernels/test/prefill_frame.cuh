@@ -155,8 +155,9 @@ inline int ceil_div(long long a, long long b) { return (int) ((a + b - 1) / b); 
 /** Whether launches use programmatic dependent launch, which must not change a thing. */
 extern bool dependentLaunch;
 
-/** Launches a kernel with `bytes` of dynamic shared memory. */
-template <class... P, class... A> void start(void (*kernel)(P...), dim3 grid, dim3 block, int bytes, A... arguments) {
+/** Launches a kernel with `bytes` of dynamic shared memory in thread block clusters of `cluster` blocks; 1: without. */
+template <class... P, class... A>
+void start_clusters(int cluster, void (*kernel)(P...), dim3 grid, dim3 block, int bytes, A... arguments) {
     if (bytes > 48 * 1024) {
         CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     }
@@ -164,12 +165,19 @@ template <class... P, class... A> void start(void (*kernel)(P...), dim3 grid, di
     config.gridDim = grid;
     config.blockDim = block;
     config.dynamicSmemBytes = bytes;
-    cudaLaunchAttribute attribute;
-    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attribute.val.programmaticStreamSerializationAllowed = 1;
-    config.attrs = &attribute;
-    config.numAttrs = dependentLaunch ? 1 : 0;
+    cudaLaunchAttribute attributes[2];
+    attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[0].val.programmaticStreamSerializationAllowed = dependentLaunch ? 1 : 0;
+    attributes[1].id = cudaLaunchAttributeClusterDimension;
+    attributes[1].val.clusterDim.x = cluster;
+    attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
+    config.attrs = attributes;
+    config.numAttrs = cluster > 1 ? 2 : dependentLaunch ? 1 : 0;
     CUDA(cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...));
+}
+
+template <class... P, class... A> void start(void (*kernel)(P...), dim3 grid, dim3 block, int bytes, A... arguments) {
+    start_clusters(1, kernel, grid, block, bytes, arguments...);
 }
 
 /** Checks the launches and waits for them. */

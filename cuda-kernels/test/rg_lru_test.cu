@@ -4,8 +4,6 @@
 
 #include "prefill_step.cuh"
 
-#include <memory>
-
 using namespace frame;
 
 namespace {
@@ -33,59 +31,99 @@ template <class T> struct ScanData {
     long long plane() const { return (long long) rows * stride; }
 };
 
-size_t scratch_floats(const Step& s, int width) { return 16 + 4 * (size_t) width * (s.maxRows / TILE_ROWS + s.maxSequences); }
-
-int processors() {
+int attribute(cudaDeviceAttr which) {
     int n;
-    CUDA(cudaDeviceGetAttribute(&n, cudaDevAttrMultiProcessorCount, 0));
+    CUDA(cudaDeviceGetAttribute(&n, which, 0));
     return n;
 }
 
 /** Stages of a block: as many as the kernel is for and the device has shared memory for. */
 int most_stages() {
-    int shared;
-    CUDA(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
-    return std::min(MOST_STAGES, (shared - SHARED_BASE) / SHARED_EACH);
+    return std::min(MOST_STAGES, (attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin) - SHARED_BASE) / SHARED_EACH);
 }
+
+/** Most blocks of a cluster. */
+int most_blocks() { return attribute(cudaDevAttrComputeCapabilityMajor) >= 9 ? 8 : 1; }
 
 /** How a scan is launched; its results must not depend on it. 0: as the runtime does. */
 struct Geometry {
-    int grid = 0, stages = 0, groups = 0;
+    int blocks = 0, clusters = 0, stages = 0, groups = 0;
 };
 
-template <class T, class K>
-void launch(K kernel, Geometry geometry, const Step& s, ScanData<T>& d, size_t at, const T* gelu, T* out, float* scratch) {
-    int tiles = ceil_div(d.width, TILE_CHANNELS<T>) * (s.maxRows / TILE_ROWS + s.maxSequences);
-    int grid = geometry.grid > 0 ? geometry.grid : std::min(processors(), tiles);
-    int stages = geometry.stages > 0 ? geometry.stages : most_stages();
-    int groups = geometry.groups > 0 ? geometry.groups : std::min(stages, MOST_GROUPS);
-    start(kernel, grid, WARP * ((WARPS + 1) * groups + 1), SHARED_BASE + SHARED_EACH * stages, s, d.x.device + at, d.stride,
-            d.gates.device + at, d.stride, d.plane(), d.bias.device, d.decay.device, d.h.device, gelu, d.stride, out, d.stride, scratch,
-            d.width);
+int threads(const Geometry& g) { return WARP * ((WARPS + 1) * g.groups + 1); }
+int shared_bytes(const Geometry& g) { return SHARED_BASE + SHARED_EACH * g.stages; }
+
+/** Clusters of so many blocks that run on the device at once. */
+int clusters_at_once(int blocks) {
+    static int known[9] = {0, attribute(cudaDevAttrMultiProcessorCount)};
+    if (known[blocks] == 0) {
+        Geometry g = {blocks, 1, most_stages(), std::min(most_stages(), MOST_GROUPS)};
+        CUDA(cudaFuncSetAttribute(rg_lru_scan_bf16, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes(g)));
+        cudaLaunchAttribute size = {cudaLaunchAttributeClusterDimension, {}, {}};
+        size.val.clusterDim = {unsigned(blocks), 1, 1};
+        cudaLaunchConfig_t config = {};
+        config.gridDim = blocks;
+        config.blockDim = threads(g);
+        config.dynamicSmemBytes = shared_bytes(g);
+        config.attrs = &size;
+        config.numAttrs = 1;
+        CUDA(cudaOccupancyMaxActiveClusters(&known[blocks], rg_lru_scan_bf16, &config));
+    }
+    return known[blocks];
 }
 
-void launch(Geometry geometry, const Step& s, ScanData<bf16>& d, size_t at, const bf16* gelu, bf16* out, float* scratch) {
-    launch(rg_lru_scan_bf16, geometry, s, d, at, gelu, out, scratch);
+/** As the runtime launches a step: java/cuda RecurrenceCalls.scanAlone. */
+Geometry complete(Geometry g, int across, int tiles) {
+    if (g.blocks == 0) {
+        g.blocks = 1;
+        for (int blocks = 2; blocks <= std::min(most_blocks(), tiles); blocks++) {
+            auto work = [&](int b) { return b * std::min(across, clusters_at_once(b)); };
+            g.blocks = work(blocks) > work(g.blocks) ? blocks : g.blocks;
+        }
+    }
+    if (g.clusters == 0) {
+        g.clusters = std::min(across, clusters_at_once(g.blocks));
+    }
+    if (g.stages == 0) {
+        g.stages = most_stages();
+    }
+    if (g.groups == 0) {
+        g.groups = std::min(g.stages, MOST_GROUPS);
+    }
+    return g;
 }
 
-void launch(Geometry geometry, const Step& s, ScanData<float>& d, size_t at, const float* gelu, float* out, float* scratch) {
-    launch(rg_lru_scan_f32, geometry, s, d, at, gelu, out, scratch);
+/** Words that clusters leave for one another; all launches share them, since each leaves them empty. */
+Array<unsigned long long>& handover() {
+    static Array<unsigned long long> words(132 * 64 * 2);
+    return words;
+}
+
+template <class T, class K> void launch(K kernel, Geometry geometry, const Step& s, ScanData<T>& d, size_t at, const T* gelu, T* out) {
+    int tiles = (int) ((s.maxRows + (TILE_ROWS - 1LL) * s.maxSequences) / TILE_ROWS);
+    Geometry g = complete(geometry, ceil_div(d.width, TILE_CHANNELS<T>), tiles);
+    start_clusters(g.blocks, kernel, g.clusters * g.blocks, threads(g), shared_bytes(g), s,
+            d.x.device + at, d.stride, d.gates.device + at, d.stride, d.plane(), d.bias.device, d.decay.device, d.h.device, gelu, d.stride,
+            out, d.stride, handover().device, d.width);
+}
+
+void launch(Geometry geometry, const Step& s, ScanData<bf16>& d, size_t at, const bf16* gelu, bf16* out) {
+    launch(rg_lru_scan_bf16, geometry, s, d, at, gelu, out);
+}
+
+void launch(Geometry geometry, const Step& s, ScanData<float>& d, size_t at, const float* gelu, float* out) {
+    launch(rg_lru_scan_f32, geometry, s, d, at, gelu, out);
 }
 
 /** Runs the step on rows [first, first + step rows) of the data; no synchronisation. */
-template <class T> void scan_rows(const Step& s, ScanData<T>& d, int first, bool gelu, Array<float>& scratch, Geometry geometry = {}) {
-    check(scratch.host.size() >= scratch_floats(s, d.width), "room for the scan's scratch");
+template <class T> void scan_rows(const Step& s, ScanData<T>& d, int first, bool gelu, Geometry geometry = {}) {
     size_t at = (size_t) first * d.stride;
-    launch(geometry, s, d, at, gelu ? d.y.device + at : nullptr, d.out.device + at, scratch.device);
+    launch(geometry, s, d, at, gelu ? d.y.device + at : nullptr, d.out.device + at);
 }
 
 template <class T> void scan(const TestStep& t, ScanData<T>& d, int first, bool gelu, Geometry geometry = {}) {
-    Array<float> scratch(scratch_floats(t.step, d.width));
-    scan_rows(t.step, d, first, gelu, scratch, geometry);
+    scan_rows(t.step, d, first, gelu, geometry);
     finish();
-    scratch.download();
-    const unsigned* counters = (const unsigned*) scratch.host.data();
-    check(counters[0] == 0 && counters[1] == 0 && counters[2] == 1, "the scan leaves its counters ready for the next launch");
 }
 
 double gelu_of(double v) {
@@ -233,12 +271,17 @@ template <class T> void geometries(const std::vector<Sequence>& sequences, int w
     std::vector<float> before = d.h.host;
     std::vector<T> firstOut;
     std::vector<float> firstState;
-    std::vector<Geometry> launches;
-    for (int grid : {0, 1, 3, 17, 132, 200}) {
-        for (int stages = most_stages(); stages >= 1; stages--) {
-            launches.push_back({grid, stages, 0});
+    std::vector<Geometry> launches = {{}};
+    for (int blocks : {1, 3, 2, 4, 8}) {
+        if (blocks > most_blocks() || (brief() && blocks > 3)) {
+            continue;
         }
-        launches.push_back({grid, most_stages(), 1});
+        for (int clusters : {0, 1, 3, 7}) {
+            for (int stages = most_stages(); stages >= 1; stages--) {
+                launches.push_back({blocks, clusters, stages, 0});
+            }
+            launches.push_back({blocks, clusters, most_stages(), 1});
+        }
     }
     for (const Geometry& geometry : launches) {
         d.h.host = before;
@@ -253,16 +296,16 @@ template <class T> void geometries(const std::vector<Sequence>& sequences, int w
             close(name + ", state", d.h.host, h, 5e-5, sizeof(T) == 2 ? 1e-4 : 5e-5);
         }
         check(same_bits(firstOut, d.out.host) && same_bits(firstState, d.h.host),
-                name + ": " + std::to_string(geometry.grid) + " blocks of " + std::to_string(geometry.stages) + " stages and "
-                        + std::to_string(geometry.groups) + " groups have the bits of the first");
+                name + ": " + std::to_string(geometry.clusters) + " clusters of " + std::to_string(geometry.blocks) + " blocks of "
+                        + std::to_string(geometry.stages) + " stages and " + std::to_string(geometry.groups)
+                        + " groups have the bits of the first");
     }
     for (bool overX : {true, false}) {   // last, for it spoils the operands
         if (!overX && !gelu) {
             continue;
         }
         ScanData<T> again(t.step.maxRows, width, slots, pad, 300 + width);
-        Array<float> scratch(scratch_floats(t.step, width));
-        launch({}, t.step, again, 0, gelu ? again.y.device : nullptr, overX ? again.x.device : again.y.device, scratch.device);
+        launch({}, t.step, again, 0, gelu ? again.y.device : nullptr, overX ? again.x.device : again.y.device);
         finish();
         again.x.download();
         again.y.download();
@@ -279,7 +322,7 @@ template <class T> void all_geometries() {
         mixed.push_back({39 - q, positions(q % 3 * 5, lengths[random.bits() % 9])});
     }
     for (int q = 0; q < 33; q++) {
-        tiny.push_back({q, positions(9, q == 20 ? 700 : 1)});
+        tiny.push_back({q, positions(9, q == 20 ? 700 : q % 4 == 3 ? 0 : 1)});   // some without rows
     }
     for (int width : {16, 24, 40, 33}) {
         geometries<T>(mixed, width, width % 8, width != 24);
@@ -287,11 +330,19 @@ template <class T> void all_geometries() {
         geometries<T>({{0, documents(50, 1300, {77, 78, 200, 256, 511, 1299})}, {1, documents(0, 140, {16, 127, 128})}}, width, 8, true);
     }
     geometries<T>({{0, positions(3, 900)}, {1, positions(0, 1)}}, brief() ? 160 : 2560, 0, true);   // more tiles than blocks
+    geometries<T>({{2, {}}, {0, positions(3, 130)}, {3, {}}, {4, {}}, {1, positions(0, 128)}, {5, {}}}, 200, 8, true);   // none at the ends
+    std::vector<Sequence> pairs;
+    for (int q = 0; q < 60; q++) {   // of two chunks, the first of which need no others: a block has nothing but first ones
+        pairs.push_back({q, positions(4, 129 + q)});
+    }
+    geometries<T>(pairs, 72, 0, true);
     std::vector<Sequence> many;
     for (int q = 0; q < 700; q++) {   // more sequences than a block has threads
         many.push_back({q, positions(2, q % 50 == 7 ? 130 : 1)});
     }
     geometries<T>(many, 16, 0, true);
+    handover().download();
+    check(std::count(handover().host.begin(), handover().host.end(), 0) == (long) handover().host.size(), "nothing is left to be handed over");
 }
 
 PREFILL_TEST(scan_does_not_depend_on_its_geometry_bf16) { all_geometries<bf16>(); }
@@ -300,15 +351,14 @@ PREFILL_TEST(scan_does_not_depend_on_its_geometry_f32) { all_geometries<float>()
 PREFILL_TEST(scan_always_has_the_same_bits) {
     TestStep t({{0, positions(5, brief() ? 512 : 8192)}});
     ScanData<bf16> d(t.step.maxRows, 2560, 1, 0, 9);
-    Array<float> scratch(scratch_floats(t.step, d.width)), state(d.h.host.size());
+    Array<float> state(d.h.host.size());
     state.host = d.h.host;
     std::vector<bf16> out;
     std::vector<float> h;
     for (int run = 0; run < 30; run++) {
         d.h.host = state.host;
         d.h.upload();
-        scan_rows(t.step, d, 0, true, scratch);
-        finish();
+        scan(t, d, 0, true);
         d.out.download();
         d.h.download();
         if (run == 0) {
@@ -319,69 +369,25 @@ PREFILL_TEST(scan_always_has_the_same_bits) {
     }
 }
 
-/** A step with operands of its own, and what it gives with a scratch of its own. */
-struct Alone {
-    TestStep t;
-    ScanData<bf16> d;
-    Array<float> before;
-    std::vector<bf16> out;
-    std::vector<float> h;
-
-    Alone(int width, const std::vector<Sequence>& sequences) : t(sequences), d(t.step.maxRows, width, 4, 0, 20), before(d.h.host.size()) {
-        before.host = d.h.host;
-        before.upload();
-        scan(t, d, 0, true);
-        d.out.download();
-        d.h.download();
-        out = d.out.host;
-        h = d.h.host;
-    }
-
-    void run(Array<float>& scratch) {
-        CUDA(cudaMemcpyAsync(d.h.device, before.device, h.size() * sizeof(float), cudaMemcpyDeviceToDevice));
-        scan_rows(t.step, d, 0, true, scratch);
-        scan_rows(t.step, d, 0, true, scratch);   // goes on from the states of the first; its results are not looked at
-        CUDA(cudaMemcpyAsync(d.h.device, before.device, h.size() * sizeof(float), cudaMemcpyDeviceToDevice));
-        scan_rows(t.step, d, 0, true, scratch);
-    }
-
-    void compare() {
-        d.out.download();
-        d.h.download();
-        check(same_bits(out, d.out.host) && same_bits(h, d.h.host), "a shared scratch changes nothing at " + std::to_string(t.rows())
-                + " rows of width " + std::to_string(d.width));
-    }
-};
-
-/** Programs share one scratch: launches of every shape, one right behind the other, rising and falling, have the bits of separate ones. */
-PREFILL_TEST(scans_of_other_shapes_share_a_scratch) {
-    int unit = brief() ? 16 : 1;   // a checking tool makes every access slow
-    std::vector<std::unique_ptr<Alone>> steps;
-    for (int width : {2560, 4096, 64}) {
-        for (int rows : {2048, 8192, 1, 16384}) {
-            steps.push_back(std::make_unique<Alone>(width, std::vector<Sequence>{{0, positions(3, ceil_div(rows, unit))}}));
-        }
-        steps.push_back(std::make_unique<Alone>(width, std::vector<Sequence>{{2, positions(0, 700 / unit)}, {0, positions(9, 1)},
-                {3, positions(5, 3000 / unit)}, {1, positions(0, 129)}}));
-    }
-    size_t most = 0;
-    for (const auto& step : steps) {
-        most = std::max(most, scratch_floats(step->t.step, step->d.width));
-    }
-    Array<float> shared(most);
-    for (int pass = 0; pass < 2; pass++) {
-        for (const auto& step : steps) {
-            step->run(shared);
+/** Launches one right behind the other: the second goes on from the states that the first leaves. */
+PREFILL_TEST(scans_follow_one_another) {
+    for (int width : {64, 2560, 4096}) {
+        TestStep t({{2, positions(0, 700)}, {0, positions(9, 1)}, {3, positions(5, brief() ? 200 : 3000)}, {1, positions(0, 129)}});
+        ScanData<bf16> queued(t.step.maxRows, width, 4, 0, 20), apart(t.step.maxRows, width, 4, 0, 20);
+        for (int run = 0; run < 5; run++) {
+            scan_rows(t.step, queued, 0, true);
         }
         finish();
-        for (const auto& step : steps) {
-            step->compare();
+        for (int run = 0; run < 5; run++) {
+            scan(t, apart, 0, true, {1, 2});
         }
-        std::reverse(steps.begin(), steps.end());
+        for (ScanData<bf16>* d : {&queued, &apart}) {
+            d->out.download();
+            d->h.download();
+        }
+        check(same_bits(queued.out.host, apart.out.host) && same_bits(queued.h.host, apart.h.host),
+                "scans in a row of width " + std::to_string(width) + " have the bits of separate ones");
     }
-    shared.download();
-    const unsigned* counters = (const unsigned*) shared.host.data();
-    check(counters[0] == 0 && counters[1] == 0 && counters[2] == 6 * steps.size(), "a shared scratch counts its launches");
 }
 
 PREFILL_BENCH(scan) {
@@ -389,9 +395,12 @@ PREFILL_BENCH(scan) {
         for (int rows : {2048, 8192, 16384}) {
             TestStep t({{0, positions(0, rows)}});
             ScanData<bf16> d(t.step.maxRows, width, 1, 0, 10);
-            Array<float> scratch(scratch_floats(t.step, d.width));
-            double time = seconds([&] { scan_rows(t.step, d, 0, true, scratch); });
-            report_bytes("rg_lru_scan_bf16 T = " + std::to_string(rows) + " E = " + std::to_string(width), 10.0 * rows * width, time);
+            for (int blocks : {0, 2, 3, 4}) {   // 0: what the runtime would choose
+                Geometry g = complete({blocks}, ceil_div(width, TILE_CHANNELS<bf16>), ceil_div(rows, TILE_ROWS));
+                double time = seconds([&] { scan_rows(t.step, d, 0, true, g); });
+                report_bytes("rg_lru_scan T " + std::to_string(rows) + " E " + std::to_string(width) + ", " + std::to_string(g.clusters) + " x "
+                        + std::to_string(g.blocks) + " blocks", 10.0 * rows * width, time);
+            }
         }
     }
 }

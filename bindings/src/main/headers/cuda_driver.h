@@ -153,6 +153,7 @@ typedef struct {
 
 typedef enum {
     CU_LAUNCH_ATTRIBUTE_COOPERATIVE = 2,
+    CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION = 4,
     CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6,
     CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT = 7
 } CUlaunchAttributeID;
@@ -160,6 +161,11 @@ typedef enum {
 typedef union {
     char pad[64];
     int cooperative;
+    struct {
+        unsigned int x;
+        unsigned int y;
+        unsigned int z;
+    } clusterDim;
     int programmaticStreamSerializationAllowed;
     struct {
         CUevent event;

@@ -17,6 +17,11 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  * union {
  *     char pad[64];
  *     int cooperative;
+ *     struct {
+ *         unsigned int x;
+ *         unsigned int y;
+ *         unsigned int z;
+ *     } clusterDim;
  *     int programmaticStreamSerializationAllowed;
  *     struct {
  *         CUevent event;
@@ -35,9 +40,10 @@ public class CUlaunchAttributeValue {
     private static final GroupLayout $LAYOUT = MemoryLayout.unionLayout(
         MemoryLayout.sequenceLayout(64, Cuda.C_CHAR).withName("pad"),
         Cuda.C_INT.withName("cooperative"),
+        CUlaunchAttributeValue.clusterDim.layout().withName("clusterDim"),
         Cuda.C_INT.withName("programmaticStreamSerializationAllowed"),
         CUlaunchAttributeValue.programmaticEvent.layout().withName("programmaticEvent")
-    ).withName("$anon$160:9");
+    ).withName("$anon$161:9");
 
     /**
      * The layout of this union
@@ -167,6 +173,271 @@ public class CUlaunchAttributeValue {
         union.set(cooperative$LAYOUT, cooperative$OFFSET, fieldValue);
     }
 
+    /**
+     * {@snippet lang=c :
+     * struct {
+     *     unsigned int x;
+     *     unsigned int y;
+     *     unsigned int z;
+     * }
+     * }
+     */
+    public static class clusterDim {
+
+        clusterDim() {
+            // Should not be called directly
+        }
+
+        private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
+            Cuda.C_INT.withName("x"),
+            Cuda.C_INT.withName("y"),
+            Cuda.C_INT.withName("z")
+        ).withName("$anon$164:5");
+
+        /**
+         * The layout of this struct
+         */
+        public static final GroupLayout layout() {
+            return $LAYOUT;
+        }
+
+        private static final OfInt x$LAYOUT = (OfInt)$LAYOUT.select(groupElement("x"));
+
+        /**
+         * Layout for field:
+         * {@snippet lang=c :
+         * unsigned int x
+         * }
+         */
+        public static final OfInt x$layout() {
+            return x$LAYOUT;
+        }
+
+        private static final long x$OFFSET = $LAYOUT.byteOffset(groupElement("x"));
+
+        /**
+         * Offset for field:
+         * {@snippet lang=c :
+         * unsigned int x
+         * }
+         */
+        public static final long x$offset() {
+            return x$OFFSET;
+        }
+
+        /**
+         * Getter for field:
+         * {@snippet lang=c :
+         * unsigned int x
+         * }
+         */
+        public static int x(MemorySegment struct) {
+            return struct.get(x$LAYOUT, x$OFFSET);
+        }
+
+        /**
+         * Setter for field:
+         * {@snippet lang=c :
+         * unsigned int x
+         * }
+         */
+        public static void x(MemorySegment struct, int fieldValue) {
+            struct.set(x$LAYOUT, x$OFFSET, fieldValue);
+        }
+
+        private static final OfInt y$LAYOUT = (OfInt)$LAYOUT.select(groupElement("y"));
+
+        /**
+         * Layout for field:
+         * {@snippet lang=c :
+         * unsigned int y
+         * }
+         */
+        public static final OfInt y$layout() {
+            return y$LAYOUT;
+        }
+
+        private static final long y$OFFSET = $LAYOUT.byteOffset(groupElement("y"));
+
+        /**
+         * Offset for field:
+         * {@snippet lang=c :
+         * unsigned int y
+         * }
+         */
+        public static final long y$offset() {
+            return y$OFFSET;
+        }
+
+        /**
+         * Getter for field:
+         * {@snippet lang=c :
+         * unsigned int y
+         * }
+         */
+        public static int y(MemorySegment struct) {
+            return struct.get(y$LAYOUT, y$OFFSET);
+        }
+
+        /**
+         * Setter for field:
+         * {@snippet lang=c :
+         * unsigned int y
+         * }
+         */
+        public static void y(MemorySegment struct, int fieldValue) {
+            struct.set(y$LAYOUT, y$OFFSET, fieldValue);
+        }
+
+        private static final OfInt z$LAYOUT = (OfInt)$LAYOUT.select(groupElement("z"));
+
+        /**
+         * Layout for field:
+         * {@snippet lang=c :
+         * unsigned int z
+         * }
+         */
+        public static final OfInt z$layout() {
+            return z$LAYOUT;
+        }
+
+        private static final long z$OFFSET = $LAYOUT.byteOffset(groupElement("z"));
+
+        /**
+         * Offset for field:
+         * {@snippet lang=c :
+         * unsigned int z
+         * }
+         */
+        public static final long z$offset() {
+            return z$OFFSET;
+        }
+
+        /**
+         * Getter for field:
+         * {@snippet lang=c :
+         * unsigned int z
+         * }
+         */
+        public static int z(MemorySegment struct) {
+            return struct.get(z$LAYOUT, z$OFFSET);
+        }
+
+        /**
+         * Setter for field:
+         * {@snippet lang=c :
+         * unsigned int z
+         * }
+         */
+        public static void z(MemorySegment struct, int fieldValue) {
+            struct.set(z$LAYOUT, z$OFFSET, fieldValue);
+        }
+
+        /**
+         * Obtains a slice of {@code arrayParam} which selects the array element at {@code index}.
+         * The returned segment has address {@code arrayParam.address() + index * layout().byteSize()}
+         */
+        public static MemorySegment asSlice(MemorySegment array, long index) {
+            return array.asSlice(layout().byteSize() * index);
+        }
+
+        /**
+         * The size (in bytes) of this struct
+         */
+        public static long sizeof() { return layout().byteSize(); }
+
+        /**
+         * Allocate a segment of size {@code layout().byteSize()} using {@code allocator}
+         */
+        public static MemorySegment allocate(SegmentAllocator allocator) {
+            return allocator.allocate(layout());
+        }
+
+        /**
+         * Allocate an array of size {@code elementCount} using {@code allocator}.
+         * The returned segment has size {@code elementCount * layout().byteSize()}.
+         */
+        public static MemorySegment allocateArray(long elementCount, SegmentAllocator allocator) {
+            return allocator.allocate(MemoryLayout.sequenceLayout(elementCount, layout()));
+        }
+
+        /**
+         * Reinterprets {@code addr} using target {@code arena} and {@code cleanupAction} (if any).
+         * The returned segment has size {@code layout().byteSize()}
+         */
+        public static MemorySegment reinterpret(MemorySegment addr, Arena arena, Consumer<MemorySegment> cleanup) {
+            return reinterpret(addr, 1, arena, cleanup);
+        }
+
+        /**
+         * Reinterprets {@code addr} using target {@code arena} and {@code cleanupAction} (if any).
+         * The returned segment has size {@code elementCount * layout().byteSize()}
+         */
+        public static MemorySegment reinterpret(MemorySegment addr, long elementCount, Arena arena, Consumer<MemorySegment> cleanup) {
+            return addr.reinterpret(layout().byteSize() * elementCount, arena, cleanup);
+        }
+    }
+
+    private static final GroupLayout clusterDim$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("clusterDim"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * struct {
+     *     unsigned int x;
+     *     unsigned int y;
+     *     unsigned int z;
+     * } clusterDim
+     * }
+     */
+    public static final GroupLayout clusterDim$layout() {
+        return clusterDim$LAYOUT;
+    }
+
+    private static final long clusterDim$OFFSET = $LAYOUT.byteOffset(groupElement("clusterDim"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * struct {
+     *     unsigned int x;
+     *     unsigned int y;
+     *     unsigned int z;
+     * } clusterDim
+     * }
+     */
+    public static final long clusterDim$offset() {
+        return clusterDim$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * struct {
+     *     unsigned int x;
+     *     unsigned int y;
+     *     unsigned int z;
+     * } clusterDim
+     * }
+     */
+    public static MemorySegment clusterDim(MemorySegment union) {
+        return union.asSlice(clusterDim$OFFSET, clusterDim$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * struct {
+     *     unsigned int x;
+     *     unsigned int y;
+     *     unsigned int z;
+     * } clusterDim
+     * }
+     */
+    public static void clusterDim(MemorySegment union, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, union, clusterDim$OFFSET, clusterDim$LAYOUT.byteSize());
+    }
+
     private static final OfInt programmaticStreamSerializationAllowed$LAYOUT = (OfInt)$LAYOUT.select(groupElement("programmaticStreamSerializationAllowed"));
 
     /**
@@ -230,7 +501,7 @@ public class CUlaunchAttributeValue {
             Cuda.C_POINTER.withName("event"),
             Cuda.C_INT.withName("flags"),
             Cuda.C_INT.withName("triggerAtBlockStart")
-        ).withName("$anon$164:5");
+        ).withName("$anon$170:5");
 
         /**
          * The layout of this struct

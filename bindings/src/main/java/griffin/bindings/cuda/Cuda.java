@@ -907,6 +907,15 @@ public class Cuda extends Cuda$shared {
     public static int CU_LAUNCH_ATTRIBUTE_COOPERATIVE() {
         return CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
     }
+    private static final int CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION = 4
+     * }
+     */
+    public static int CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION() {
+        return CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+    }
     private static final int CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = (int)6L;
     /**
      * {@snippet lang=c :

@@ -180,7 +180,7 @@ public final class FakeCublasLt {
         int count = Math.toIntExact(out.getOrDefault(CublasLt.CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT(), 1L));
         FakeDriver driver = FakeDriver.current();
         return driver.streams.issue(stream, graph -> {
-            driver.launched(new FakeDriver.Launch(name, rows, count, 1, 1, 1, 1, 0, graph, false, false));
+            driver.launched(new FakeDriver.Launch(name, rows, count, 1, 1, 1, 1, 0, graph, false, false, 1));
             return CublasLt.CUBLAS_STATUS_SUCCESS();
         });
     }

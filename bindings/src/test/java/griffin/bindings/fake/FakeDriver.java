@@ -229,9 +229,10 @@ public final class FakeDriver {
      * @param graph        whether a graph launched it
      * @param programmatic whether it may start before its predecessor has ended (programmatic dependent launch)
      * @param cooperative  whether all its blocks must be on the device at once
+     * @param cluster      blocks of a thread block cluster, along x; 1 without clusters
      */
     public record Launch(String kernel, int gridX, int gridY, int gridZ, int blockX, int blockY, int blockZ, int sharedBytes,
-            boolean graph, boolean programmatic, boolean cooperative) {}
+            boolean graph, boolean programmatic, boolean cooperative, int cluster) {}
 
     record FakeKernel(List<Long> sizes, Consumer<List<MemorySegment>> code) {}
 }

@@ -204,11 +204,22 @@ class FakeDriverTest {
         assertEquals(0, cuLaunchKernelEx(programmatic(), function, parameters, MemorySegment.NULL));
         assertEquals(0, cuLaunchCooperativeKernel(function, 1, 1, 1, 32, 1, 1, 0, MemorySegment.NULL, parameters));
         assertEquals(9, seen[0]);
-        assertEquals(List.of(new Launch("add", 2, 3, 1, 128, 1, 1, 512, false, false, false),
-                new Launch("add", 4, 1, 1, 64, 1, 1, 0, false, true, false), new Launch("add", 1, 1, 1, 32, 1, 1, 0, false, false, true)),
-                driver.launches());
+        assertEquals(List.of(new Launch("add", 2, 3, 1, 128, 1, 1, 512, false, false, false, 1),
+                new Launch("add", 4, 1, 1, 64, 1, 1, 0, false, true, false, 1),
+                new Launch("add", 1, 1, 1, 32, 1, 1, 0, false, false, true, 1)), driver.launches());
         assertEquals(CUDA_ERROR_INVALID_VALUE(),
                 cuLaunchKernel(function, 1, 1, 1, 2048, 1, 1, 0, MemorySegment.NULL, parameters, MemorySegment.NULL));
+    }
+
+    @Test
+    void clustersDivideTheGridOfACardThatHasThem() {
+        start();
+        MemorySegment function = function("add");
+        assertEquals(0, cuLaunchKernelEx(clusters(2), function, MemorySegment.NULL, MemorySegment.NULL));
+        assertEquals(List.of(new Launch("add", 4, 1, 1, 64, 1, 1, 0, false, true, false, 2)), driver.launches());
+        assertEquals(CUDA_ERROR_INVALID_VALUE(), cuLaunchKernelEx(clusters(3), function, MemorySegment.NULL, MemorySegment.NULL));
+        driver.computeCapability(8, 9);
+        assertEquals(CUDA_ERROR_INVALID_VALUE(), cuLaunchKernelEx(clusters(2), function, MemorySegment.NULL, MemorySegment.NULL));
     }
 
     @Test
@@ -328,8 +339,21 @@ class FakeDriverTest {
         return cuLaunchKernel(function, 1, 1, 1, 32, 1, 1, shared, stream, MemorySegment.NULL, MemorySegment.NULL);
     }
 
+    /** As programmatic, in clusters. */
+    private MemorySegment clusters(int blocks) {
+        MemorySegment config = programmatic();
+        MemorySegment attribute = CUlaunchAttribute.asSlice(CUlaunchConfig.attrs(config).reinterpret(2 * CUlaunchAttribute.sizeof()), 1);
+        CUlaunchAttribute.id(attribute, CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION());
+        MemorySegment size = CUlaunchAttributeValue.clusterDim(CUlaunchAttribute.value(attribute));
+        CUlaunchAttributeValue.clusterDim.x(size, blocks);
+        CUlaunchAttributeValue.clusterDim.y(size, 1);
+        CUlaunchAttributeValue.clusterDim.z(size, 1);
+        CUlaunchConfig.numAttrs(config, 2);
+        return config;
+    }
+
     private MemorySegment programmatic() {
-        MemorySegment attribute = arena.allocate(CUlaunchAttribute.layout());
+        MemorySegment attribute = CUlaunchAttribute.allocateArray(2, arena);
         CUlaunchAttribute.id(attribute, CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION());
         CUlaunchAttributeValue.programmaticStreamSerializationAllowed(CUlaunchAttribute.value(attribute), 1);
         MemorySegment config = arena.allocate(CUlaunchConfig.layout());

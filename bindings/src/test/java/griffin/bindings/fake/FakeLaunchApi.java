@@ -77,7 +77,7 @@ final class FakeLaunchApi {
 
     static int cuLaunchKernel(MemorySegment function, int gridX, int gridY, int gridZ, int blockX, int blockY, int blockZ, int shared,
             MemorySegment stream, MemorySegment parameters, MemorySegment extra) {
-        Launch launch = new Launch("", gridX, gridY, gridZ, blockX, blockY, blockZ, shared, false, false, false);
+        Launch launch = new Launch("", gridX, gridY, gridZ, blockX, blockY, blockZ, shared, false, false, false, 1);
         return launch(function, launch, stream, parameters, extra);
     }
 
@@ -85,6 +85,7 @@ final class FakeLaunchApi {
         MemorySegment c = config.reinterpret(CUlaunchConfig.sizeof());
         boolean programmatic = false;
         boolean cooperative = false;
+        int cluster = 1;
         MemorySegment attributes = CUlaunchConfig.attrs(c).reinterpret(CUlaunchConfig.numAttrs(c) * CUlaunchAttribute.sizeof());
         for (int i = 0; i < CUlaunchConfig.numAttrs(c); i++) {
             MemorySegment attribute = CUlaunchAttribute.asSlice(attributes, i);
@@ -94,17 +95,23 @@ final class FakeLaunchApi {
                 programmatic = CUlaunchAttributeValue.programmaticStreamSerializationAllowed(value) != 0;
             } else if (id == Cuda.CU_LAUNCH_ATTRIBUTE_COOPERATIVE()) {
                 cooperative = CUlaunchAttributeValue.cooperative(value) != 0;
+            } else if (id == Cuda.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION()) {
+                MemorySegment blocks = CUlaunchAttributeValue.clusterDim(value);
+                cluster = CUlaunchAttributeValue.clusterDim.x(blocks);
+                if (!clusters(blocks, CUlaunchConfig.gridDimX(c))) {
+                    return Cuda.CUDA_ERROR_INVALID_VALUE();
+                }
             }
         }
         Launch launch = new Launch("", CUlaunchConfig.gridDimX(c), CUlaunchConfig.gridDimY(c), CUlaunchConfig.gridDimZ(c),
                 CUlaunchConfig.blockDimX(c), CUlaunchConfig.blockDimY(c), CUlaunchConfig.blockDimZ(c), CUlaunchConfig.sharedMemBytes(c),
-                false, programmatic, cooperative);
+                false, programmatic, cooperative, cluster);
         return launch(function, launch, CUlaunchConfig.hStream(c), parameters, extra);
     }
 
     static int cuLaunchCooperativeKernel(MemorySegment function, int gridX, int gridY, int gridZ, int blockX, int blockY, int blockZ,
             int shared, MemorySegment stream, MemorySegment parameters) {
-        Launch launch = new Launch("", gridX, gridY, gridZ, blockX, blockY, blockZ, shared, false, false, true);
+        Launch launch = new Launch("", gridX, gridY, gridZ, blockX, blockY, blockZ, shared, false, false, true, 1);
         return launch(function, launch, stream, parameters, MemorySegment.NULL);
     }
 
@@ -122,12 +129,21 @@ final class FakeLaunchApi {
         List<MemorySegment> arguments = kernel == null ? List.of() : arguments(kernel, parameters, extra);
         return streams().issue(stream, graph -> {
             FakeDriver.current().launched(new Launch(found.name(), launch.gridX(), launch.gridY(), launch.gridZ(), launch.blockX(),
-                    launch.blockY(), launch.blockZ(), launch.sharedBytes(), graph, launch.programmatic(), launch.cooperative()));
+                    launch.blockY(), launch.blockZ(), launch.sharedBytes(), graph, launch.programmatic(), launch.cooperative(),
+                    launch.cluster()));
             if (kernel != null) {
                 kernel.code().accept(arguments);
             }
             return Cuda.CUDA_SUCCESS();
         });
+    }
+
+    /** Whether there can be clusters of these blocks: from compute capability 9.0 on, up to 8 along x, in a grid of whole clusters. */
+    private static boolean clusters(MemorySegment blocks, int gridX) {
+        int x = CUlaunchAttributeValue.clusterDim.x(blocks);
+        boolean line = CUlaunchAttributeValue.clusterDim.y(blocks) == 1 && CUlaunchAttributeValue.clusterDim.z(blocks) == 1;
+        int major = FakeDriver.current().attributes.get(Cuda.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR());
+        return major >= 9 && line && x >= 1 && x <= 8 && gridX % x == 0;
     }
 
     /** What the driver refuses by the sizes alone. */

@@ -52,6 +52,11 @@ final class CudaDriver {
             return capability == 80 || capability / 10 == 9 || capability / 10 == 10 ? 2048 : 1536;
         }
 
+        /** Whether kernels run in thread block clusters: on later cards than these they are PTX of 8.0, which has none. */
+        boolean clusters() {
+            return capability / 10 == 9 || capability / 10 == 10 || capability / 10 == 12;
+        }
+
         boolean usable() {
             return capability >= LEAST_CAPABILITY;
         }

@@ -8,10 +8,10 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** One kernel with its arguments packed; only the grid follows the step. */
+/** One kernel with its arguments packed; only the grid, and the clusters that divide it, follow the step. */
 final class Launch implements Call {
 
-    /** Sets the grid for a step; a grid of no blocks means that there is nothing to do. */
+    /** Sets the grid for a step, and its clusters if any; a grid of no blocks means that there is nothing to do. */
     interface Geometry {
         void grid(Extent extent, Launch launch);
     }
@@ -23,8 +23,11 @@ final class Launch implements Call {
     private final Geometry geometry;
     private final boolean overlap;
     private final MemorySegment config;
+    private final MemorySegment dependence;
+    private final MemorySegment clusterSize;
     private final MemorySegment extra;
     private int blocks;
+    private int cluster = 1;
 
     /** @param threads of a block, along x @param shared bytes of dynamic shared memory */
     Launch(CudaContext context, CudaKernels.Kernel kernel, Arguments arguments, int threads, int shared, Geometry geometry) {
@@ -44,10 +47,12 @@ final class Launch implements Call {
         CUlaunchConfig.blockDimZ(config, 1);
         CUlaunchConfig.sharedMemBytes(config, shared);
         CUlaunchConfig.hStream(config, context.stream);
-        MemorySegment attribute = CUlaunchAttribute.allocate(arena).fill((byte) 0);
-        CUlaunchAttribute.id(attribute, Cuda.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION());
-        CUlaunchAttributeValue.programmaticStreamSerializationAllowed(CUlaunchAttribute.value(attribute), 1);
-        CUlaunchConfig.attrs(config, attribute);
+        MemorySegment attributes = CUlaunchAttribute.allocateArray(2, arena).fill((byte) 0);
+        dependence = attribute(attributes, 0, Cuda.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION());
+        clusterSize = CUlaunchAttributeValue.clusterDim(attribute(attributes, 1, Cuda.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION()));
+        CUlaunchAttributeValue.clusterDim.y(clusterSize, 1);
+        CUlaunchAttributeValue.clusterDim.z(clusterSize, 1);
+        CUlaunchConfig.attrs(config, attributes);
         MemorySegment size = arena.allocateFrom(ValueLayout.JAVA_LONG, arguments.bytes());
         extra = arena.allocate(ValueLayout.ADDRESS, 5);
         extra.setAtIndex(ValueLayout.ADDRESS, 0, MemorySegment.ofAddress(Cuda.CU_LAUNCH_PARAM_BUFFER_POINTER_AS_INT()));
@@ -55,6 +60,13 @@ final class Launch implements Call {
         extra.setAtIndex(ValueLayout.ADDRESS, 2, MemorySegment.ofAddress(Cuda.CU_LAUNCH_PARAM_BUFFER_SIZE_AS_INT()));
         extra.setAtIndex(ValueLayout.ADDRESS, 3, size);
         extra.setAtIndex(ValueLayout.ADDRESS, 4, MemorySegment.ofAddress(Cuda.CU_LAUNCH_PARAM_END_AS_INT()));
+    }
+
+    /** Where the value of an attribute lies, whose id is set. */
+    private static MemorySegment attribute(MemorySegment attributes, int index, int id) {
+        MemorySegment attribute = CUlaunchAttribute.asSlice(attributes, index);
+        CUlaunchAttribute.id(attribute, id);
+        return CUlaunchAttribute.value(attribute);
     }
 
     /** Issues it on a stream other than the context's. */
@@ -70,13 +82,21 @@ final class Launch implements Call {
         CUlaunchConfig.gridDimZ(config, (int) Math.min(z, MOST_ROWS_OF_BLOCKS));
     }
 
+    /** Makes so many blocks of the grid, along x, a thread block cluster; the grid is of whole clusters. More than 1 only from Hopper on. */
+    void clusters(int ofBlocks) {
+        cluster = ofBlocks;
+        CUlaunchAttributeValue.clusterDim.x(clusterSize, ofBlocks);
+    }
+
     @Override
     public void issue(Extent extent) {
         geometry.grid(extent, this);
         if (blocks == 0) {
             return;
         }
-        CUlaunchConfig.numAttrs(config, overlap && extent.dependent ? 1 : 0);
+        boolean dependent = overlap && extent.dependent;
+        CUlaunchAttributeValue.programmaticStreamSerializationAllowed(dependence, dependent ? 1 : 0);
+        CUlaunchConfig.numAttrs(config, cluster > 1 ? 2 : dependent ? 1 : 0);
         int result = Cuda.cuLaunchKernelEx(config, kernel.handle(), MemorySegment.NULL, extra);
         if (result != Cuda.CUDA_SUCCESS()) {
             CudaErrors.check(result, "cuLaunchKernelEx of " + kernel.name());

@@ -21,8 +21,7 @@ final class MemoryPlan {
     /** Bytes that a model takes: what it allocates itself, and what this backend keeps beside it. */
     static long bytes(MemoryNeed need, DType operands) {
         long gates = 2L * need.rows() * need.layout().lruWidth() * operands.bytes();
-        long scan = RecurrenceCalls.scanBytes(need.layout().lruWidth(), need.rows(), need.slots());
-        return need.bytes(operands) + gates + scan + need.layout().bytes() + CublasLtProducts.WORKSPACE_BYTES + OVERHEAD;
+        return need.bytes(operands) + gates + need.layout().bytes() + CublasLtProducts.WORKSPACE_BYTES + OVERHEAD;
     }
 
     /** @throws DeviceMemoryException when it does not fit */

@@ -22,15 +22,19 @@ final class RecurrenceCalls {
     private static final int TILED_SHARED = 32 * 576 + 4096;
     private static final int TILED_SHARED_EACH = 576;
 
-    /** Tiles of rg_lru_scan, the dynamic shared memory it takes, at most so many stages and groups, and a group's threads (rg_lru.cu). */
+    /** Tiles of rg_lru_scan, the dynamic shared memory it takes, at most so many stages and groups, a group's threads, a cluster's blocks. */
     private static final int SCAN_ROWS = 128;
     private static final int SCAN_COLUMN_BYTES = 128;
-    private static final int SCAN_SHARED = 29056;
+    private static final int SCAN_SHARED = 29568;
     private static final int SCAN_SHARED_EACH = 66304;
     private static final int SCAN_STAGES = 3;
     private static final int SCAN_GROUPS = 2;
     private static final int SCAN_GROUP = 288;
     private static final int SCAN_FILL = 32;
+    private static final int SCAN_CLUSTER = 8;
+
+    /** A cluster lies in one GPC; of cards that have clusters, nearly every GPC has so many multiprocessors. */
+    private static final int GPC = 16;
 
     private RecurrenceCalls() {}
 
@@ -71,27 +75,34 @@ final class RecurrenceCalls {
                 l.memory.scratch("gates", 2 * plane * l.operands.bytes()), plane);
     }
 
-    /** Bytes in which the scan's blocks find each other's tiles. */
-    static long scanBytes(int width, int rows, int sequences) {
-        return 64 + 16L * width * (rows / SCAN_ROWS + (long) sequences);
+    /**
+     * Blocks that share a tile of channels of the scan: as many as leave every tile a cluster of its own on the card at once, and no more
+     * than there are tiles of rows.
+     */
+    private static int scanCluster(CudaDriver.Device device, int columnTiles, long rowTiles) {
+        int blocks = device.clusters() ? (int) Math.min(SCAN_CLUSTER, rowTiles) : 1;
+        while (blocks > 1 && GPC / blocks * (device.processors() / GPC) < columnTiles) {
+            blocks--;
+        }
+        return Math.max(1, blocks);
     }
 
     /** The scan behind the gates' products. */
     static Call scanAlone(Lowering l, CudaStep step, CudaBuffer x, RgLruWeights weights, CudaBuffer state, CudaBuffer gelu, CudaBuffer out,
             long gates, long plane) {
         int width = x.columns();
-        long scratch = l.memory.scratch("the scan", scanBytes(width, step.maxRows(), step.maxSequences()));
         Arguments arguments = l.arguments().step(step).matrix(x).pointer(gates).integer(width).wide(plane)
                 .pointer(CudaWeight.addressOf(weights.gateBias())).pointer(CudaWeight.addressOf(weights.decay())).pointer(state.address())
-                .pointer(gelu == null ? 0 : gelu.address()).integer(gelu == null ? 0 : gelu.stride()).matrix(out).pointer(scratch)
-                .integer(width);
-        int stages = Math.clamp((l.context.device.sharedPerBlock() - SCAN_SHARED) / SCAN_SHARED_EACH, 1, SCAN_STAGES);
+                .pointer(gelu == null ? 0 : gelu.address()).integer(gelu == null ? 0 : gelu.stride()).matrix(out).integer(width);
+        CudaDriver.Device device = l.context.device;
+        int stages = Math.clamp((device.sharedPerBlock() - SCAN_SHARED) / SCAN_SHARED_EACH, 1, SCAN_STAGES);
         int threads = SCAN_GROUP * Math.min(stages, SCAN_GROUPS) + SCAN_FILL;
-        int processors = l.context.device.processors();
-        int columns = SCAN_COLUMN_BYTES / l.operands.bytes();
-        return l.launch(l.kernel("rg_lru_scan"), arguments, threads, SCAN_SHARED + SCAN_SHARED_EACH * stages,
-                (extent, launch) -> launch.grid(extent.rows == 0 ? 0 : Math.min(processors,
-                        Launch.blocks(width, columns) * (extent.rows / SCAN_ROWS + extent.sequences)), 1, 1));
+        int columnTiles = Launch.blocks(width, SCAN_COLUMN_BYTES / l.operands.bytes());
+        return l.launch(l.kernel("rg_lru_scan"), arguments, threads, SCAN_SHARED + SCAN_SHARED_EACH * stages, (extent, launch) -> {
+            int cluster = scanCluster(device, columnTiles, (extent.rows + (SCAN_ROWS - 1L) * extent.sequences) / SCAN_ROWS);
+            launch.clusters(cluster);
+            launch.grid(extent.rows == 0 ? 0 : cluster * (long) Math.min(columnTiles, device.processors() / cluster), 1, 1);
+        });
     }
 
     /**

@@ -11,6 +11,7 @@ import griffin.backend.TensorPart;
 import griffin.backend.Weight;
 import griffin.backend.WeightRole;
 import griffin.bindings.NativeLibraries;
+import griffin.bindings.cuda.Cuda;
 import griffin.bindings.fake.FakeDriver;
 import griffin.bindings.fake.FakeDriver.Launch;
 import java.lang.foreign.Arena;
@@ -20,7 +21,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The launch geometry of a prompt's scan (rg_lru.cu) on 132 multiprocessors with the shared memory of an H100. */
+/** The launch geometry of a prompt's scan (rg_lru.cu) on several cards. */
 class RecurrenceCallsTest {
 
     private static final int HEAD = 32;
@@ -33,9 +34,18 @@ class RecurrenceCallsTest {
         NativeLibraries.forget();
     }
 
-    /** Name, grid, threads and shared memory of the scan of so many rows of one sequence. */
-    private String scan(DType operands, int rows, int width) {
-        FakeDriver driver = Fake.publishing();
+    /** An H100 or H200. */
+    private static FakeDriver hopper() {
+        return Fake.publishing();
+    }
+
+    private static FakeDriver card(int major, int minor, int processors, int sharedKiB) {
+        return Fake.publishing().computeCapability(major, minor).attribute(Cuda.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT(), processors)
+                .attribute(Cuda.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN(), sharedKiB << 10);
+    }
+
+    /** Grid, blocks of a cluster, threads and shared memory of the scan of so many rows of one sequence. */
+    private String scan(FakeDriver driver, DType operands, int rows, int width) {
         try (CudaBackend backend = Fake.open(driver, folder, operands, true, true)) {
             Step step = backend.allocateStep(rows, 1, 1);
             StepPlan plan = new StepPlan(rows, 1);
@@ -49,7 +59,8 @@ class RecurrenceCallsTest {
             Buffer x = backend.allocate(operands, rows, width);
             backend.rgLru(step, x, weights, backend.allocate(DType.F32, 1, width), x);
             Launch last = driver.launches().getLast();
-            return last.kernel() + " " + last.gridX() + " " + last.blockX() + " " + last.sharedBytes();
+            assertEquals("rg_lru_scan_" + (operands == DType.BF16 ? "bf16" : "f32"), last.kernel());
+            return last.gridX() + " " + last.cluster() + " " + last.blockX() + " " + last.sharedBytes();
         } finally {
             assertEquals(List.of(), driver.errors());
         }
@@ -60,10 +71,29 @@ class RecurrenceCallsTest {
     }
 
     @Test
-    void aScanHasABlockForEachMultiprocessorOrTile() {
-        assertEquals("rg_lru_scan_bf16 132 608 227968", scan(DType.BF16, 2048, 2560));
-        assertEquals("rg_lru_scan_bf16 80 608 227968", scan(DType.BF16, 200, 2560), "two tiles of rows, forty of 64 channels");
-        assertEquals("rg_lru_scan_bf16 2 608 227968", scan(DType.BF16, 7, 96));
-        assertEquals("rg_lru_scan_f32 3 608 227968", scan(DType.F32, 7, 96), "tiles of 32 channels");
+    void asManyBlocksShareATileOfChannelsAsLeaveEachTileACluster() {
+        assertEquals("120 3 608 228480", scan(hopper(), DType.BF16, 8192, 2560), "40 tiles of 64 channels");
+        assertEquals("128 2 608 228480", scan(hopper(), DType.BF16, 8192, 4096), "64 tiles");
+        assertEquals("80 1 608 228480", scan(hopper(), DType.F32, 8192, 2560), "80 tiles of 32 channels");
+        assertEquals("128 1 608 228480", scan(hopper(), DType.F32, 8192, 4096));
+        assertEquals("132 1 608 228480", scan(hopper(), DType.F32, 8192, 32 * 140), "more tiles than multiprocessors");
+        assertEquals("16 8 608 228480", scan(hopper(), DType.BF16, 8192, 96), "two tiles");
+    }
+
+    @Test
+    void noMoreBlocksShareThanThereAreTilesOfRows() {
+        assertEquals("80 2 608 228480", scan(hopper(), DType.BF16, 200, 2560));
+        assertEquals("40 1 608 228480", scan(hopper(), DType.BF16, 128, 2560));
+        assertEquals("2 1 608 228480", scan(hopper(), DType.BF16, 7, 96));
+        assertEquals("6 3 608 228480", scan(hopper(), DType.BF16, 384, 96));
+    }
+
+    @Test
+    void noClustersWhereTheMachineCodeHasNone() {
+        assertEquals("28 1 320 95872", scan(card(8, 6, 28, 99), DType.BF16, 8192, 2560));
+        assertEquals("40 1 320 95872", scan(card(8, 9, 128, 99), DType.BF16, 8192, 2560));
+        assertEquals("40 1 608 162176", scan(card(8, 0, 108, 163), DType.BF16, 8192, 2560));
+        assertEquals("160 4 320 95872", scan(card(12, 0, 170, 99), DType.BF16, 8192, 2560));
+        assertEquals("20 1 608 228480", scan(card(11, 0, 20, 227), DType.BF16, 8192, 2560));
     }
 }
