@@ -58,8 +58,8 @@ template <int ROWS, int PAIR> struct StreamWork {
         blocks = gridDim.x / planes;
         plane = blockIdx.x / blocks;
         block = blockIdx.x % blocks;
-        first = int((long long) all * plane / planes);
-        panels = int((long long) all * (plane + 1) / planes) - first;
+        first = all * plane / planes;
+        panels = all * (plane + 1) / planes - first;
         // As many as the first block of the cluster has, for they go along the ring together; what lies beyond the last row is zeros.
         rounds = max(1, (tiles - (block - rank) + blocks - 1) / blocks);
         groups = (tileRows + GROUP_ROWS - 1) / GROUP_ROWS;
@@ -235,15 +235,19 @@ __device__ __forceinline__ void product_stream(const CUtensorMap& w, const CUten
     const StreamWork<ROWS, Output::PAIR> work(units, I, planes, tileRows, depth, int(dynamic_shared_bytes()));
     const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, multiplying = work.groups * GROUP_WARPS;
     const unsigned char* memory = reinterpret_cast<const unsigned char*>(aligned_panels(dynamic)); // at the same address in all blocks
-    if (warp == multiplying && lane == 0) {
-        prefetch_map(w);
-        prefetch_map(x);
-        for (int i = 0; i < work.stages; i++) {
-            make_barrier(barriers.full + i, 1);
-            make_barrier(barriers.empty + i, multiplying);
-            make_barrier(barriers.everywhere + i, multiplying * work.cluster);
+    if (warp == multiplying) {
+        static_assert(STREAM_STAGES == WARP, "a lane a place of the ring");
+        if (lane < work.stages) {
+            make_barrier(barriers.full + lane, 1);
+            make_barrier(barriers.empty + lane, multiplying);
+            make_barrier(barriers.everywhere + lane, multiplying * work.cluster);
         }
         show_barriers();
+        if (lane == 0) {
+            prefetch_map(w);
+        }
+    } else if (warp > multiplying && lane == 0) {
+        prefetch_map(x);
     }
     __syncwarp();
     arrive_cluster();

@@ -35,19 +35,22 @@ __device__ __forceinline__ void arrive_at(unsigned long long* barrier, int rank)
         "{\n"
         ".reg .b32 there;\n"
         "mapa.shared::cluster.u32 there, %0, %1;\n"
-        "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there];\n"
+        "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
         "}\n" ::"r"(shared_address(barrier)),
         "r"(rank)
         : "memory");
 }
 
-/** Waits for the end of a phase in which blocks of the cluster arrive, or copies. */
+/**
+ * Waits for the end of a phase. What it orders is copies and tensor-core products, which are over when somebody arrives for them: no wider scope,
+ * which would make threads wait for their other memory accesses, too.
+ */
 __device__ __forceinline__ void await_barrier(const unsigned long long* barrier, int phase) {
     asm volatile(
         "{\n"
         ".reg .pred done;\n"
         "WAIT_%=:\n"
-        "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
         "@!done bra WAIT_%=;\n"
         "}\n" ::"r"(shared_address(barrier)),
         "r"(phase)
