@@ -255,7 +255,8 @@ void check_chain() {
                 launch(write_late, 16, 256, 0, a.x.data, sources[i % 2].data, int(sources[0].size));
                 dependentLaunch = withDependentLaunch;
                 launch_clusters(l.cluster, linear_stream_bf16_r32, l.grid, l.block(), l.shared, map_of_w(a.w.data, a.O, 1, a.I, l, s.promotion),
-                                a.x_map(), l.tileRows, l.depth, a.count.data, 5, 32, a.dbias.data, static_cast<void*>(out.data + i * n), a.O, 1, a.O, a.I);
+                                a.x_map(), l.tileRows, l.depth, a.count.data, 5, 32, a.dbias.data, static_cast<void*>(out.data + i * n), a.O, 1, a.O,
+                                a.I);
             }
             synchronize();
             return out.read();
