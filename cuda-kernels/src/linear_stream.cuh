@@ -182,9 +182,9 @@ __device__ __forceinline__ void multiply_stream(const StreamWork<ROWS, Output::P
     auto release = [&](int place) {
         if (lane == 0) {
             arrive(barriers.empty + place);
-        } else if (lane == 1) {
             arrive_at(barriers.everywhere + place, place % work.cluster);
         }
+        __syncwarp(); // else the other lanes may sleep at the next barrier before this one has arrived, until the hardware loses patience
     };
     float sums[ROWS / 8][4];
     int place = 0, phase = 0, live = 0;
