@@ -260,6 +260,7 @@ inline double host_sigmoid(double v) { return 1 / (1 + std::exp(-v)); }
 // One function per file, called by kernel_tests.cu.
 void test_elementwise();
 void test_linear();
+void test_linear_stream();
 void test_recurrence();
 void test_attention_decode();
 void test_sample();
@@ -267,3 +268,4 @@ void test_advance();
 void test_convert();
 void bench_decode();
 void bench_batches();
+void bench_stream();
