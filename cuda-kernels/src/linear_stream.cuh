@@ -182,7 +182,11 @@ __device__ __forceinline__ void multiply_stream(const StreamWork<ROWS, Output::P
     auto release = [&](int place) {
         if (lane == 0) {
             arrive(barriers.empty + place);
-            arrive_at(barriers.everywhere + place, place % work.cluster);
+            if (work.cluster == 1) { // a launch without clusters knows no other blocks' addresses, not even its own
+                arrive(barriers.everywhere + place);
+            } else {
+                arrive_at(barriers.everywhere + place, place % work.cluster);
+            }
         }
         __syncwarp(); // else the other lanes may sleep at the next barrier before this one has arrived, until the hardware loses patience
     };
