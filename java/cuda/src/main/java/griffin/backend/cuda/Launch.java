@@ -88,6 +88,27 @@ final class Launch implements Call {
         CUlaunchAttributeValue.clusterDim.x(clusterSize, ofBlocks);
     }
 
+    /** How many clusters of so many blocks the card runs at once: fewer than multiprocessors would allow, since GPCs differ. */
+    int clustersAtOnce(int ofBlocks) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment attribute = CUlaunchAttribute.allocate(arena).fill((byte) 0);
+            MemorySegment size = CUlaunchAttributeValue.clusterDim(attribute(attribute, 0, Cuda.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION()));
+            CUlaunchAttributeValue.clusterDim.x(size, ofBlocks);
+            CUlaunchAttributeValue.clusterDim.y(size, 1);
+            CUlaunchAttributeValue.clusterDim.z(size, 1);
+            MemorySegment question = CUlaunchConfig.allocate(arena).copyFrom(config);
+            CUlaunchConfig.gridDimX(question, ofBlocks);
+            CUlaunchConfig.gridDimY(question, 1);
+            CUlaunchConfig.gridDimZ(question, 1);
+            CUlaunchConfig.attrs(question, attribute);
+            CUlaunchConfig.numAttrs(question, 1);
+            MemorySegment clusters = arena.allocate(ValueLayout.JAVA_INT);
+            CudaErrors.check(Cuda.cuOccupancyMaxActiveClusters(clusters, kernel.handle(), question),
+                    "cuOccupancyMaxActiveClusters of " + kernel.name());
+            return clusters.get(ValueLayout.JAVA_INT, 0);
+        }
+    }
+
     @Override
     public void issue(Extent extent) {
         geometry.grid(extent, this);

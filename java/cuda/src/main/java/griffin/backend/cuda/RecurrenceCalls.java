@@ -33,9 +33,6 @@ final class RecurrenceCalls {
     private static final int SCAN_FILL = 32;
     private static final int SCAN_CLUSTER = 8;
 
-    /** A cluster lies in one GPC; of cards that have clusters, nearly every GPC has so many multiprocessors. */
-    private static final int GPC = 16;
-
     private RecurrenceCalls() {}
 
     static Call causalConv(Lowering l, Operation.CausalConv o) {
@@ -75,33 +72,51 @@ final class RecurrenceCalls {
                 l.memory.scratch("gates", 2 * plane * l.operands.bytes()), plane);
     }
 
-    /**
-     * Blocks that share a tile of channels of the scan: as many as leave every tile a cluster of its own on the card at once, and no more
-     * than there are tiles of rows.
-     */
-    private static int scanCluster(CudaDriver.Device device, int columnTiles, long rowTiles) {
-        int blocks = device.clusters() ? (int) Math.min(SCAN_CLUSTER, rowTiles) : 1;
-        while (blocks > 1 && GPC / blocks * (device.processors() / GPC) < columnTiles) {
-            blocks--;
+    /** Bytes in which a cluster of the scan leaves carries for the next: a word for each channel of a tile. */
+    static long handoverBytes(int processors) {
+        return 8L * SCAN_COLUMN_BYTES / DType.BF16.bytes() * processors;
+    }
+
+    /** Clusters of the scan, by the blocks of one: no more than run at once, nor than there are tiles of channels. */
+    private static int[] scanClusters(CudaDriver.Device device, Launch scan, int columnTiles) {
+        int[] clusters = new int[device.clusters() ? SCAN_CLUSTER + 1 : 2];
+        clusters[1] = Math.min(columnTiles, device.processors());
+        for (int blocks = 2; blocks < clusters.length; blocks++) {
+            clusters[blocks] = Math.min(columnTiles, scan.clustersAtOnce(blocks));
         }
-        return Math.max(1, blocks);
+        return clusters;
+    }
+
+    /** Blocks of a cluster of the scan: such that the most work, but no more than there are tiles of rows. */
+    private static int scanCluster(int[] clusters, long rowTiles) {
+        int best = 1;
+        for (int blocks = 2; blocks < clusters.length && blocks <= rowTiles; blocks++) {
+            best = blocks * clusters[blocks] > best * clusters[best] ? blocks : best;
+        }
+        return best;
     }
 
     /** The scan behind the gates' products. */
     static Call scanAlone(Lowering l, CudaStep step, CudaBuffer x, RgLruWeights weights, CudaBuffer state, CudaBuffer gelu, CudaBuffer out,
             long gates, long plane) {
         int width = x.columns();
+        long handover = l.memory.scratch("carries of the scan", handoverBytes(l.context.device.processors()));
         Arguments arguments = l.arguments().step(step).matrix(x).pointer(gates).integer(width).wide(plane)
                 .pointer(CudaWeight.addressOf(weights.gateBias())).pointer(CudaWeight.addressOf(weights.decay())).pointer(state.address())
-                .pointer(gelu == null ? 0 : gelu.address()).integer(gelu == null ? 0 : gelu.stride()).matrix(out).integer(width);
+                .pointer(gelu == null ? 0 : gelu.address()).integer(gelu == null ? 0 : gelu.stride()).matrix(out).pointer(handover)
+                .integer(width);
         CudaDriver.Device device = l.context.device;
         int stages = Math.clamp((device.sharedPerBlock() - SCAN_SHARED) / SCAN_SHARED_EACH, 1, SCAN_STAGES);
         int threads = SCAN_GROUP * Math.min(stages, SCAN_GROUPS) + SCAN_FILL;
         int columnTiles = Launch.blocks(width, SCAN_COLUMN_BYTES / l.operands.bytes());
+        int[][] clusters = new int[1][]; // asked for at the first prompt
         return l.launch(l.kernel("rg_lru_scan"), arguments, threads, SCAN_SHARED + SCAN_SHARED_EACH * stages, (extent, launch) -> {
-            int cluster = scanCluster(device, columnTiles, (extent.rows + (SCAN_ROWS - 1L) * extent.sequences) / SCAN_ROWS);
+            if (clusters[0] == null) {
+                clusters[0] = scanClusters(device, launch, columnTiles);
+            }
+            int cluster = scanCluster(clusters[0], (extent.rows + (SCAN_ROWS - 1L) * extent.sequences) / SCAN_ROWS);
             launch.clusters(cluster);
-            launch.grid(extent.rows == 0 ? 0 : cluster * (long) Math.min(columnTiles, device.processors() / cluster), 1, 1);
+            launch.grid(extent.rows == 0 ? 0 : (long) cluster * clusters[0][cluster], 1, 1);
         });
     }
 

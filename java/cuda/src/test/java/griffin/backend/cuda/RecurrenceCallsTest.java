@@ -71,10 +71,10 @@ class RecurrenceCallsTest {
     }
 
     @Test
-    void asManyBlocksShareATileOfChannelsAsLeaveEachTileACluster() {
-        assertEquals("120 3 608 228480", scan(hopper(), DType.BF16, 8192, 2560), "40 tiles of 64 channels");
+    void asManyBlocksWorkAsClustersOfOneSizeAllow() {
+        assertEquals("128 4 608 228480", scan(hopper(), DType.BF16, 8192, 2560), "40 tiles of 64 channels, by 32 clusters");
         assertEquals("128 2 608 228480", scan(hopper(), DType.BF16, 8192, 4096), "64 tiles");
-        assertEquals("80 1 608 228480", scan(hopper(), DType.F32, 8192, 2560), "80 tiles of 32 channels");
+        assertEquals("128 2 608 228480", scan(hopper(), DType.F32, 8192, 2560), "80 tiles of 32 channels, by 64 clusters");
         assertEquals("128 1 608 228480", scan(hopper(), DType.F32, 8192, 4096));
         assertEquals("132 1 608 228480", scan(hopper(), DType.F32, 8192, 32 * 140), "more tiles than multiprocessors");
         assertEquals("16 8 608 228480", scan(hopper(), DType.BF16, 8192, 96), "two tiles");
