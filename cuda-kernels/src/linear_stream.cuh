@@ -40,9 +40,9 @@ constexpr int GROUP_WARPS = WARPGROUP / WARP;
 constexpr int GROUP_ROWS = 64; // of a warpgroup's product
 
 struct StreamBarriers {
-    unsigned long long full[STREAM_STAGES];   // weights and x have come
-    unsigned long long empty[STREAM_STAGES];  // this block has read the place
-    unsigned long long everywhere[STREAM_STAGES]; // all blocks of the cluster have; of the places for which this block copies x
+    Barrier full[STREAM_STAGES];   // weights and x have come
+    Barrier empty[STREAM_STAGES];  // this block has read the place
+    Barrier everywhere[STREAM_STAGES]; // all blocks of the cluster have; of the places for which this block copies x
 };
 
 /** What a block does. */
@@ -89,7 +89,7 @@ template <int ROWS, int PAIR>
 __device__ __forceinline__ void fetch_weights(const StreamWork<ROWS, PAIR>& work, StreamBarriers& barriers, unsigned memory, const CUtensorMap& w) {
     const unsigned long long policy = read_once();
     work.walk([&](int tile, int panel, int count, int place, int phase) {
-        await_barrier(barriers.empty + place, phase);
+        await(barriers.empty + place, phase);
         arrive_expecting(barriers.full + place, count * (work.tileRows + ROWS) * PANEL_ROW);
         for (int p = 0; p < count; p++) {
             const unsigned to = memory + place * work.stageBytes + p * work.tileRows * PANEL_ROW;
@@ -109,7 +109,7 @@ __device__ __forceinline__ void fetch_x(const StreamWork<ROWS, PAIR>& work, Stre
         if (place % work.cluster != work.rank) {
             return;
         }
-        await_barrier(barriers.everywhere + place, phase);
+        await(barriers.everywhere + place, phase);
         for (int p = 0; p < count; p++) {
             const unsigned to = memory + place * work.stageBytes + (work.depth * work.tileRows + p * ROWS) * PANEL_ROW;
             if (work.cluster == 1) {
@@ -182,13 +182,9 @@ __device__ __forceinline__ void multiply_stream(const StreamWork<ROWS, Output::P
     auto release = [&](int place) {
         if (lane == 0) {
             arrive(barriers.empty + place);
-            if (work.cluster == 1) { // a launch without clusters knows no other blocks' addresses, not even its own
-                arrive(barriers.everywhere + place);
-            } else {
-                arrive_at(barriers.everywhere + place, place % work.cluster);
-            }
+            arrive_at(barriers.everywhere + place, place % work.cluster);
         }
-        __syncwarp(); // else the other lanes may sleep at the next barrier before this one has arrived, until the hardware loses patience
+        __syncwarp(); // see barriers.cuh
     };
     float sums[ROWS / 8][4];
     int place = 0, phase = 0, live = 0;
@@ -198,7 +194,7 @@ __device__ __forceinline__ void multiply_stream(const StreamWork<ROWS, Output::P
                                 PAIR == 1 && unit + 8 < units ? output.ahead(unit + 8) : float2{0, 0}};
         int before = -1; // the place whose products may still be under way
         for (int done = 0; done < work.panels; done += work.depth) {
-            await_barrier(barriers.full + place, phase);
+            await(barriers.full + place, phase);
             begin_products();
             multiply_panel<ROWS>(sums, weights + unsigned(place * work.stageBytes) / 16, xs + unsigned(place * work.stageBytes) / 16, done > 0);
             if (done + 1 < work.panels && work.depth == 2) {
@@ -242,9 +238,9 @@ __device__ __forceinline__ void product_stream(const CUtensorMap& w, const CUten
     if (warp == multiplying) {
         static_assert(STREAM_STAGES == WARP, "a lane a place of the ring");
         if (lane < work.stages) {
-            make_barrier(barriers.full + lane, 1);
-            make_barrier(barriers.empty + lane, multiplying);
-            make_barrier(barriers.everywhere + lane, multiplying * work.cluster);
+            open_barrier(barriers.full + lane, 1);
+            open_barrier(barriers.empty + lane, multiplying);
+            open_barrier(barriers.everywhere + lane, multiplying * work.cluster);
         }
         show_barriers();
         if (lane == 0) {

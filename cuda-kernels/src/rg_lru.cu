@@ -17,7 +17,7 @@
 //   block and group of the next tile, straight into their shared memory; then it tells the group's warps theirs. Where a range ends inside a
 //   tile of channels, the carry goes to the next cluster through a word of global memory a channel: the cluster that began a tile of channels
 //   did so first of all, and the one that ends it does so last.
-// They hand on through barriers in shared memory (rg_lru_barriers.cuh) alone.
+// They hand on through barriers in shared memory (barriers.cuh) alone.
 //
 // From tile to tile of a sequence, with the tile's map (A = prod a, B = h from zero), the carry is
 //   carry_(c+1) = A_c carry_c + B_c, one fma a chunk, in the order of the chunks.
@@ -183,7 +183,9 @@ template <typename T> __device__ __forceinline__ void scan(const Step& step, Sca
     } else {
         fill(step, s, room);
     }
-    meet_cluster();   // no block's shared memory goes while another may write into it
+    __syncwarp();
+    arrive_cluster();
+    await_cluster();   // no block's shared memory goes while another may write into it
 }
 
 } // namespace

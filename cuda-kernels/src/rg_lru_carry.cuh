@@ -75,7 +75,7 @@ template <typename T> __device__ __forceinline__ void carry(const Scan<T>& s, co
             after[c] = fmaf(product[c], carry[c], local[c]);
         }
         if (!end) {
-            send_mail(to, toBarrier, *(const Values*) after, room.blocks == 1);
+            send_mail(to, toBarrier, &control.mailed[nextGroup], *(const Values*) after, room.blocks == 1);
         }
 #pragma unroll
         for (int c = 0; c < EACH; c++) {

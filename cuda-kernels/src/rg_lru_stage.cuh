@@ -1,8 +1,8 @@
 // What a block of rg_lru.cu has in shared memory, its tiles, and the warp that fills the memory with them. Included by rg_lru.cu only.
 #pragma once
 
-#include "rg_lru_barriers.cuh"
 #include "rg_lru_gates.cuh"
+#include "rg_lru_mail.cuh"
 
 namespace {
 
@@ -115,7 +115,8 @@ template <typename T> struct Room {
             }
             show_barriers();
         }
-        meet_cluster();
+        arrive_cluster();
+        await_cluster();
     }
 };
 

@@ -15,7 +15,7 @@ constexpr int MOST_STAGES = 8;
 static_assert(FILL_ROWS == 8, "rows of gates and ups take turns");
 
 struct TileBarriers {
-    unsigned long long full[MOST_STAGES], empty[MOST_STAGES];
+    Barrier full[MOST_STAGES], empty[MOST_STAGES];
 };
 
 /** Copies 16 bytes of a line of which others copy the rest. */
@@ -31,8 +31,8 @@ struct TileRing {
     /** All threads of the block call. */
     __device__ __forceinline__ void open(int stages, int readers) const {
         if (int(threadIdx.x) < stages) {
-            asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(shared_address(barriers->full + threadIdx.x)), "n"(FILL_THREADS) : "memory");
-            asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(shared_address(barriers->empty + threadIdx.x)), "r"(readers) : "memory");
+            open_barrier(barriers->full + threadIdx.x, FILL_THREADS);
+            open_barrier(barriers->empty + threadIdx.x, readers);
         }
         __syncthreads();
     }
@@ -42,9 +42,7 @@ struct TileRing {
     }
 
     /** What this thread has copied so far belongs to this stage and those before; every filling thread says so once a stage. */
-    __device__ __forceinline__ void filled(int stage) const {
-        asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(shared_address(barriers->full + stage)) : "memory");
-    }
+    __device__ __forceinline__ void filled(int stage) const { arrive_with_copies(barriers->full + stage); }
 
     __device__ __forceinline__ const unsigned char* await_full(int stage, int phase) const {
         await(barriers->full + stage, phase);
@@ -55,27 +53,5 @@ struct TileRing {
     __device__ __forceinline__ void await_empty(int stage, int phase) const { await(barriers->empty + stage, phase); }
 
     /** This warp has read the stage; all lanes call. */
-    __device__ __forceinline__ void release(int stage) const {
-        __syncwarp();
-        if (threadIdx.x % WARP == 0) {
-            asm volatile("{\n.reg .b64 state;\nmbarrier.arrive.shared.b64 state, [%0];\n}" ::"r"(shared_address(barriers->empty + stage)) : "memory");
-        }
-    }
-
-private:
-    static __device__ __forceinline__ void await(const unsigned long long* barrier, int phase) {
-        asm volatile(
-            "{\n"
-            ".reg .pred done;\n"
-            "WAIT_%=:\n"
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 // where a thread may sleep meanwhile
-            "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
-#else
-            "mbarrier.test_wait.parity.shared.b64 done, [%0], %1;\n"
-#endif
-            "@!done bra WAIT_%=;\n"
-            "}\n" ::"r"(shared_address(barrier)),
-            "r"(phase)
-            : "memory");
-    }
+    __device__ __forceinline__ void release(int stage) const { arrive_warp(barriers->empty + stage); }
 };

@@ -6,34 +6,20 @@
 // A chunk is `rows` pieces of `bytes` bytes (a multiple of 16), `pitch` bytes apart in shared memory.
 #pragma once
 
-#include "common.cuh"
-
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-#define GRIFFIN_BULK_COPY 1
-#else
-#define GRIFFIN_BULK_COPY 0
-#endif
-
-__device__ __forceinline__ unsigned shared_address(const void* p) { return unsigned(__cvta_generic_to_shared(p)); }
-
-__device__ __forceinline__ unsigned dynamic_shared_bytes() {
-    unsigned bytes;
-    asm("mov.u32 %0, %%dynamic_smem_size;" : "=r"(bytes));
-    return bytes;
-}
+#include "barriers.cuh"
 
 /** At most this many chunks are under way per warp. */
 constexpr int MAX_STAGES = 8;
 
 struct WeightStream {
     unsigned char* ring;       // [stages][stageBytes] of this warp
-    unsigned long long* full;  // [stages] of this warp
+    Barrier* full;             // [stages] of this warp
     int stages, stageBytes;
     int stage;                 // the next to be consumed
     unsigned phase;
 
     /** Chunks of stageBytes (a multiple of 16); all lanes call. */
-    __device__ __forceinline__ void open(unsigned char* memory, unsigned long long* barriers, int count, int bytes) {
+    __device__ __forceinline__ void open(unsigned char* memory, Barrier* barriers, int count, int bytes) {
         ring = memory, full = barriers, stages = count, stageBytes = bytes, stage = 0, phase = 0;
         if (stages < 1) {
             __trap(); // launched with too little dynamic shared memory
@@ -41,10 +27,9 @@ struct WeightStream {
 #if GRIFFIN_BULK_COPY
         if (threadIdx.x % WARP == 0) {
             for (int i = 0; i < stages; i++) {
-                asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(full + i)) : "memory");
+                open_barrier(full + i, 1);
             }
-            asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-            asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+            show_barriers();
         }
         __syncwarp();
 #endif
@@ -60,7 +45,7 @@ struct WeightStream {
 #if GRIFFIN_BULK_COPY
         unsigned barrier = shared_address(full + into);
         if (lane == 0) {
-            asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(rows * bytes) : "memory");
+            arrive_expecting(full + into, rows * bytes);
         }
         __syncwarp();
         if (lane < rows) {
@@ -91,16 +76,7 @@ struct WeightStream {
     /** Waits for the next chunk and returns it; all lanes call. */
     __device__ __forceinline__ const unsigned char* wait() const {
 #if GRIFFIN_BULK_COPY
-        unsigned barrier = shared_address(full + stage);
-        asm volatile(
-            "{\n"
-            ".reg .pred done;\n"
-            "WAIT_%=:\n"
-            "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
-            "@!done bra WAIT_%=;\n"
-            "}\n" ::"r"(barrier),
-            "r"(phase)
-            : "memory");
+        await(full + stage, phase);
 #else
         // As many groups as stages are under way; the oldest must be complete.
         switch (stages) {
