@@ -4,16 +4,18 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** Packs the arguments of a kernel as C does: each at a multiple of its own size. */
+/** Packs the arguments of a kernel as C does: each at a multiple of its own size, structs at one of their alignment. */
 final class Arguments {
 
     private static final int LARGEST = 1024;
+    /** What any argument's alignment divides, so that structs can be made where they lie. */
+    private static final int MOST_ALIGNED = 64;
 
     private final MemorySegment block;
     private long bytes;
 
     Arguments(Arena arena) {
-        block = arena.allocate(LARGEST, 16);
+        block = arena.allocate(LARGEST, MOST_ALIGNED);
     }
 
     Arguments pointer(long address) {
@@ -52,9 +54,15 @@ final class Arguments {
     /** The struct of a step, by value. */
     Arguments step(CudaStep step) {
         MemorySegment struct = step.struct();
-        MemorySegment.copy(struct, 0, block, align(8), struct.byteSize());
-        bytes += struct.byteSize();
+        struct(struct.byteSize(), 8).copyFrom(struct);
         return this;
+    }
+
+    /** The place of a struct by value, to be filled in. @param size bytes @param alignment what C aligns it to, at most 64 bytes */
+    MemorySegment struct(long size, int alignment) {
+        MemorySegment place = block.asSlice(align(alignment), size);
+        bytes += size;
+        return place;
     }
 
     private long align(int to) {

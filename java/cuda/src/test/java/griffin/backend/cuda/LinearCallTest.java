@@ -50,7 +50,7 @@ class LinearCallTest {
     /** The launches of some work on steps of so many rows of one sequence each, one after the other. */
     private List<List<Launch>> launches(DType operands, boolean cublas, int tiles, Work work, int... rows) {
         new FakeCublasLt().install();
-        CudaSettings settings = new CudaSettings(true, true, true, cublas, 0, tiles, folder);
+        CudaSettings settings = new CudaSettings(true, true, true, cublas, 0, tiles, 0, folder);
         List<List<Launch>> all = new ArrayList<>();
         try (Arena arena = Arena.ofShared(); CudaBackend backend = Fake.open(driver, folder, operands, settings, notice -> {})) {
             for (int count : rows) {
