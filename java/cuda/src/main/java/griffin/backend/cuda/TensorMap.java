@@ -34,7 +34,8 @@ final class TensorMap {
                     Cuda.CU_TENSOR_MAP_SWIZZLE_128B(), Cuda.CU_TENSOR_MAP_L2_PROMOTION_L2_256B(),
                     Cuda.CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE());
             if (result != Cuda.CUDA_SUCCESS()) {
-                CudaErrors.check(result, "cuTensorMapEncodeTiled of " + Arrays.toString(dimensions) + " in boxes of " + Arrays.toString(box));
+                CudaErrors.check(result,
+                        "cuTensorMapEncodeTiled of " + Arrays.toString(dimensions) + " in boxes of " + Arrays.toString(box));
             }
         }
     }

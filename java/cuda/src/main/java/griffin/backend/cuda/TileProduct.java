@@ -17,7 +17,11 @@ final class TileProduct {
     static final int MOST_ROWS = 32;
     /** The most rows of each form. */
     private static final int[] FORMS = {8, 16, MOST_ROWS};
-    /** Where cuBLASLt serves, more rows go there, unless {@code griffin.cuda.tiles} says otherwise; elsewhere all that a form takes come here. */
+    /**
+     * Where cuBLASLt serves, more rows go there, unless {@code griffin.cuda.tiles} says otherwise, for every block reads all of x: decode steps of
+     * 2B on an H200 take 2.13 ms instead of cuBLASLt's 2.21 with 8 sequences, 2.72 instead of 2.51 with 32. Elsewhere all that a form takes
+     * come here.
+     */
     private static final int MOST_ROWS_BESIDE_CUBLASLT = 8;
 
     /** Inputs of a chunk, and bytes from one row of it to the next. */
