@@ -255,11 +255,16 @@ __device__ __forceinline__ void product_stream(const CUtensorMap& w, const CUten
         await_cluster();
         multiply_stream<ROWS>(work, barriers, memory, count, from, limit, all.at(work.plane), units);
     } else if (warp == multiplying) {
+        if (work.cluster == 1) { // the barrier of a block alone lets nobody through before all wait
+            await_cluster();
+        }
         if (lane == 0) { // its own barriers are there, and nobody else's concern it
             fetch_weights(work, barriers, shared_address(memory), w);
         }
         __syncwarp();
-        await_cluster();
+        if (work.cluster > 1) {
+            await_cluster();
+        }
         arrive_cluster();
     } else {
         await_cluster();

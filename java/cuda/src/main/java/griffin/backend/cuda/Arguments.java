@@ -3,6 +3,8 @@ package griffin.backend.cuda;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
 
 /** Packs the arguments of a kernel as C does: each at a multiple of its own size, structs at one of their alignment. */
 final class Arguments {
@@ -12,6 +14,7 @@ final class Arguments {
     private static final int MOST_ALIGNED = 64;
 
     private final MemorySegment block;
+    private final List<Long> offsets = new ArrayList<>();
     private long bytes;
 
     Arguments(Arena arena) {
@@ -67,11 +70,21 @@ final class Arguments {
 
     private long align(int to) {
         bytes = (bytes + to - 1) / to * to;
+        offsets.add(bytes);
         return bytes;
     }
 
     MemorySegment block() {
         return block;
+    }
+
+    /** Where each argument lies: an array of pointers, in their order. */
+    MemorySegment pointers(Arena arena) {
+        MemorySegment pointers = arena.allocate(ValueLayout.ADDRESS, offsets.size());
+        for (int i = 0; i < offsets.size(); i++) {
+            pointers.setAtIndex(ValueLayout.ADDRESS, i, block.asSlice(offsets.get(i)));
+        }
+        return pointers;
     }
 
     long bytes() {
