@@ -126,6 +126,11 @@ public final class WeightFiles {
         return shards.values().stream().mapToLong(Safetensors::dataBytes).sum();
     }
 
+    /** Bytes of the weights that this process has mapped in pages of 2 MiB or more so far, where the system tells (Linux), else 0. */
+    public long bytesInLargePages() {
+        return shards.values().stream().mapToLong(shard -> LargePages.inLargePages(shard.data())).sum();
+    }
+
     /**
      * Reads every weight and looks for NaN and infinities.
      *
