@@ -45,15 +45,14 @@ final class Workload implements AutoCloseable {
         backend = new CpuBackend(threads);
         config = GriffinConfig.read(files);
         weights = WeightFiles.open(files, arena);
+        weights.wishForLargePages();
         weightBytes = weights.bytes();
         GriffinModel model = new GriffinModel(backend, config, weights);
         states = backend.allocateStates(GriffinModel.stateLayout(config), slots);
         runner = new ModelRunner(backend, model, states, maxRows, slots);
         result = new StepResult(slots);
         ids = new Random(5).ints(maxRows, 3, config.vocabulary()).toArray();
-        description = "weights of %s: D = %d, %d layers, V = %d, %.2f GB bf16; %s".formatted(files.location(),
-                weights.bytesInLargePages() >> 20,
-                weightBytes >> 20, config.width(),
+        description = "weights of %s: D = %d, %d layers, V = %d, %.2f GB bf16; %s".formatted(files.location(), config.width(),
                 config.layers(), config.vocabulary(), weightBytes / 1e9, backend.device().name());
     }
 
@@ -120,6 +119,7 @@ final class Workload implements AutoCloseable {
 
     @Override
     public void close() {
+        weights.settle();
         backend.close();
         arena.close();
     }

@@ -82,6 +82,9 @@ public final class Griffin implements AutoCloseable {
             runner = new ModelRunner(backend, model, pool.states(), MemoryCheck.rows(chunk, parallel), parallel, chunk);
             runner.warmUp();
             states = new States(runner, pool, config, weights);
+            if (weightPlace == WeightPlace.MAPPED) {
+                weights.wishForLargePages(); // last: nothing closes the arena before close() does
+            }
         } catch (Throwable e) {
             backend.close();
             arena.close();
@@ -284,6 +287,7 @@ public final class Griffin implements AutoCloseable {
     @Override
     public void close() {
         turn.close(() -> {
+            weights.settle();
             backend.close();
             arena.close();
         });

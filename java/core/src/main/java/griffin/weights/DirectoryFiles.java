@@ -56,7 +56,7 @@ final class DirectoryFiles implements ModelFiles {
     public MemorySegment map(String name, Arena arena) {
         Path path = existing(name);
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-            return LargePages.advise(channel.map(MapMode.READ_ONLY, 0, channel.size(), arena));
+            return channel.map(MapMode.READ_ONLY, 0, channel.size(), arena);
         } catch (IOException e) {
             throw unreadable(path, e);
         }

@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -34,18 +35,21 @@ final class LargePages {
 
     private LargePages() {}
 
-    /** The functions of the C library, linked when they are first needed. */
-    private static final class Calls {
+    /** Linked when it is first needed, which takes tens of milliseconds: no more than what is called. */
+    private static final class Madvise {
+        static final MethodHandle CALL = find("madvise", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT));
+    }
 
-        private static final Linker LINKER = Linker.nativeLinker();
-        static final MethodHandle MADVISE = find("madvise", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT));
-        static final MethodHandle MMAP = find("mmap",
+    /** For copies alone. */
+    private static final class Mmap {
+        static final MethodHandle MAP = find("mmap",
                 FunctionDescriptor.of(ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
-        static final MethodHandle MUNMAP = find("munmap", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
+        static final MethodHandle UNMAP = find("munmap", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
+    }
 
-        private static MethodHandle find(String name, FunctionDescriptor type) {
-            return LINKER.downcallHandle(LINKER.defaultLookup().find(name).orElseThrow(), type);
-        }
+    private static MethodHandle find(String name, FunctionDescriptor type) {
+        Linker linker = Linker.nativeLinker();
+        return linker.downcallHandle(linker.defaultLookup().find(name).orElseThrow(), type);
     }
 
     /** Whether they can be asked for here. */
@@ -56,24 +60,27 @@ final class LargePages {
     }
 
     /**
-     * Wishes that what a mapped file brings into memory from now on comes in large pages. Linux then reads 2 MiB at a time, whatever the
-     * disk's read-ahead is; what it has read already stays as it is.
+     * Wishes that what mapped files bring into memory from now on comes in large pages. Linux then reads 2 MiB at a time, whatever the
+     * disk's read-ahead is; what it has read already stays as it is. A thread of its own does it: linking the first call takes longer
+     * than opening a small model may.
      *
-     * @return the mapping
+     * @return that thread, which may have nothing to do; the mappings must live until it has ended
      */
-    static MemorySegment advise(MemorySegment mapping) {
-        if (mapping.byteSize() >= LEAST && supported()) {
-            adviseHere(mapping);
+    static Thread advise(List<MemorySegment> mappings) {
+        List<MemorySegment> large = mappings.stream().filter(mapping -> mapping.byteSize() >= LEAST).toList();
+        Thread thread = Thread.ofPlatform().daemon().name("griffin-pages").unstarted(() -> large.forEach(LargePages::adviseHere));
+        if (!large.isEmpty() && supported()) {
+            thread.start();
         }
-        return mapping;
+        return thread;
     }
 
     /** @return whether the kernel takes the advice */
     static boolean adviseHere(MemorySegment memory) {
-        long before = memory.address() & 4095; // an entry of a jar starts anywhere; kernels with larger pages refuse, if need be
+        long before = memory.address() & 4095; // kernels with larger pages refuse, if need be
         try {
             MemorySegment start = MemorySegment.ofAddress(memory.address() - before);
-            return (int) Calls.MADVISE.invokeExact(start, memory.byteSize() + before, MADV_HUGEPAGE) == 0;
+            return (int) Madvise.CALL.invokeExact(start, memory.byteSize() + before, MADV_HUGEPAGE) == 0;
         } catch (Throwable e) {
             throw new IllegalStateException("madvise", e);
         }
@@ -92,7 +99,7 @@ final class LargePages {
         long room = bytes + BYTES;
         MemorySegment found;
         try {
-            found = (MemorySegment) Calls.MMAP.invokeExact(MemorySegment.NULL, room, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0L);
+            found = (MemorySegment) Mmap.MAP.invokeExact(MemorySegment.NULL, room, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0L);
         } catch (Throwable e) {
             throw new IllegalStateException("mmap", e);
         }
@@ -107,7 +114,7 @@ final class LargePages {
 
     private static void unmap(MemorySegment memory) {
         try {
-            int ignored = (int) Calls.MUNMAP.invokeExact(memory, memory.byteSize());
+            int ignored = (int) Mmap.UNMAP.invokeExact(memory, memory.byteSize());
         } catch (Throwable e) {
             throw new IllegalStateException("munmap", e);
         }

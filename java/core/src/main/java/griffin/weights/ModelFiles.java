@@ -24,8 +24,7 @@ public interface ModelFiles {
     String describe(String name);
 
     /**
-     * Maps a whole file read-only, without copying it. The address need not be aligned: a file inside a jar starts anywhere. Large
-     * files are mapped with the wish for large pages, see {@code LargePages}.
+     * Maps a whole file read-only, without copying it. The address need not be aligned: a file inside a jar starts anywhere.
      *
      * @param arena owns the mapping
      * @throws ModelFormatException if the file is missing or cannot be mapped

@@ -72,7 +72,7 @@ final class StoredZip {
     MemorySegment map(String name, Arena arena) {
         Entry entry = stored(name);
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-            return LargePages.advise(channel.map(MapMode.READ_ONLY, dataStart(channel, name, entry), entry.size(), arena));
+            return channel.map(MapMode.READ_ONLY, dataStart(channel, name, entry), entry.size(), arena);
         } catch (IOException e) {
             throw new ModelFormatException(path + "!/" + name + " cannot be mapped: " + e, e);
         }

@@ -12,6 +12,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -58,7 +59,7 @@ class LargePagesTest {
 
     /** Whatever the kernel says, the mapping is as good as before. */
     @Test
-    void adviceChangesNoByte() throws IOException {
+    void adviceChangesNoByte() throws Exception {
         assumeTrue(LargePages.supported(), "large pages are asked for on 64-bit Linux only");
         Path file = temp.resolve("weights");
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE);
@@ -68,8 +69,10 @@ class LargePagesTest {
             for (long at : new long[] {0, 5}) { // an entry of a jar starts anywhere
                 MemorySegment read = channel.map(FileChannel.MapMode.READ_ONLY, at, LargePages.LEAST + 3 - at, arena);
                 LargePages.adviseHere(read);
-                assertEquals(7, LargePages.advise(read).get(ValueLayout.JAVA_BYTE, LargePages.LEAST + 2 - at));
+                LargePages.advise(List.of(read, read.asSlice(0, 10))).join();
+                assertEquals(7, read.get(ValueLayout.JAVA_BYTE, LargePages.LEAST + 2 - at));
             }
+            assertEquals(Thread.State.NEW, LargePages.advise(List.of(written.asSlice(0, 10))).getState(), "small ones are left alone");
         }
     }
 }
