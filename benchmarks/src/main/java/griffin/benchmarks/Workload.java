@@ -46,6 +46,7 @@ final class Workload implements AutoCloseable {
         config = GriffinConfig.read(files);
         weights = WeightFiles.open(files, arena);
         weights.wishForLargePages();
+        weights.settle();
         weightBytes = weights.bytes();
         GriffinModel model = new GriffinModel(backend, config, weights);
         states = backend.allocateStates(GriffinModel.stateLayout(config), slots);
@@ -119,7 +120,6 @@ final class Workload implements AutoCloseable {
 
     @Override
     public void close() {
-        weights.settle();
         backend.close();
         arena.close();
     }

@@ -64,6 +64,9 @@ public final class Griffin implements AutoCloseable {
         try {
             weightPlace = WeightPlace.of(backend, b.copyWeights);
             weights = openWeights(b);
+            if (weightPlace == WeightPlace.MAPPED) {
+                weights.wishForLargePages();
+            }
             if (b.check) {
                 weights.check();
             }
@@ -75,6 +78,7 @@ public final class Griffin implements AutoCloseable {
             memory.require(sessions, parallel);
             pool = new StatePool(backend, layout, sessions);
             long[] loaded = {0};
+            weights.settle(); // the first read of a tensor already brings megabytes around it into memory
             GriffinModel model = new GriffinModel(backend, config, weights, bytes -> {
                 loaded[0] += bytes;
                 b.loading.loaded(loaded[0], weights.bytes());
@@ -82,9 +86,6 @@ public final class Griffin implements AutoCloseable {
             runner = new ModelRunner(backend, model, pool.states(), MemoryCheck.rows(chunk, parallel), parallel, chunk);
             runner.warmUp();
             states = new States(runner, pool, config, weights);
-            if (weightPlace == WeightPlace.MAPPED) {
-                weights.wishForLargePages(); // last: nothing closes the arena before close() does
-            }
         } catch (Throwable e) {
             backend.close();
             arena.close();
@@ -287,7 +288,6 @@ public final class Griffin implements AutoCloseable {
     @Override
     public void close() {
         turn.close(() -> {
-            weights.settle();
             backend.close();
             arena.close();
         });

@@ -64,7 +64,7 @@ final class LargePages {
      * disk's read-ahead is; what it has read already stays as it is. A thread of its own does it: linking the first call takes longer
      * than opening a small model may.
      *
-     * @return that thread, which may have nothing to do; the mappings must live until it has ended
+     * @return that thread, which may have nothing to do; a mapping that is gone before it ends is refused, as any other wish may be
      */
     static Thread advise(List<MemorySegment> mappings) {
         List<MemorySegment> large = mappings.stream().filter(mapping -> mapping.byteSize() >= LEAST).toList();

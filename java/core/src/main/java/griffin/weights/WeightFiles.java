@@ -128,8 +128,8 @@ public final class WeightFiles {
     }
 
     /**
-     * Wishes for large pages for what is yet to be read, in the background; for weights that are read where they are mapped. Whoever
-     * closes the arena must {@link #settle} first.
+     * Wishes for large pages for what is yet to be read, in the background; for weights that are read where they are mapped. What is
+     * read before {@link #settle} may come in small ones.
      */
     public void wishForLargePages() {
         settle();
@@ -164,7 +164,7 @@ public final class WeightFiles {
      */
     public void check() {
         wishForLargePages();
-        settle(); // this reads all of it
+        settle();
         List<String> bad = home.keySet().stream().map(name -> find(name).orElseThrow()).map(FiniteScan::firstFault)
                 .flatMap(Optional::stream).limit(8).toList();
         if (!bad.isEmpty()) {
