@@ -30,7 +30,7 @@ public final class Main {
               turns      first token of a conversation's second turn, from the state of the first and read again
               state      saving a state of full size, and going on from its file in the page cache
               jmh ...    JMH with its own options: operations by shape
-            options: --model DIR, or random weights of --shape 2b|9b|stories (2b) with --layers N (all); --runs N (5);
+            options: --model DIR with --weights mapped|memory (mapped), or random weights of --shape 2b|9b|stories (2b) with --layers N (all); --runs N (5);
               --tokens N per run; --threads N (all cores); --device cpu|cuda for concurrent and turns (cpu); --no-c leaves the C ceilings out""";
 
     private Main() {}

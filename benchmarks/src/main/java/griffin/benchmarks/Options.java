@@ -19,6 +19,8 @@ final class Options {
     /** As after {@code griffin-run --device}; for the benchmarks that go through the public interface. */
     String device = "cpu";
     boolean twin = true;
+    /** Whether {@link #model}'s weights are copied into memory first, as by {@code griffin-run --weights memory}. */
+    boolean copyWeights;
 
     static Options parse(String[] args, int from) {
         Options o = new Options();
@@ -31,6 +33,7 @@ final class Options {
                 case "--threads" -> o.threads = number(args, ++i);
                 case "--tokens" -> o.tokens = number(args, ++i);
                 case "--device" -> o.device = value(args, ++i);
+                case "--weights" -> o.copyWeights = copyWeights(value(args, ++i));
                 case "--no-c" -> o.twin = false;
                 default -> throw new IllegalArgumentException("unknown option " + args[i]);
             }
@@ -40,7 +43,8 @@ final class Options {
 
     /** The model on the device that was asked for. */
     Griffin open(ModelFiles files, int parallel, int sessions) {
-        return Griffin.builder(files).device(device).threads(threads).parallel(parallel).sessions(sessions).open();
+        return Griffin.builder(files).device(device).threads(threads).parallel(parallel).sessions(sessions)
+                .weights(copyWeights ? "memory" : "mapped").open();
     }
 
     int layers() {
@@ -61,6 +65,14 @@ final class Options {
             throw new IllegalArgumentException("option --model must be a model's folder: there is no " + directory.resolve("config.json"));
         }
         return directory;
+    }
+
+    private static boolean copyWeights(String value) {
+        return switch (value) {
+            case "mapped" -> false;
+            case "memory" -> true;
+            default -> throw new IllegalArgumentException("option --weights must be mapped or memory, not " + value);
+        };
     }
 
     private static int number(String[] args, int i) {

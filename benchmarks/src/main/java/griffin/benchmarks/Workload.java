@@ -22,6 +22,7 @@ final class Workload implements AutoCloseable {
     final long weightBytes;
     final String description;
     private final Arena arena = Arena.ofShared();
+    private final WeightFiles weights;
     private final CpuBackend backend;
     private final StateBuffers states;
     private final ModelRunner runner;
@@ -29,13 +30,23 @@ final class Workload implements AutoCloseable {
     private final int[] ids;
 
     Workload(Options o, int maxRows, int slots) {
-        this(o.model != null ? ModelFiles.of(o.model) : new RandomFiles(o.shape.config(o.layers())), o.threads, maxRows, slots);
+        this(files(o), o.threads, maxRows, slots);
+    }
+
+    private static ModelFiles files(Options o) {
+        if (o.model == null) {
+            return new RandomFiles(o.shape.config(o.layers()));
+        }
+        ModelFiles files = ModelFiles.of(o.model);
+        return o.copyWeights ? files.copied(bytes -> {}) : files;
     }
 
     Workload(ModelFiles files, int threads, int maxRows, int slots) {
         backend = new CpuBackend(threads);
         config = GriffinConfig.read(files);
-        WeightFiles weights = WeightFiles.open(files, arena);
+        weights = WeightFiles.open(files, arena);
+        weights.wishForLargePages();
+        weights.settle();
         weightBytes = weights.bytes();
         GriffinModel model = new GriffinModel(backend, config, weights);
         states = backend.allocateStates(GriffinModel.stateLayout(config), slots);
@@ -68,6 +79,11 @@ final class Workload implements AutoCloseable {
             runner.await(runner.next(), result);
         }
         return result.ids[0];
+    }
+
+    /** Bytes of the weights in pages of 2 MiB; known once they have been read. */
+    long bytesInLargePages() {
+        return weights.bytesInLargePages();
     }
 
     StateBuffers states() {

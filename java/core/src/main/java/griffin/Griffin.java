@@ -21,6 +21,7 @@ import java.security.SecureRandom;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.function.Supplier;
 
 /**
@@ -45,6 +46,7 @@ public final class Griffin implements AutoCloseable {
     private final GriffinConfig config;
     private final GenerationConfig generation;
     private final WeightFiles weights;
+    private final WeightPlace weightPlace;
     private final ModelRunner runner;
     private final StatePool pool;
     private final States states;
@@ -60,7 +62,11 @@ public final class Griffin implements AutoCloseable {
         backend = b.backend.apply(choice.backend());
         deviceReason = choice.reason();
         try {
-            weights = WeightFiles.open(files, arena);
+            weightPlace = WeightPlace.of(backend, b.copyWeights);
+            weights = openWeights(b);
+            if (weightPlace == WeightPlace.MAPPED) {
+                weights.wishForLargePages();
+            }
             if (b.check) {
                 weights.check();
             }
@@ -72,6 +78,7 @@ public final class Griffin implements AutoCloseable {
             memory.require(sessions, parallel);
             pool = new StatePool(backend, layout, sessions);
             long[] loaded = {0};
+            weights.settle(); // the first read of a tensor already brings megabytes around it into memory
             GriffinModel model = new GriffinModel(backend, config, weights, bytes -> {
                 loaded[0] += bytes;
                 b.loading.loaded(loaded[0], weights.bytes());
@@ -84,6 +91,18 @@ public final class Griffin implements AutoCloseable {
             arena.close();
             throw e;
         }
+    }
+
+    /** Says where the weights will not fit, and copies them where that was asked for. */
+    private WeightFiles openWeights(GriffinBuilder b) {
+        WeightFiles mapped = WeightFiles.open(files, arena);
+        OptionalLong free = b.freeMemory.get();
+        weightPlace.warn(mapped.bytes(), free).ifPresent(b.notices);
+        if (weightPlace != WeightPlace.MEMORY) {
+            return mapped;
+        }
+        weightPlace.require(mapped.bytes(), free);
+        return WeightFiles.open(files.copied(bytes -> b.loading.loaded(bytes, mapped.bytes())), arena);
     }
 
     /**
@@ -203,6 +222,16 @@ public final class Griffin implements AutoCloseable {
     /** Bytes of the weights in the model's files. */
     public long weightBytes() {
         return weights.bytes();
+    }
+
+    /** Where the weights are when a token reads them. */
+    public WeightPlace weightPlace() {
+        return weightPlace;
+    }
+
+    /** Bytes of the weights that this process reads through pages of 2 MiB or more; known on Linux alone, elsewhere 0. */
+    public long weightBytesInLargePages() {
+        return exclusively(weights::bytesInLargePages);
     }
 
     /** Bytes of one session's state on this device, at any length of text. */

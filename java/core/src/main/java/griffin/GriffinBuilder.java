@@ -5,7 +5,9 @@ import griffin.backend.DType;
 import griffin.error.InvalidRequestException;
 import griffin.model.GriffinConfig;
 import griffin.weights.ModelFiles;
+import java.util.OptionalLong;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
 /** How to open a model: {@link Griffin#builder}. */
@@ -26,6 +28,8 @@ public final class GriffinBuilder {
     Consumer<String> notices = notice -> {};
     LoadListener loading = (bytes, of) -> {};
     boolean check;
+    boolean copyWeights;
+    Supplier<OptionalLong> freeMemory = FreeMemory::read;
     UnaryOperator<Backend> backend = UnaryOperator.identity();
 
     GriffinBuilder(ModelFiles files) {
@@ -88,6 +92,26 @@ public final class GriffinBuilder {
         return this;
     }
 
+    /**
+     * Where the CPU multiplies weights: {@code mapped} (the default), in the model's files, or {@code memory}, in a copy of them. The
+     * copy takes as much memory as the weights have, and its time to open; it is for systems that read mapped files slowly, see the
+     * numbers in {@code benchmarks/README.md}. A GPU has its own copy in any case.
+     */
+    public GriffinBuilder weights(String value) {
+        copyWeights = switch (value) {
+            case "mapped" -> false;
+            case "memory" -> true;
+            default -> throw new InvalidRequestException("weights must be mapped or memory, not '" + value + "'");
+        };
+        return this;
+    }
+
+    /** For tests: what memory is free. */
+    GriffinBuilder freeMemory(Supplier<OptionalLong> value) {
+        freeMemory = value;
+        return this;
+    }
+
     /** Receives single sentences that the user should read, such as a missing library that makes a device slower. */
     public GriffinBuilder notices(Consumer<String> value) {
         notices = value;
@@ -136,7 +160,7 @@ public final class GriffinBuilder {
 
     /** What {@link #open} would open, from headers alone: in a fraction of the time, and also where memory is too small for it. */
     public ModelInfo info() {
-        return ModelInfo.read(files, this::config, this::choose, chunk, parallel, check);
+        return ModelInfo.read(this);
     }
 
     GriffinConfig config() {

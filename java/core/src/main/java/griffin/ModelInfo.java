@@ -17,7 +17,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.TreeSet;
-import java.util.function.Supplier;
 
 /**
  * What a model is and what it costs, from its configuration and the headers of its files: nothing is loaded and no buffer is made, so a
@@ -27,14 +26,15 @@ import java.util.function.Supplier;
  * @param device         what the model would run on
  * @param deviceReason   why that device: one sentence
  * @param weightBytes    bytes of the weights in the model's files
+ * @param weightPlace    where they are when a token reads them
  * @param stateBytes     bytes of one session's state on that device, at any length of text
  * @param workspaceBytes bytes of the buffers that all sessions share
  * @param hasTokenizer   whether there is a {@code tokenizer.json}; without one, the model works on ids alone
  * @param bosId          the id that begins every text, if the model names one
  * @param endIds         the ids that end a text, rising
  */
-public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceReason, long weightBytes, long stateBytes,
-        long workspaceBytes, boolean hasTokenizer, Optional<Integer> bosId, List<Integer> endIds) {
+public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceReason, long weightBytes, WeightPlace weightPlace,
+        long stateBytes, long workspaceBytes, boolean hasTokenizer, Optional<Integer> bosId, List<Integer> endIds) {
 
     static final String TOKENIZER = "tokenizer.json";
     private static final String END_OF_TURN = "<end_of_turn>";
@@ -44,24 +44,28 @@ public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceRe
     }
 
     /**
-     * Reads headers, and all weights if {@code check} says so.
+     * Reads headers, and all weights if the builder is to check them.
      *
      * @throws ModelFormatException when it is not a complete Griffin model
      */
-    static ModelInfo read(ModelFiles files, Supplier<GriffinConfig> configuration, Supplier<Devices.Choice> device, int chunk, int parallel,
-            boolean check) {
-        GriffinConfig config = configuration.get();
+    static ModelInfo read(GriffinBuilder b) {
+        ModelFiles files = b.files;
+        GriffinConfig config = b.config();
         GenerationConfig generation = GenerationConfig.read(files);
-        Devices.Choice choice = device.get();
+        Devices.Choice choice = b.choose();
         try (Backend backend = choice.backend(); Arena arena = Arena.ofShared()) {
             WeightFiles weights = WeightFiles.open(files, arena);
             GriffinModel.requireWeights(config, weights);
-            if (check) {
+            if (b.check) {
                 weights.check();
             }
-            return new ModelInfo(config, backend.device(), choice.reason(), weights.bytes(),
+            WeightPlace place = WeightPlace.of(backend, b.copyWeights);
+            place.warn(weights.bytes(), b.freeMemory.get()).ifPresent(b.notices);
+            return new ModelInfo(config, backend.device(), choice.reason(), weights.bytes(), place,
                     config.stateBytes(backend.operandType()),
-                    GriffinModel.memoryNeed(config, 1, MemoryCheck.rows(chunk == 0 ? backend.defaultChunk() : chunk, parallel), parallel)
+                    GriffinModel
+                            .memoryNeed(config, 1, MemoryCheck.rows(b.chunk == 0 ? backend.defaultChunk() : b.chunk, b.parallel),
+                                    b.parallel)
                             .workspaceBytes(backend.operandType()),
                     files.exists(TOKENIZER),
                     bosId(config, generation), List.copyOf(endIds(config, generation, endOfTurn(files))));

@@ -52,7 +52,7 @@ final class InfoCommand implements Callable<Integer> {
                 "model " + c.width() + ", recurrence " + c.lruWidth() + ", MLP " + c.mlpWidth() + ", " + c.heads() + " heads of "
                         + c.headWidth());
         line(out, "parameters", count(c.parameters()));
-        line(out, "weights", bytes(info.weightBytes()));
+        line(out, "weights", bytes(info.weightBytes()) + ", " + info.weightPlace().words());
         line(out, "state", bytes(info.stateBytes()) + " per sequence on this device");
         line(out, "", bytes(c.stateBytes(DType.F32)) + " in float32");
         line(out, "", bytes(c.stateBytes(DType.BF16)) + " in bfloat16 (recurrence in float32)");
@@ -107,6 +107,7 @@ final class InfoCommand implements Callable<Integer> {
         json.writeNumberProperty("head_width", c.headWidth());
         json.writeNumberProperty("parameters", c.parameters());
         json.writeNumberProperty("weight_bytes", info.weightBytes());
+        json.writeStringProperty("weights", info.weightPlace().word());
         json.writeNumberProperty("state_bytes", info.stateBytes());
         json.writeNumberProperty("state_bytes_f32", c.stateBytes(DType.F32));
         json.writeNumberProperty("state_bytes_bf16", c.stateBytes(DType.BF16));

@@ -66,6 +66,20 @@ final class ModelOptions {
                     + "float32.")
     String compute;
 
+    /** For messages and completion. */
+    static final class Places implements Iterable<String> {
+        @Override
+        public Iterator<String> iterator() {
+            return List.of("mapped", "memory").iterator();
+        }
+    }
+
+    @Option(names = "--weights", paramLabel = "WHERE", completionCandidates = Places.class, defaultValue = "mapped",
+            description = "Where a CPU reads weights: ${COMPLETION-CANDIDATES}. mapped (the default) reads them in the model's files, which opens at "
+                    + "once; memory copies them first and needs as much free memory, and is faster where --stats tells that few of the "
+                    + "mapped weights are in large pages.")
+    String weights;
+
     @Option(names = "--threads", paramLabel = "N", description = "Threads of the CPU. Default, and 0: one per core.")
     Integer threads;
 
@@ -108,7 +122,8 @@ final class ModelOptions {
     }
 
     private <T> T underWay(Terminal terminal, String doing, Function<GriffinBuilder, T> work) {
-        GriffinBuilder builder = Griffin.builder(files(terminal)).device(device).compute(compute).check(check).notices(terminal::note);
+        GriffinBuilder builder = Griffin.builder(files(terminal)).device(device).compute(compute).weights(weights).check(check)
+                .notices(terminal::note);
         if (threads != null) {
             builder.threads(threads);
         }

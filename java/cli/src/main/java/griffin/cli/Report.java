@@ -5,8 +5,10 @@ import griffin.Generation.Alternative;
 import griffin.Generation.TokenLogProbability;
 import griffin.GenerationOptions;
 import griffin.Griffin;
+import griffin.WeightPlace;
 import griffin.sampling.SamplingParams;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import tools.jackson.core.JsonGenerator;
 
@@ -26,6 +28,18 @@ final class Report {
     static String device(Griffin griffin, Generation g) {
         return griffin.deviceStatistics(g.tokensPerSecond()).entrySet().stream().map(entry -> entry.getKey() + " " + entry.getValue())
                 .collect(Collectors.joining(", "));
+    }
+
+    /** Where the weights are, in one line; nothing on a GPU. */
+    static Optional<String> weights(Griffin griffin) {
+        if (griffin.weightPlace() == WeightPlace.DEVICE) {
+            return Optional.empty();
+        }
+        String mapped = griffin.weightPlace() == WeightPlace.MAPPED
+                ? "; the time to read includes bringing the mapped weights into memory; a later turn of a chat is without it"
+                : "";
+        return Optional.of(String.format(Locale.ROOT, "weights %s, %d of %d MiB in large pages%s", griffin.weightPlace().words(),
+                griffin.weightBytesInLargePages() >> 20, griffin.weightBytes() >> 20, mapped));
     }
 
     /** What the generation ran with, in one line; a greedy one draws no numbers, so it has no seed. */

@@ -89,10 +89,7 @@ final class RunCommand implements Callable<Integer> {
             reply.explain(generation, reports.stats, sampling.logprobs != null && !common.json);
             if (reports.stats) {
                 terminal.note(Report.settings(model.name(), griffin, options.sampling()));
-                if (griffin.device().kind().equals("cpu")) {
-                    terminal.note(
-                            "the time to read includes bringing the mapped weights into memory; a later turn of a chat is without it");
-                }
+                Report.weights(griffin).ifPresent(terminal::note);
             }
             return reply.exitCode();
         }

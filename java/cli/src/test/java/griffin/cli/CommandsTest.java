@@ -49,6 +49,9 @@ class CommandsTest {
         String words = Cli.run("info").out();
         assertTrue(words.contains("15,032,000") && words.contains("30,064,000 bytes") && words.contains("RRARRARRARR"), words);
         assertEquals(434_176L, Cli.run("info", "--json", "--chunk", "7").json().get("state_bytes"));
+        assertEquals("mapped", Cli.run("info", "--json", "--device", "cpu").json().get("weights"));
+        assertEquals("memory", Cli.run("info", "--json", "--device", "cpu", "--weights", "memory").json().get("weights"));
+        assertTrue(Cli.run("info", "--device", "cpu", "--weights", "memory").out().contains("(28.7 MiB), copied into memory"));
     }
 
     @Test

@@ -78,6 +78,16 @@ class RunCommandTest {
     }
 
     @Test
+    void weightsAreReadInTheirFilesOrInACopy() {
+        Cli.Result copy = Cli.run(with(GREEDY, "--device", "cpu", "--weights", "memory", "--stats", ONCE));
+        assertTrue(copy.err().contains("weights copied into memory, 0 of 28 MiB in large pages"), copy::err);
+        assertEquals(Cli.run(with(GREEDY, "--device", "cpu", ONCE)).out(), copy.out());
+        Cli.Result wrong = Cli.run("--weights", "disk", ONCE);
+        assertEquals(2, wrong.exit(), wrong::err);
+        assertTrue(wrong.err().contains("weights must be mapped or memory, not 'disk'"), wrong::err);
+    }
+
+    @Test
     void promptComesFromFileAndStandardInput() throws Exception {
         Path file = Files.writeString(folder.resolve("prompt.txt"), ONCE + "\n");
         String expected = Cli.run(with(GREEDY, ONCE)).out();

@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.LongConsumer;
 
 /**
  * Where a model's files come from: a directory, or the resources of a jar. Names are relative and use {@code /}; a name that would
@@ -58,5 +59,14 @@ public interface ModelFiles {
      */
     static ModelFiles inJar(Class<?> anchor, String folder) {
         return JarFiles.beside(anchor, folder);
+    }
+
+    /**
+     * The same files, but what is mapped is a copy in memory of this process, read when it is asked for.
+     *
+     * @param copied told how many bytes have been copied so far
+     */
+    default ModelFiles copied(LongConsumer copied) {
+        return new CopiedFiles(this, copied);
     }
 }

@@ -170,6 +170,11 @@ public final class Safetensors {
         return Collections.unmodifiableMap(metadata);
     }
 
+    /** All tensors, as they lie in memory. */
+    MemorySegment data() {
+        return data;
+    }
+
     /** Bytes of all tensors together. */
     public long dataBytes() {
         return data.byteSize();

@@ -24,6 +24,7 @@ public final class WeightFiles {
     private final ModelFiles files;
     private final Map<String, Safetensors> shards = new LinkedHashMap<>();
     private final Map<String, Safetensors> home = new LinkedHashMap<>();
+    private Thread advising;
 
     private WeightFiles(ModelFiles files) {
         this.files = files;
@@ -127,11 +128,43 @@ public final class WeightFiles {
     }
 
     /**
+     * Wishes for large pages for what is yet to be read, in the background; for weights that are read where they are mapped. What is
+     * read before {@link #settle} may come in small ones.
+     */
+    public void wishForLargePages() {
+        settle();
+        advising = LargePages.advise(shards.values().stream().map(Safetensors::data).toList());
+    }
+
+    /** Waits for what goes on in the background: a fraction of a second at most. */
+    public void settle() {
+        boolean interrupted = false;
+        while (advising != null) {
+            try {
+                advising.join();
+                advising = null;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Bytes of the weights that this process has mapped in pages of 2 MiB or more so far, where the system tells (Linux), else 0. */
+    public long bytesInLargePages() {
+        return shards.values().stream().mapToLong(shard -> LargePages.inLargePages(shard.data())).sum();
+    }
+
+    /**
      * Reads every weight and looks for NaN and infinities.
      *
      * @throws ModelFormatException naming the first such value of each bad tensor, up to eight tensors
      */
     public void check() {
+        wishForLargePages();
+        settle();
         List<String> bad = home.keySet().stream().map(name -> find(name).orElseThrow()).map(FiniteScan::firstFault)
                 .flatMap(Optional::stream).limit(8).toList();
         if (!bad.isEmpty()) {

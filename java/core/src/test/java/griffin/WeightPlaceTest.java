@@ -1,0 +1,93 @@
+package griffin;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import griffin.error.DeviceMemoryException;
+import griffin.error.InvalidRequestException;
+import griffin.sampling.SamplingParams;
+import griffin.weights.ModelFiles;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalLong;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Weights in their files or in a copy, and what is said when memory is too small for them. */
+class WeightPlaceTest {
+
+    private static final GenerationOptions GREEDY = GenerationOptions.DEFAULT.withSampling(SamplingParams.GREEDY).withMaxTokens(12);
+
+    @TempDir
+    private Path root;
+    private final List<String> notices = new ArrayList<>();
+
+    private GriffinBuilder builder(long free) {
+        return Griffin.builder(ModelFiles.of(TestModels.TINY)).device("cpu").threads(1).notices(notices::add)
+                .freeMemory(() -> OptionalLong.of(free));
+    }
+
+    @Test
+    void aCopyWritesTheSameText() {
+        List<int[]> ids = new ArrayList<>();
+        List<Long> loaded = new ArrayList<>();
+        for (String place : List.of("mapped", "memory")) {
+            GriffinBuilder builder = builder(Long.MAX_VALUE).weights(place).loading((bytes, of) -> loaded.add(of));
+            assertEquals(place, builder.info().weightPlace().word());
+            try (Griffin griffin = builder.open(); Session session = griffin.newSession()) {
+                assertEquals(place, griffin.weightPlace().word());
+                assertTrue(griffin.weightBytesInLargePages() >= 0);
+                ids.add(session.generate(new int[] {2, 3, 5}, GREEDY, new GenerationListener() {}).ids().stream().mapToInt(i -> i)
+                        .toArray());
+                assertEquals(List.of(griffin.weightBytes()), loaded.stream().distinct().toList());
+            }
+        }
+        assertArrayEquals(ids.get(0), ids.get(1));
+        assertEquals(List.of(), notices);
+        assertThrows(InvalidRequestException.class, () -> builder(0).weights("disk"));
+    }
+
+    @Test
+    void mappedWeightsThatDoNotFitAreReported() {
+        GriffinBuilder builder = builder(1000);
+        builder.info();
+        builder.open().close();
+        assertEquals(2, notices.size(), notices::toString);
+        assertTrue(notices.getFirst().matches("the weights \\(0\\.\\d GB\\) do not fit into the memory that is free \\(0\\.0 GB\\): "
+                + "each token reads from disk"), notices::getFirst);
+        assertEquals("Optional[the weights (17.1 GB) do not fit into the memory that is free (7.9 GB): each token reads from disk]",
+                WeightPlace.MAPPED.warn(17_100_000_000L, OptionalLong.of(7_900_000_000L)).toString());
+        assertTrue(WeightPlace.MAPPED.warn(10, OptionalLong.of(10)).isEmpty());
+        assertTrue(WeightPlace.MAPPED.warn(10, OptionalLong.empty()).isEmpty());
+        assertTrue(WeightPlace.DEVICE.warn(10, OptionalLong.of(1)).isEmpty());
+    }
+
+    @Test
+    void aCopyThatDoesNotFitIsRefused() {
+        String said = assertThrows(DeviceMemoryException.class, () -> builder(1000).weights("memory").open()).getMessage();
+        assertTrue(said.contains("cannot be copied into memory") && said.contains("0.0 GB are free") && said.contains("in their files"),
+                said);
+        assertEquals(List.of(), notices);
+    }
+
+    @Test
+    void freeMemoryIsWhatLinuxTellsAndAContainerMayHave() throws IOException {
+        assertEquals(OptionalLong.empty(), FreeMemory.read(root));
+        Files.createDirectories(root.resolve("proc"));
+        Files.writeString(root.resolve("proc/meminfo"),
+                "MemTotal:       24684272 kB\nMemFree:          362496 kB\nMemAvailable:   22098988 kB\n");
+        assertEquals(OptionalLong.of(22_098_988L << 10), FreeMemory.read(root));
+        Files.createDirectories(root.resolve("sys/fs/cgroup/memory"));
+        Files.writeString(root.resolve("sys/fs/cgroup/memory.max"), "max\n");
+        assertEquals(OptionalLong.of(22_098_988L << 10), FreeMemory.read(root));
+        Files.writeString(root.resolve("sys/fs/cgroup/memory/memory.limit_in_bytes"), "4294967296\n");
+        assertEquals(OptionalLong.of(4L << 30), FreeMemory.read(root));
+        Files.writeString(root.resolve("sys/fs/cgroup/memory.max"), "2147483648\n");
+        assertEquals(OptionalLong.of(2L << 30), FreeMemory.read(root));
+    }
+}
