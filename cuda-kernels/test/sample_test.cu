@@ -155,6 +155,7 @@ void check(int V, Kind kind, const std::vector<SamplingRow>& params, uint64_t se
     }
     DeviceStep step(h);
     Device<float> logits(z);
+    const std::vector<unsigned> unmarked = seen;
     Device<unsigned> dSeen(seen);
     Device<unsigned char> scratch(scratch_bytes(V) * (S + 1), 0);
     auto run = [&](int slicesOfBlock) {
@@ -215,7 +216,10 @@ void check(int V, Kind kind, const std::vector<SamplingRow>& params, uint64_t se
     compare(what + " their log-probabilities", theirs, wantTheirs, 2e-5, 1e-6);
     const std::vector<float> log = step.logProbabilities.read();
     for (int slicesOfBlock : {2, 3, 64}) {
+        dSeen.write(unmarked);
         run(slicesOfBlock);
+        compare_bits(what + " again, seen", dSeen.read(), seen);
+        compare_bits(what + " again, alternatives", step.alternativeIds.read(), wantIds);
         compare_bits(what + " again, " + std::to_string(slicesOfBlock) + " slices a block", step.ids.read(), ids);
         compare_bits(what + " again, log-probabilities", step.logProbabilities.read(), log);
     }

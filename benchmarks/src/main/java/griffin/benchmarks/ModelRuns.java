@@ -31,7 +31,7 @@ final class ModelRuns {
         double rate = Team.median(rates);
         Results.line("decode, context 128", rate, "tok/s");
         Results.line("decode, bytes of weights per token", w.weightBytes / 1e6, "MB");
-        Results.line("decode, of them in pages of 2 MiB", w.bytesInLargePages() / 1e6, "MB");
+        w.bytesInLargePages().ifPresent(bytes -> Results.line("decode, of them in pages of 2 MiB", bytes / 1e6, "MB"));
         Results.line("decode, weights read", rate * w.weightBytes / 1e9, "GB/s", Team.median(reads), "read ceiling");
     }
 

@@ -38,6 +38,9 @@ final class Options {
                 default -> throw new IllegalArgumentException("unknown option " + args[i]);
             }
         }
+        if (o.copyWeights && o.model == null) {
+            throw new IllegalArgumentException("option --weights memory needs --model: random weights are in memory anyway");
+        }
         return o;
     }
 

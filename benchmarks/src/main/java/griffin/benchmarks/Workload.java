@@ -12,6 +12,7 @@ import griffin.sampling.SamplingParams;
 import griffin.weights.ModelFiles;
 import griffin.weights.WeightFiles;
 import java.lang.foreign.Arena;
+import java.util.OptionalLong;
 import java.util.Random;
 
 /** A whole model on the CPU backend, to be driven end to end. */
@@ -31,6 +32,10 @@ final class Workload implements AutoCloseable {
 
     Workload(Options o, int maxRows, int slots) {
         this(files(o), o.threads, maxRows, slots);
+        if (o.model != null && !o.copyWeights) { // as a user's program does it
+            weights.wishForLargePages();
+            weights.settle();
+        }
     }
 
     private static ModelFiles files(Options o) {
@@ -45,8 +50,6 @@ final class Workload implements AutoCloseable {
         backend = new CpuBackend(threads);
         config = GriffinConfig.read(files);
         weights = WeightFiles.open(files, arena);
-        weights.wishForLargePages();
-        weights.settle();
         weightBytes = weights.bytes();
         GriffinModel model = new GriffinModel(backend, config, weights);
         states = backend.allocateStates(GriffinModel.stateLayout(config), slots);
@@ -81,8 +84,8 @@ final class Workload implements AutoCloseable {
         return result.ids[0];
     }
 
-    /** Bytes of the weights in pages of 2 MiB; known once they have been read. */
-    long bytesInLargePages() {
+    /** Bytes of the weights in pages of 2 MiB, where the system tells; known once they have been read. */
+    OptionalLong bytesInLargePages() {
         return weights.bytesInLargePages();
     }
 

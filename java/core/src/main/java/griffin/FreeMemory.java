@@ -33,10 +33,27 @@ final class FreeMemory {
             return available;
         }
         long least = available.getAsLong() << 10;
-        for (String limit : new String[] {"sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-            least = Math.min(least, number(text(root.resolve(limit))).orElse(Long.MAX_VALUE)); // "max" is no number
+        for (String line : (":memory:/\n::/\n" + text(root.resolve("proc/self/cgroup"))).lines().toList()) {
+            String[] words = line.split(":", 3); // number:controllers:/path, no controllers in version 2
+            if (words.length == 3 && words[1].isEmpty()) {
+                least = Math.min(least, room(root.resolve("sys/fs/cgroup" + words[2]), "memory.max", "memory.current", "inactive_file"));
+            } else if (words.length == 3 && words[1].equals("memory")) {
+                least = Math.min(least, room(root.resolve("sys/fs/cgroup/memory" + words[2]), "memory.limit_in_bytes",
+                        "memory.usage_in_bytes", "total_inactive_file"));
+            }
         }
         return OptionalLong.of(least);
+    }
+
+    /** What a container may still take: its limit less what it has, files that can be dropped left out. */
+    private static long room(Path group, String limit, String usage, String droppable) {
+        OptionalLong most = number(text(group.resolve(limit))); // "max" is no number
+        if (most.isEmpty()) {
+            return Long.MAX_VALUE;
+        }
+        long files = text(group.resolve("memory.stat")).lines().filter(line -> line.startsWith(droppable + " "))
+                .mapToLong(line -> number(line.substring(droppable.length())).orElse(0)).sum();
+        return Math.max(0, most.getAsLong() - Math.max(0, number(text(group.resolve(usage))).orElse(0) - files));
     }
 
     private static String text(Path file) {

@@ -81,7 +81,9 @@ public final class Griffin implements AutoCloseable {
             weights.settle(); // the first read of a tensor already brings megabytes around it into memory
             GriffinModel model = new GriffinModel(backend, config, weights, bytes -> {
                 loaded[0] += bytes;
-                b.loading.loaded(loaded[0], weights.bytes());
+                if (weightPlace != WeightPlace.MEMORY) { // the copy has been told already
+                    b.loading.loaded(loaded[0], weights.bytes());
+                }
             });
             runner = new ModelRunner(backend, model, pool.states(), MemoryCheck.rows(chunk, parallel), parallel, chunk);
             runner.warmUp();
@@ -95,14 +97,24 @@ public final class Griffin implements AutoCloseable {
 
     /** Says where the weights will not fit, and copies them where that was asked for. */
     private WeightFiles openWeights(GriffinBuilder b) {
-        WeightFiles mapped = WeightFiles.open(files, arena);
         OptionalLong free = b.freeMemory.get();
-        weightPlace.warn(mapped.bytes(), free).ifPresent(b.notices);
         if (weightPlace != WeightPlace.MEMORY) {
+            WeightFiles mapped = WeightFiles.open(files, arena);
+            weightPlace.warn(mapped.bytes(), free).ifPresent(b.notices);
             return mapped;
         }
-        weightPlace.require(mapped.bytes(), free);
-        return WeightFiles.open(files.copied(bytes -> b.loading.loaded(bytes, mapped.bytes())), arena);
+        long weightBytes;
+        try (Arena headers = Arena.ofShared()) { // what is wrong is said before anything is copied
+            WeightFiles found = WeightFiles.open(files, headers);
+            GriffinModel.requireWeights(config, found);
+            weightBytes = found.bytes();
+        }
+        weightPlace.require(weightBytes, free);
+        try {
+            return WeightFiles.open(files.copied(bytes -> b.loading.loaded(Math.min(bytes, weightBytes), weightBytes)), arena);
+        } catch (OutOfMemoryError e) {
+            throw weightPlace.refused(weightBytes, "the system gives no more", e);
+        }
     }
 
     /**
@@ -229,8 +241,8 @@ public final class Griffin implements AutoCloseable {
         return weightPlace;
     }
 
-    /** Bytes of the weights that this process reads through pages of 2 MiB or more; known on Linux alone, elsewhere 0. */
-    public long weightBytesInLargePages() {
+    /** Bytes of the weights that this process reads through pages of 2 MiB or more; known on Linux alone. */
+    public OptionalLong weightBytesInLargePages() {
         return exclusively(weights::bytesInLargePages);
     }
 

@@ -62,8 +62,8 @@ public final class GriffinBuilder {
 
     /**
      * A budget instead of a number of sessions: there are as many as fit in so many bytes beside the weights and the buffers, and
-     * fewer sequences in a step if they are fewer. {@link Griffin#sessions} tells how many. On a CPU the weights count, too, although
-     * they are in mapped files.
+     * fewer sequences in a step if they are fewer. {@link Griffin#sessions} tells how many. On a CPU the weights count, too, even
+     * where they are in mapped files.
      */
     public GriffinBuilder memory(long bytes) {
         if (bytes < 1) {
@@ -118,7 +118,7 @@ public final class GriffinBuilder {
         return this;
     }
 
-    /** Told how many bytes of the weights have been loaded, of how many. */
+    /** Told how many bytes of the weights have been loaded, of how many: by several threads, but one at a time. */
     public interface LoadListener {
         void loaded(long bytes, long of);
     }

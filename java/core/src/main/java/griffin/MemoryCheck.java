@@ -51,7 +51,7 @@ final class MemoryCheck {
     int sessions(long budget, int parallel) {
         MemoryNeed one = need(1, parallel);
         DType operands = backend.operandType();
-        // The CPU multiplies the weights as they are in their files, which stay mapped.
+        // The CPU multiplies the weights as they are in their files, mapped or copied.
         long weightBytes = backend instanceof CpuBackend ? weights.bytes() : one.weightBytes(operands);
         long buffers = one.workspaceBytes(operands) + (backend instanceof CpuBackend cpu ? heapBytes(cpu, one) : 0);
         long slot = one.stateBytes(operands) / 2;

@@ -56,9 +56,14 @@ public enum WeightPlace {
     /** @throws DeviceMemoryException when there is no room for the copy */
     void require(long weights, OptionalLong free) {
         if (free.isPresent() && weights > free.getAsLong()) {
-            throw new DeviceMemoryException("the weights (" + gb(weights) + ") cannot be copied into memory: " + gb(free.getAsLong())
-                    + " are free; leave them in their files, which is the default, or free memory");
+            throw refused(weights, gb(free.getAsLong()) + " are free", null);
         }
+    }
+
+    /** That there is no room for the copy. @param cause or null */
+    DeviceMemoryException refused(long weights, String found, Throwable cause) {
+        return new DeviceMemoryException("the weights (" + gb(weights) + ") cannot be copied into memory: " + found
+                + "; leave them in their files, which is the default, or free memory", cause);
     }
 
     private static String gb(long bytes) {

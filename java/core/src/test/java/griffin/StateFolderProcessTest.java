@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A folder of states that several processes write to at once. */
@@ -32,8 +33,10 @@ class StateFolderProcessTest {
             int tokens = Integer.parseInt(arguments[2]);
             byte[] snapshot = SamplePrefixes.snapshot(SamplePrefixes.IDENTITY, new int[tokens], tokens);
             System.out.println("ready");
-            while (!Files.exists(Path.of(arguments[1]))) {
-                Thread.onSpinWait();
+            for (long start = System.nanoTime(); !Files.exists(Path.of(arguments[1])); Thread.onSpinWait()) {
+                if (System.nanoTime() - start > 60_000_000_000L) {
+                    throw new IllegalStateException("nobody says go");
+                }
             }
             for (int i = 0; i < NAMES; i++) {
                 try {
@@ -47,6 +50,7 @@ class StateFolderProcessTest {
     }
 
     @Test
+    @Timeout(120)
     void ofSeveralProcessesThatAddANameOneSucceeds() throws Exception {
         Path states = folder.resolve("states");
         Path go = folder.resolve("go");

@@ -35,16 +35,22 @@ class WeightPlaceTest {
     @Test
     void aCopyWritesTheSameText() {
         List<int[]> ids = new ArrayList<>();
-        List<Long> loaded = new ArrayList<>();
         for (String place : List.of("mapped", "memory")) {
-            GriffinBuilder builder = builder(Long.MAX_VALUE).weights(place).loading((bytes, of) -> loaded.add(of));
+            List<Long> loaded = new ArrayList<>();
+            List<Long> all = new ArrayList<>();
+            GriffinBuilder builder = builder(Long.MAX_VALUE).weights(place).loading((bytes, of) -> {
+                loaded.add(bytes);
+                all.add(of);
+            });
             assertEquals(place, builder.info().weightPlace().word());
             try (Griffin griffin = builder.open(); Session session = griffin.newSession()) {
                 assertEquals(place, griffin.weightPlace().word());
-                assertTrue(griffin.weightBytesInLargePages() >= 0);
+                assertTrue(griffin.weightBytesInLargePages().orElse(0) <= griffin.weightBytes());
                 ids.add(session.generate(new int[] {2, 3, 5}, GREEDY, new GenerationListener() {}).ids().stream().mapToInt(i -> i)
                         .toArray());
-                assertEquals(List.of(griffin.weightBytes()), loaded.stream().distinct().toList());
+                assertEquals(List.of(griffin.weightBytes()), all.stream().distinct().toList());
+                assertEquals(loaded.stream().sorted().toList(), loaded, "from nothing to all of it, once");
+                assertEquals(griffin.weightBytes(), loaded.getLast());
             }
         }
         assertArrayEquals(ids.get(0), ids.get(1));
@@ -89,5 +95,25 @@ class WeightPlaceTest {
         assertEquals(OptionalLong.of(4L << 30), FreeMemory.read(root));
         Files.writeString(root.resolve("sys/fs/cgroup/memory.max"), "2147483648\n");
         assertEquals(OptionalLong.of(2L << 30), FreeMemory.read(root));
+    }
+
+    @Test
+    void whatAContainerHasTakenIsNotFree() throws IOException {
+        Files.createDirectories(root.resolve("proc/self"));
+        Files.writeString(root.resolve("proc/meminfo"), "MemAvailable:   22098988 kB\n");
+        Files.writeString(root.resolve("proc/self/cgroup"), "0::/user.slice/app\n");
+        Path group = Files.createDirectories(root.resolve("sys/fs/cgroup/user.slice/app"));
+        Files.writeString(group.resolve("memory.max"), "8000\n");
+        Files.writeString(group.resolve("memory.current"), "6500\n");
+        Files.writeString(group.resolve("memory.stat"), "anon 6000\ninactive_file 400\nactive_file 100\n");
+        assertEquals(OptionalLong.of(8000 - (6500 - 400)), FreeMemory.read(root));
+        Files.writeString(group.resolve("memory.current"), "9000\n");
+        assertEquals(OptionalLong.of(0), FreeMemory.read(root));
+        Files.writeString(root.resolve("proc/self/cgroup"), "5:cpu:/x\n4:memory:/old\n");
+        Path old = Files.createDirectories(root.resolve("sys/fs/cgroup/memory/old"));
+        Files.writeString(old.resolve("memory.limit_in_bytes"), "5000\n");
+        Files.writeString(old.resolve("memory.usage_in_bytes"), "2000\n");
+        Files.writeString(old.resolve("memory.stat"), "total_inactive_file 1500\n");
+        assertEquals(OptionalLong.of(4500), FreeMemory.read(root));
     }
 }

@@ -9,6 +9,7 @@ import griffin.WeightPlace;
 import griffin.sampling.SamplingParams;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.stream.Collectors;
 import tools.jackson.core.JsonGenerator;
 
@@ -38,8 +39,10 @@ final class Report {
         String mapped = griffin.weightPlace() == WeightPlace.MAPPED
                 ? "; the time to read includes bringing the mapped weights into memory; a later turn of a chat is without it"
                 : "";
-        return Optional.of(String.format(Locale.ROOT, "weights %s, %d of %d MiB in large pages%s", griffin.weightPlace().words(),
-                griffin.weightBytesInLargePages() >> 20, griffin.weightBytes() >> 20, mapped));
+        OptionalLong large = griffin.weightBytesInLargePages();
+        String pages = large.isEmpty() ? "" : String.format(Locale.ROOT, ", %d of %d MiB in large pages", large.getAsLong() >> 20,
+                griffin.weightBytes() >> 20);
+        return Optional.of("weights " + griffin.weightPlace().words() + pages + mapped);
     }
 
     /** What the generation ran with, in one line; a greedy one draws no numbers, so it has no seed. */

@@ -80,7 +80,9 @@ class RunCommandTest {
     @Test
     void weightsAreReadInTheirFilesOrInACopy() {
         Cli.Result copy = Cli.run(with(GREEDY, "--device", "cpu", "--weights", "memory", "--stats", ONCE));
-        assertTrue(copy.err().contains("weights copied into memory, 0 of 28 MiB in large pages"), copy::err);
+        assertTrue(copy.err().contains("weights copied into memory"), copy::err);
+        boolean linux = System.getProperty("os.name").equals("Linux");
+        assertEquals(linux, copy.err().matches("(?s).*copied into memory, \\d+ of 28 MiB in large pages.*"), copy::err);
         assertEquals(Cli.run(with(GREEDY, "--device", "cpu", ONCE)).out(), copy.out());
         Cli.Result wrong = Cli.run("--weights", "disk", ONCE);
         assertEquals(2, wrong.exit(), wrong::err);

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * Pages of 2 MiB for weights, asked of Linux and of nobody else. A token reads every weight once, so with pages of 4 KiB it also goes
@@ -75,14 +76,14 @@ final class LargePages {
         return thread;
     }
 
-    /** @return whether the kernel takes the advice */
+    /** @return whether the kernel takes the advice; false, too, where the call cannot be made */
     static boolean adviseHere(MemorySegment memory) {
         long before = memory.address() & 4095; // kernels with larger pages refuse, if need be
         try {
             MemorySegment start = MemorySegment.ofAddress(memory.address() - before);
             return (int) Madvise.CALL.invokeExact(start, memory.byteSize() + before, MADV_HUGEPAGE) == 0;
         } catch (Throwable e) {
-            throw new IllegalStateException("madvise", e);
+            return false; // a wish
         }
     }
 
@@ -101,7 +102,7 @@ final class LargePages {
         try {
             found = (MemorySegment) Mmap.MAP.invokeExact(MemorySegment.NULL, room, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0L);
         } catch (Throwable e) {
-            throw new IllegalStateException("mmap", e);
+            return Optional.empty();
         }
         if (found.address() == -1) {
             return Optional.empty();
@@ -120,25 +121,31 @@ final class LargePages {
         }
     }
 
-    /** Bytes around a segment that this process has mapped in large pages so far; 0 where nobody tells. */
-    static long inLargePages(MemorySegment memory) {
+    /** Bytes of these segments that this process has mapped in large pages so far; empty where nobody tells. */
+    static OptionalLong inLargePages(List<MemorySegment> segments) {
         try {
-            return inLargePages(Files.readString(Path.of("/proc/self/smaps")), memory.address(), memory.address() + memory.byteSize());
+            String smaps = Files.readString(Path.of("/proc/self/smaps"));
+            return OptionalLong.of(segments.stream().mapToLong(s -> inLargePages(smaps, s.address(), s.address() + s.byteSize())).sum());
         } catch (IOException e) {
-            return 0;
+            return OptionalLong.empty();
         }
     }
 
-    /** The same from the text of {@code smaps}: a line {@code begin-end ...} for each area, and below it lines {@code Name: N kB}. */
+    /**
+     * The same from the text of {@code smaps}: a line {@code begin-end ...} for each area, and below it lines {@code Name: N kB}. Of an area
+     * that goes beyond the segment no more counts than lies in it.
+     */
     static long inLargePages(String smaps, long from, long to) {
         long total = 0;
-        boolean inside = false;
+        long inside = 0;
         for (String line : smaps.lines().toList()) {
             String[] words = line.split("[ -]+", 3);
             if (words[0].matches("[0-9a-f]+")) {
-                inside = Long.parseUnsignedLong(words[0], 16) < to && Long.parseUnsignedLong(words[1], 16) > from;
-            } else if (inside && words[0].matches("(FilePmdMapped|ShmemPmdMapped|AnonHugePages):")) {
-                total += Long.parseLong(words[1]) << 10;
+                long begin = Long.parseUnsignedLong(words[0], 16);
+                long end = Long.parseUnsignedLong(words[1], 16);
+                inside = Math.max(0, Math.min(end, to) - Math.max(begin, from));
+            } else if (words[0].matches("(FilePmdMapped|ShmemPmdMapped|AnonHugePages):")) {
+                total += Math.min(inside, Long.parseLong(words[1]) << 10);
             }
         }
         return total;

@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /** All tensors of a model, from {@code model.safetensors} or from the shards that {@code model.safetensors.index.json} lists. */
 public final class WeightFiles {
@@ -152,9 +153,9 @@ public final class WeightFiles {
         }
     }
 
-    /** Bytes of the weights that this process has mapped in pages of 2 MiB or more so far, where the system tells (Linux), else 0. */
-    public long bytesInLargePages() {
-        return shards.values().stream().mapToLong(shard -> LargePages.inLargePages(shard.data())).sum();
+    /** Bytes of the weights that this process has mapped in pages of 2 MiB or more so far, where the system tells (Linux). */
+    public OptionalLong bytesInLargePages() {
+        return LargePages.inLargePages(shards.values().stream().map(Safetensors::data).toList());
     }
 
     /**

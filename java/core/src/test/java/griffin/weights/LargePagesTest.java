@@ -36,8 +36,9 @@ class LargePagesTest {
                 7f0000800000-7f0000c00000 r--s 00000000 fe:00 13                         /models/b
                 FilePmdMapped:      2048 kB
                 """;
-        assertEquals(4096 << 10, LargePages.inLargePages(smaps, 0x7f0000001000L, 0x7f0000400000L));
-        assertEquals(6144 << 10, LargePages.inLargePages(smaps, 0x7f00003fffffL, 0x7f0000400001L));
+        assertEquals(4096 << 10, LargePages.inLargePages(smaps, 0x7f0000000000L, 0x7f0000400000L));
+        assertEquals(8192 << 10, LargePages.inLargePages(smaps, 0x7f0000000000L, 0x7f0000c00000L));
+        assertEquals(4, LargePages.inLargePages(smaps, 0x7f00003fffffL, 0x7f0000400003L), "no more than there is of it");
         assertEquals(0, LargePages.inLargePages(smaps, 0x7f0000c00000L, 0x7f0000d00000L));
     }
 
@@ -51,7 +52,8 @@ class LargePagesTest {
             assertEquals(0, memory.address() % LargePages.BYTES);
             assertEquals(0, memory.get(ValueLayout.JAVA_BYTE, LargePages.LEAST + 4));
             memory.fill((byte) 3);
-            long large = LargePages.inLargePages(memory);
+            assertTrue(LargePages.adviseHere(memory), "the kernel takes the advice");
+            long large = LargePages.inLargePages(List.of(memory)).orElseThrow();
             assumeTrue(large > 0, "no 2 MiB of memory in one piece are free now");
             assertTrue(large <= memory.byteSize(), large + " bytes");
         }

@@ -73,7 +73,7 @@ final class RecurrenceCalls {
     }
 
     /** Bytes in which a cluster of the scan leaves carries for the next: a word for each channel of a tile. */
-    static long handoverBytes(int processors) {
+    private static long handoverBytes(int processors) {
         return 8L * SCAN_COLUMN_BYTES / DType.BF16.bytes() * processors;
     }
 
