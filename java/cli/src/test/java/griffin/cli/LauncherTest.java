@@ -236,6 +236,15 @@ class LauncherTest {
         assertFalse(options.contains("-XX:+UseSerialGC"), "the JVM refuses two collectors");
     }
 
+    /** The file that the launcher asks belongs to the machine, not to its pretended folders. */
+    @Test
+    void largePagesAreAskedForWhereLinuxGivesThem() throws Exception {
+        jdkInFolder("jdk-25", "25.0.3");
+        Path setting = Path.of("/sys/kernel/mm/transparent_hugepage/enabled");
+        boolean given = Files.exists(setting) && !Files.readString(setting).contains("[never]");
+        assertEquals(given, box.launch().values("argument").contains("-XX:+UseTransparentHugePages"));
+    }
+
     @Test
     void processExitCodeAndInputAreTheCommands() throws Exception {
         jdkInFolder("jdk-25", "25.0.3");
