@@ -3,6 +3,7 @@ package griffin.cli;
 import griffin.error.BackendUnavailableException;
 import griffin.error.GriffinException;
 import griffin.error.InvalidRequestException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -54,8 +55,8 @@ final class Failure {
         if (e instanceof GriffinException || e instanceof UncheckedIOException) {
             return e.getMessage();
         }
-        if (e instanceof IOException) {
-            return "input or output failed: " + e;
+        if (e instanceof IOException failed) {
+            return "input or output failed: " + FileErrors.reason(failed);
         }
         if (e instanceof OutOfMemoryError) {
             return "Java ran out of memory (its heap may grow to " + (Runtime.getRuntime().maxMemory() >> 20) + " MiB): allow it more with "

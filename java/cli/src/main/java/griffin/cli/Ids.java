@@ -1,6 +1,7 @@
 package griffin.cli;
 
 import griffin.error.InvalidRequestException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -29,7 +30,7 @@ final class Ids {
         try {
             return Utf8.text(Files.readAllBytes(file), file.toString(), 0);
         } catch (IOException e) {
-            String why = !Files.exists(file) ? "there is no such file" : Files.isDirectory(file) ? "it is a folder" : e.toString();
+            String why = !Files.exists(file) ? "there is no such file" : Files.isDirectory(file) ? "it is a folder" : FileErrors.reason(e);
             throw new UncheckedIOException(file + " cannot be read: " + why, e);
         }
     }

@@ -42,6 +42,7 @@ final class LogitsCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         int[] tokens = Ids.parse(ids);
+        OutputFile.check("--out " + out, out);
         try (Griffin griffin = model.open(terminal, common.verbose); Session session = griffin.newSession();
                 SafetensorsWriter writer = new SafetensorsWriter(out)) {
             int vocabulary = griffin.config().vocabulary();

@@ -5,6 +5,7 @@ import griffin.StateFolder;
 import griffin.StateInfo;
 import griffin.error.InvalidRequestException;
 import griffin.error.StateFormatException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -221,7 +222,7 @@ final class StateCommand implements Callable<Integer> {
         } catch (NoSuchFileException e) {
             throw new StateFormatException("there is no state file " + file, e);
         } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be read: " + e, e);
+            throw new UncheckedIOException(file + " cannot be read: " + FileErrors.reason(e), e);
         }
     }
 
@@ -229,7 +230,7 @@ final class StateCommand implements Callable<Integer> {
         try {
             return Files.getLastModifiedTime(file).toInstant();
         } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be read: " + e, e);
+            throw new UncheckedIOException(file + " cannot be read: " + FileErrors.reason(e), e);
         }
     }
 

@@ -36,6 +36,7 @@ class ErrorsTest {
         }
         assertTrue(last.startsWith("griffin-run: ") && last.contains(message), result::err);
         assertFalse(result.err().contains("\tat "), "no stack trace unless asked for");
+        assertFalse(result.err().contains("Exception"), "no name of a class");
         return result;
     }
 
@@ -110,7 +111,10 @@ class ErrorsTest {
         "1 | there is no state file     | --resume /none/x y",
         "1 | the folder                 | x --save /none/x",
         "1 | name a file                | x --save /",
-        "1 | cannot be written          | logits --ids 2 --out /none/x"})
+        "1 | --save /none/x: the folder /none does not exist; make it, or name a file in another | x --save /none/x",
+        "1 | --out /none/x: the folder /none does not exist; make it, or name a file in another | logits --ids 2 --out /none/x",
+        "1 | --out /etc/passwd/x: /etc/passwd is no folder | logits --ids 2 --out /etc/passwd/x",
+        "1 | --out /: that is a folder; name a file | logits --ids 2 --out /"})
     void badInputs(int exit, String message, String arguments) {
         assertFails(exit, message, arguments.strip().split(" "));
     }
@@ -129,7 +133,7 @@ class ErrorsTest {
         "2 | 'x' left over              | list --json x",
         "1 | is not in                  | rm no/such-model --json",
         "2 | --port must be             | serve --json --port 70000",
-        "1 | cannot be written          | logits --json --ids 2 --out /none/x",
+        "1 | the folder /none           | logits --json --ids 2 --out /none/x",
         "1 | there is no state never-kept | state info never-kept --json",
         "2 | there is no completion     | completion ksh --json",
         "2 | there is no command 'x'    | help x --json"})

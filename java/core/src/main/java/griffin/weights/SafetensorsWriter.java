@@ -2,6 +2,7 @@ package griffin.weights;
 
 import griffin.backend.DType;
 import griffin.io.AtomicFile;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
@@ -39,7 +40,7 @@ public final class SafetensorsWriter implements AutoCloseable {
         try {
             this.file = new AtomicFile(target);
         } catch (IOException e) {
-            throw new UncheckedIOException(target + " cannot be written: " + e, e);
+            throw new UncheckedIOException(target + " cannot be written: " + FileErrors.reason(e), e);
         }
     }
 
@@ -196,6 +197,6 @@ public final class SafetensorsWriter implements AutoCloseable {
     }
 
     private UncheckedIOException failed(IOException e) {
-        return new UncheckedIOException(target + " cannot be written: " + e, e);
+        return new UncheckedIOException(target + " cannot be written: " + FileErrors.reason(e), e);
     }
 }

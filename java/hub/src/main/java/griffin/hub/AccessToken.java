@@ -1,6 +1,7 @@
 package griffin.hub;
 
 import griffin.error.InvalidRequestException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -46,7 +47,7 @@ public final class AccessToken {
         try (var in = Files.newInputStream(file)) {
             return of(new String(in.readNBytes(1 << 16), StandardCharsets.UTF_8), file.toString());
         } catch (IOException e) {
-            throw new InvalidRequestException("the token file " + file + " cannot be read: " + e, e);
+            throw new InvalidRequestException("the token file " + file + " cannot be read: " + FileErrors.reason(e), e);
         }
     }
 
