@@ -15,9 +15,9 @@ final class Failure {
 
     private Failure() {}
 
-    /** A model, a state, a device or a file failed. */
+    /** What was asked for is possible here, and failed: a model, a state, a file, a hub, memory, or a device that was taken. */
     static final int FAILED = 1;
-    /** The request is at fault, or something is missing that it needs. */
+    /** What was asked for is wrong, or it names a device that cannot be used here: the same words can never work on this machine as it is. */
     static final int USAGE = 2;
 
     /**

@@ -92,7 +92,7 @@ class ErrorsTest {
         "2 | is no name of a model      | rm ../x",
         "2 | NAME                       | pull",
         "2 | is no address of a hub     | pull a/b --hub ftp://x",
-        "2 | the token file /none cannot be read | pull a/b --hub http://127.0.0.1:1 --token-file /none",
+        "1 | the token file /none cannot be read | pull a/b --hub http://127.0.0.1:1 --token-file /none",
         "2 | connections must be        | pull a/b --connections 0",
         "2 | is no revision             | pull a/b --revision ../x",
         "1 | is not in                  | rm no/such-model",
