@@ -175,6 +175,8 @@ class ProcessTest {
         assertEquals("--temperature", completed(script, "chat", "--temp"));
         assertEquals("cpu cuda", completed(script, "--device", "c"));
         assertEquals("zsh", completed(script, "completion", "z"));
+        assertEquals("chat", completed(script, "help", "ch"));
+        assertEquals(String.join(" ", new HelpCommand.Commands()), completed(script, "help", ""));
     }
 
     private static String completed(File script, String... words) throws Exception {
