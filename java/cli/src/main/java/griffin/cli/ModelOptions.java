@@ -122,23 +122,24 @@ final class ModelOptions {
     }
 
     private <T> T underWay(Terminal terminal, String doing, Function<GriffinBuilder, T> work) {
-        GriffinBuilder builder = Griffin.builder(files(terminal)).device(device).compute(compute).weights(weights).check(check)
-                .notices(terminal::note);
-        if (threads != null) {
-            builder.threads(threads);
-        }
-        if (chunk != null) {
-            builder.chunk(chunk);
-        }
-        if (window != null) {
-            builder.window(window);
-        }
+        GriffinBuilder builder = Griffin.builder(files(terminal)).device(device).check(check).notices(terminal::note);
+        set("--compute", compute, builder::compute);
+        set("--weights", weights, builder::weights);
+        set("--threads", threads, builder::threads);
+        set("--chunk", chunk, builder::chunk);
+        set(WINDOW, window, builder::window);
         Progress progress = Progress.start(terminal, doing + name(), "MB");
         builder.loading((bytes, of) -> progress.update((int) (bytes / 1_000_000), (int) (of / 1_000_000)));
         try {
             return work.apply(builder);
         } finally {
             progress.close();
+        }
+    }
+
+    private static <T> void set(String option, T value, Function<T, GriffinBuilder> setting) {
+        if (value != null) {
+            UsageErrors.naming(option, () -> setting.apply(value));
         }
     }
 

@@ -81,6 +81,9 @@ final class RunCommand implements Callable<Integer> {
         sampling.check();
         Prompt.Given given = prompt.read(terminal, text, sessions.resumes());
         try (Griffin griffin = model.open(terminal, common.verbose); Session session = sessions.open(griffin)) {
+            if (given.ids() != null) {
+                Ids.check(given.ids(), prompt.ids, griffin);
+            }
             GenerationOptions options = sampling.of(griffin);
             Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);
             Generation generation = generate(session, given, options, reply);

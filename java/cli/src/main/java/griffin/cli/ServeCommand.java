@@ -5,6 +5,7 @@ import griffin.GriffinBuilder;
 import griffin.PrefixCache;
 import griffin.Scheduler;
 import griffin.StateCompression;
+import griffin.error.InvalidRequestException;
 import griffin.server.GriffinServer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -64,7 +65,7 @@ final class ServeCommand implements Callable<Integer> {
 
     private GriffinBuilder sized(GriffinBuilder builder) {
         builder.parallel(serve.wantedParallel()).sessions(serve.wantedParallel() + 1);
-        return serve.memory == null ? builder : builder.memory(serve.memoryBytes());
+        return serve.memory == null ? builder : UsageErrors.naming("--memory", () -> builder.memory(serve.memoryBytes()));
     }
 
     /** The state cache, or null where it is off. */
@@ -84,6 +85,12 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private Scheduler scheduler(Griffin griffin, PrefixCache cache) {
+        int rows = serve.batch != null ? serve.batch : griffin.chunk();
+        if (rows < griffin.parallel()) {
+            throw new InvalidRequestException(
+                    (serve.batch != null ? "--batch" : "--chunk") + " must be at least as many tokens as there are "
+                            + "sequences at once, " + griffin.parallel() + ", not " + rows + ": give more, or a smaller --parallel");
+        }
         Scheduler.Builder builder = Scheduler.builder(griffin).waiting(serve.queue).prefixCache(cache);
         if (serve.batch != null) {
             builder.batch(serve.batch);

@@ -128,7 +128,8 @@ class ServeCommandTest {
 
     @ParameterizedTest
     @CsvSource({"--memory,lots", "--memory,1.5G", "--state-cache,maybe", "--state-compression,zip", "--port,70000", "--parallel,0",
-        "--batch,-1", "--max-body,1", "--queue,many", "--allowed-host,http://x", "--window,x", "--drain,-5"})
+        "--batch,-1", "--batch,7", "--chunk,7", "--memory,0", "--max-body,1", "--queue,many", "--allowed-host,http://x", "--window,x",
+        "--drain,-5"})
     void wrongOptionsAreRefused(String option, String value) {
         Cli.Result result = Cli.run("serve", option, value);
         assertEquals(2, result.exit(), result.err());

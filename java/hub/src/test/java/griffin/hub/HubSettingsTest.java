@@ -92,7 +92,11 @@ class HubSettingsTest {
         "https://user:secret@hub"})
     void whatIsNoAddressIsRefused(String address) {
         String message = assertThrows(InvalidRequestException.class, () -> of(address, null)).getMessage();
-        assertTrue(message.contains("http://") && !message.contains("secret"), message);
+        assertTrue(message.startsWith("--hub: ") && message.contains("http://") && !message.contains("secret"), message);
+        if (!address.isEmpty()) {
+            message = assertThrows(InvalidRequestException.class, () -> of(null, null, "GRIFFIN_HUB", address)).getMessage();
+            assertTrue(message.startsWith("GRIFFIN_HUB: "), message);
+        }
     }
 
     @ParameterizedTest

@@ -154,12 +154,13 @@ class PullTest extends HubTestCase {
 
     @Test
     void theTokenStaysWhereOthersCouldReadIt() throws IOException {
-        Hub open = new Hub(new HubSettings(HubSettings.address("http://hub.example"), settings("x").token(), "main", 1), NAME, PATIENCE,
+        Hub open = new Hub(new HubSettings(HubSettings.address("http://hub.example", "--hub"), settings("x").token(), "main", 1), NAME,
+                PATIENCE,
                 () -> false);
         assertTrue(open.keepsTokenBack());
         open.close();
-        assertTrue(HubHttp.isPrivate(HubSettings.address("https://hub.example")));
+        assertTrue(HubHttp.isPrivate(HubSettings.address("https://hub.example", "--hub")));
         assertTrue(HubHttp.isPrivate(hub.address()));
-        assertFalse(HubHttp.isPrivate(HubSettings.address("http://127.0.0.1.example")));
+        assertFalse(HubHttp.isPrivate(HubSettings.address("http://127.0.0.1.example", "--hub")));
     }
 }
