@@ -62,6 +62,9 @@ final class Failure {
             return "Java ran out of memory (its heap may grow to " + (Runtime.getRuntime().maxMemory() >> 20) + " MiB): allow it more with "
                     + "GRIFFIN_JAVA_OPTS=-Xmx8g, or ask for smaller chunks with --chunk";
         }
+        if (ProgramFiles.explain(e)) {
+            return ProgramFiles.CHANGED;
+        }
         return "an internal error, " + e + "; please report it with what the same command prints with --verbose";
     }
 }
