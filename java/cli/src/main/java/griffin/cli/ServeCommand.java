@@ -27,7 +27,7 @@ import picocli.CommandLine.Mixin;
                 + "browser (/), /health, and /metrics for Prometheus. Texts may have any length, always."},
         footerHeading = "%nEvery option under Server, and --window, is also an environment variable:%n",
         footer = {
-            "  --state-dir is GRIFFIN_STATE_DIR, --allowed-host GRIFFIN_ALLOWED_HOSTS, and so on; griffin-run info shows what is in force%n"})
+            "  --state-dir is GRIFFIN_STATE_DIR, --allowed-host GRIFFIN_ALLOWED_HOSTS, and so on; griffin-run info --settings shows what is in force%n"})
 final class ServeCommand implements Callable<Integer> {
 
     private final Terminal terminal;
