@@ -60,7 +60,7 @@ public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceRe
             if (b.check) {
                 weights.check();
             }
-            WeightPlace place = WeightPlace.of(backend, b.copyWeights);
+            WeightPlace place = b.weights.with(backend);
             place.warn(weights.bytes(), b.freeMemory.get()).ifPresent(b.notices);
             return new ModelInfo(config, backend.device(), choice.reason(), weights.bytes(), place,
                     config.stateBytes(backend.operandType()),

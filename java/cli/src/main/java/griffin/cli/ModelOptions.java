@@ -3,13 +3,12 @@ package griffin.cli;
 import griffin.Griffin;
 import griffin.GriffinBuilder;
 import griffin.ModelInfo;
+import griffin.WeightPlace;
 import griffin.stories.GriffinStories;
 import griffin.weights.ModelFiles;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.util.Iterator;
-import java.util.List;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import picocli.CommandLine.ITypeConverter;
@@ -19,11 +18,9 @@ import picocli.CommandLine.TypeConversionException;
 /** Which model, and what it runs on. */
 final class ModelOptions {
 
-    /** For messages and completion. */
-    static final class Devices implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return List.of("auto", "cpu", "cuda", "metal", "reference").iterator();
+    static final class Devices extends Words {
+        Devices() {
+            super("auto", "cpu", "cuda", "metal", "reference");
         }
     }
 
@@ -53,11 +50,9 @@ final class ModelOptions {
                     + "is slow, for comparisons.")
     String device;
 
-    /** For messages and completion. */
-    static final class Computes implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return List.of("bf16", "f32").iterator();
+    static final class Computes extends Words {
+        Computes() {
+            super("bf16", "f32");
         }
     }
 
@@ -66,11 +61,9 @@ final class ModelOptions {
                     + "float32.")
     String compute;
 
-    /** For messages and completion. */
-    static final class Places implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return List.of("mapped", "memory").iterator();
+    static final class Places extends Words {
+        Places() {
+            super(WeightPlace.choices());
         }
     }
 

@@ -10,7 +10,6 @@ import griffin.server.GriffinServer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
@@ -73,7 +72,7 @@ final class ServeCommand implements Callable<Integer> {
         if (!serve.cachesStates()) {
             return null;
         }
-        StateCompression compression = StateCompression.valueOf(serve.stateCompression.toUpperCase(Locale.ROOT));
+        StateCompression compression = StateCompression.of(serve.stateCompression);
         return PrefixCache.builder().identity(griffin.modelIdentity()).memory(stateBytes())
                 .directory(serve.stateDir == null ? null : serve.stateDir.resolve("cache"))
                 .diskBudget(ByteSize.parse("--state-disk", serve.stateDisk)).compression(compression).build();

@@ -15,7 +15,6 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -43,11 +42,9 @@ import tools.jackson.core.JsonGenerator;
             "A name has 1 to 100 letters, digits, dots, underscores and hyphens. What has a / or ends in .state is a file."})
 final class StateCommand implements Callable<Integer> {
 
-    /** For messages and completion. */
-    static final class Actions implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return List.of("ls", "info", "save", "load", "rm").iterator();
+    static final class Actions extends Words {
+        Actions() {
+            super("ls", "info", "save", "load", "rm");
         }
     }
 
