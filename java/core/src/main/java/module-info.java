@@ -16,6 +16,6 @@ module griffin.core {
     exports griffin.model;
     exports griffin.weights;
     exports griffin.backend;
-    // Atomic files, for the modules of this project that keep files of their own.
+    // Atomic files and the words of errors, for the modules of this project that keep files of their own.
     exports griffin.io to griffin.hub;
 }

@@ -1,6 +1,8 @@
 package griffin.benchmarks;
 
 import griffin.Griffin;
+import griffin.WeightPlace;
+import griffin.error.InvalidRequestException;
 import griffin.weights.ModelFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,8 +21,8 @@ final class Options {
     /** As after {@code griffin-run --device}; for the benchmarks that go through the public interface. */
     String device = "cpu";
     boolean twin = true;
-    /** Whether {@link #model}'s weights are copied into memory first, as by {@code griffin-run --weights memory}. */
-    boolean copyWeights;
+    /** Where {@link #model}'s weights are read, as after {@code griffin-run --weights}. */
+    WeightPlace weights = WeightPlace.MAPPED;
 
     static Options parse(String[] args, int from) {
         Options o = new Options();
@@ -33,12 +35,12 @@ final class Options {
                 case "--threads" -> o.threads = number(args, ++i);
                 case "--tokens" -> o.tokens = number(args, ++i);
                 case "--device" -> o.device = value(args, ++i);
-                case "--weights" -> o.copyWeights = copyWeights(value(args, ++i));
+                case "--weights" -> o.weights = weights(value(args, ++i));
                 case "--no-c" -> o.twin = false;
                 default -> throw new IllegalArgumentException("unknown option " + args[i]);
             }
         }
-        if (o.copyWeights && o.model == null) {
+        if (o.copiesWeights() && o.model == null) {
             throw new IllegalArgumentException("option --weights memory needs --model: random weights are in memory anyway");
         }
         return o;
@@ -47,7 +49,12 @@ final class Options {
     /** The model on the device that was asked for. */
     Griffin open(ModelFiles files, int parallel, int sessions) {
         return Griffin.builder(files).device(device).threads(threads).parallel(parallel).sessions(sessions)
-                .weights(copyWeights ? "memory" : "mapped").open();
+                .weights(weights.word()).open();
+    }
+
+    /** Whether {@link #model}'s weights are copied into memory first. */
+    boolean copiesWeights() {
+        return weights == WeightPlace.MEMORY;
     }
 
     int layers() {
@@ -70,12 +77,12 @@ final class Options {
         return directory;
     }
 
-    private static boolean copyWeights(String value) {
-        return switch (value) {
-            case "mapped" -> false;
-            case "memory" -> true;
-            default -> throw new IllegalArgumentException("option --weights must be mapped or memory, not " + value);
-        };
+    private static WeightPlace weights(String value) {
+        try {
+            return WeightPlace.of(value);
+        } catch (InvalidRequestException e) {
+            throw new IllegalArgumentException("option --" + e.getMessage(), e);
+        }
     }
 
     private static int number(String[] args, int i) {

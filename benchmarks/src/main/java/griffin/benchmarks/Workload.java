@@ -32,7 +32,7 @@ final class Workload implements AutoCloseable {
 
     Workload(Options o, int maxRows, int slots) {
         this(files(o), o.threads, maxRows, slots);
-        if (o.model != null && !o.copyWeights) { // as a user's program does it
+        if (o.model != null && !o.copiesWeights()) { // as a user's program does it
             weights.wishForLargePages();
             weights.settle();
         }
@@ -43,7 +43,7 @@ final class Workload implements AutoCloseable {
             return new RandomFiles(o.shape.config(o.layers()));
         }
         ModelFiles files = ModelFiles.of(o.model);
-        return o.copyWeights ? files.copied(bytes -> {}) : files;
+        return o.copiesWeights() ? files.copied(bytes -> {}) : files;
     }
 
     Workload(ModelFiles files, int threads, int maxRows, int slots) {

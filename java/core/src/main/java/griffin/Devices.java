@@ -69,13 +69,24 @@ public final class Devices {
                 Matcher named = ACCELERATOR.matcher(device);
                 if (!named.matches()) {
                     throw new InvalidRequestException(
-                            "there is no device '" + device + "': use auto, cpu, cuda, cuda:1, metal or reference");
+                            "--device: there is no device '" + device + "', use auto, cpu, cuda, cuda:1, metal or reference");
                 }
                 BackendProvider provider = provider(named.group(1)).orElseThrow(() -> new BackendUnavailableException(
                         "--device " + device + ": " + absent(named.group(1)) + "; use --device cpu or leave the option out"));
                 int index = named.group(2) == null ? firstUsable(provider) : Integer.parseInt(named.group(2));
-                return new Choice(provider.open(new BackendProvider.Options(index, operands, notices)), "device: " + device + ", as asked");
+                return new Choice(open(provider, device, new BackendProvider.Options(index, operands, notices)),
+                        "device: " + device + ", as asked");
             }
+        }
+    }
+
+    /** As asked; where it cannot be used, the message begins with what was asked for. */
+    private static Backend open(BackendProvider provider, String device, BackendProvider.Options options) {
+        try {
+            return provider.open(options);
+        } catch (BackendUnavailableException e) {
+            throw e.getMessage().startsWith("--device ") ? e
+                    : new BackendUnavailableException("--device " + device + ": " + e.getMessage(), e);
         }
     }
 

@@ -62,7 +62,7 @@ public final class Griffin implements AutoCloseable {
         backend = b.backend.apply(choice.backend());
         deviceReason = choice.reason();
         try {
-            weightPlace = WeightPlace.of(backend, b.copyWeights);
+            weightPlace = b.weights.with(backend);
             weights = openWeights(b);
             if (weightPlace == WeightPlace.MAPPED) {
                 weights.wishForLargePages();

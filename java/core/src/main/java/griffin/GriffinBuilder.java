@@ -28,7 +28,7 @@ public final class GriffinBuilder {
     Consumer<String> notices = notice -> {};
     LoadListener loading = (bytes, of) -> {};
     boolean check;
-    boolean copyWeights;
+    WeightPlace weights = WeightPlace.MAPPED;
     Supplier<OptionalLong> freeMemory = FreeMemory::read;
     UnaryOperator<Backend> backend = UnaryOperator.identity();
 
@@ -98,11 +98,7 @@ public final class GriffinBuilder {
      * numbers in {@code benchmarks/README.md}. A GPU has its own copy in any case.
      */
     public GriffinBuilder weights(String value) {
-        copyWeights = switch (value) {
-            case "mapped" -> false;
-            case "memory" -> true;
-            default -> throw new InvalidRequestException("weights must be mapped or memory, not '" + value + "'");
-        };
+        weights = WeightPlace.of(value);
         return this;
     }
 

@@ -3,6 +3,7 @@ package griffin;
 import griffin.backend.Backend;
 import griffin.backend.DeviceInfo;
 import griffin.error.ModelFormatException;
+import griffin.io.FileErrors;
 import griffin.model.GenerationConfig;
 import griffin.model.GriffinConfig;
 import griffin.model.GriffinModel;
@@ -59,7 +60,7 @@ public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceRe
             if (b.check) {
                 weights.check();
             }
-            WeightPlace place = WeightPlace.of(backend, b.copyWeights);
+            WeightPlace place = b.weights.with(backend);
             place.warn(weights.bytes(), b.freeMemory.get()).ifPresent(b.notices);
             return new ModelInfo(config, backend.device(), choice.reason(), weights.bytes(), place,
                     config.stateBytes(backend.operandType()),
@@ -103,7 +104,7 @@ public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceRe
             }
             return read;
         } catch (IOException e) {
-            throw new UncheckedIOException(files.describe(TOKENIZER) + " cannot be read: " + e, e);
+            throw new UncheckedIOException(files.describe(TOKENIZER) + " cannot be read: " + FileErrors.reason(e), e);
         }
     }
 
@@ -114,7 +115,7 @@ public record ModelInfo(GriffinConfig config, DeviceInfo device, String deviceRe
         try (InputStream in = files.open(TOKENIZER)) {
             return Tokenizer.findId(in, files.describe(TOKENIZER), END_OF_TURN);
         } catch (IOException e) {
-            throw new UncheckedIOException(files.describe(TOKENIZER) + " cannot be read: " + e, e);
+            throw new UncheckedIOException(files.describe(TOKENIZER) + " cannot be read: " + FileErrors.reason(e), e);
         }
     }
 }

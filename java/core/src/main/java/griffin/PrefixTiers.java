@@ -6,6 +6,7 @@ import griffin.cache.PrefixIndex;
 import griffin.cache.PrefixIndex.Entry;
 import griffin.cache.PrefixKey;
 import griffin.error.StateFormatException;
+import griffin.io.FileErrors;
 import griffin.session.Packing;
 import griffin.session.SnapshotHeader;
 import griffin.session.StateSnapshot;
@@ -56,7 +57,7 @@ final class PrefixTiers implements AutoCloseable {
         try {
             list();
         } catch (IOException e) {
-            throw new UncheckedIOException(directory + " cannot be read: " + e, e);
+            throw new UncheckedIOException(directory + " cannot be read: " + FileErrors.reason(e), e);
         }
         boolean settles = folder != null || compression == StateCompression.LOSSLESS;
         background = settles ? Executors.newSingleThreadExecutor(PrefixTiers::thread) : null;

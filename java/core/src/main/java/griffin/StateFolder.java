@@ -2,6 +2,7 @@ package griffin;
 
 import griffin.error.InvalidRequestException;
 import griffin.error.StateFormatException;
+import griffin.io.FileErrors;
 import griffin.io.OwnerFolder;
 import griffin.session.States;
 import java.io.IOException;
@@ -106,7 +107,7 @@ public final class StateFolder {
         } catch (NoSuchFileException e) {
             return List.of();
         } catch (IOException e) {
-            throw new UncheckedIOException(folder + " cannot be read: " + e, e);
+            throw new UncheckedIOException(folder + " cannot be read: " + FileErrors.reason(e), e);
         }
         return entries;
     }
@@ -165,7 +166,7 @@ public final class StateFolder {
         try {
             Files.delete(file);
         } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be removed: " + e, e);
+            throw new UncheckedIOException(file + " cannot be removed: " + FileErrors.reason(e), e);
         }
     }
 
@@ -182,7 +183,7 @@ public final class StateFolder {
         try {
             OwnerFolder.create(folder);
         } catch (IOException e) {
-            throw new UncheckedIOException("the folder of states " + folder + " cannot be made: " + OwnerFolder.reason(e), e);
+            throw new UncheckedIOException("the folder of states " + folder + " cannot be made: " + FileErrors.reason(e), e);
         }
     }
 }

@@ -1,6 +1,7 @@
 package griffin;
 
 import griffin.error.StateFormatException;
+import griffin.io.FileErrors;
 import griffin.session.SnapshotFile;
 import griffin.session.SnapshotHeader;
 import griffin.session.StateSnapshot;
@@ -50,7 +51,7 @@ public record StateInfo(int version, StateCompression compression, String model,
             Instant saved = Files.getLastModifiedTime(file).toInstant();
             return opened.read(bytes -> of(reader.read(bytes, file.toString()), bytes.byteSize(), saved));
         } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be read: " + e, e);
+            throw new UncheckedIOException(file + " cannot be read: " + FileErrors.reason(e), e);
         }
     }
 

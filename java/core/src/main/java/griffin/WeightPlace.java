@@ -3,6 +3,8 @@ package griffin;
 import griffin.backend.Backend;
 import griffin.backend.host.HostBackend;
 import griffin.error.DeviceMemoryException;
+import griffin.error.InvalidRequestException;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -25,8 +27,26 @@ public enum WeightPlace {
         this.words = words;
     }
 
-    static WeightPlace of(Backend backend, boolean copy) {
-        return !(backend instanceof HostBackend) ? DEVICE : copy ? MEMORY : MAPPED;
+    /** The words of the places that can be chosen, as {@link GriffinBuilder#weights} takes them. */
+    public static List<String> choices() {
+        return List.of(MAPPED.word, MEMORY.word);
+    }
+
+    /**
+     * The place of that word.
+     *
+     * @throws InvalidRequestException when it is none that can be chosen
+     */
+    public static WeightPlace of(String word) {
+        if (!choices().contains(word)) {
+            throw new InvalidRequestException("weights must be " + String.join(" or ", choices()) + ", not '" + word + "'");
+        }
+        return word.equals(MEMORY.word) ? MEMORY : MAPPED;
+    }
+
+    /** This place as it is with a backend: a device has a copy of its own, whatever was chosen. */
+    WeightPlace with(Backend backend) {
+        return backend instanceof HostBackend ? this : DEVICE;
     }
 
     /** As in {@link GriffinBuilder#weights}. */

@@ -150,7 +150,7 @@ class LibraryTest {
 
     @Test
     void badRequestsSayWhatIsPossible() {
-        assertMessage(InvalidRequestException.class, "there is no device 'gpu'",
+        assertMessage(InvalidRequestException.class, "--device: there is no device 'gpu'",
                 () -> Griffin.builder(ModelFiles.of(TestModels.TINY)).device("gpu").open());
         assertMessage(BackendUnavailableException.class, "not built yet",
                 () -> Griffin.builder(ModelFiles.of(TestModels.TINY)).device("metal").open());

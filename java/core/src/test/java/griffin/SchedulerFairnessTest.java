@@ -3,22 +3,16 @@ package griffin;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import griffin.sampling.SamplingParams;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Who has rows in which step: asserted on what steps are made of, not on time. */
-class SchedulerFairnessTest {
+class SchedulerFairnessTest extends SchedulerTestCase {
 
     private static final int BATCH = 8;
-    private static final GenerationOptions GREEDY = GenerationOptions.DEFAULT.withSampling(SamplingParams.GREEDY).withIgnoreEos(true);
 
     /** A step: whose rows, how many each, and how many of the first decode. */
     private record Step(List<int[]> prompts, int[] rows, int decoding) {
@@ -36,22 +30,7 @@ class SchedulerFairnessTest {
         }
     }
 
-    @TempDir
-    private static Path folder;
-    private static Griffin griffin;
-
     private final List<Step> steps = new ArrayList<>();
-
-    @BeforeAll
-    static void open() {
-        ByteModel.write(folder);
-        griffin = ByteModel.open(folder);
-    }
-
-    @AfterAll
-    static void close() {
-        griffin.close();
-    }
 
     private static int[] prompt(int length, int first) {
         int[] ids = new int[length];
@@ -67,7 +46,7 @@ class SchedulerFairnessTest {
     private void run(int at, Job first, Job... later) throws InterruptedException {
         AtomicReference<Scheduler> scheduler = new AtomicReference<>();
         List<Completion> all = new ArrayList<>();
-        try (Scheduler s = Scheduler.builder(griffin).parallel(4).batch(BATCH).listener((requests, rows, decoding) -> {
+        try (Scheduler s = scheduler().parallel(4).batch(BATCH).listener((requests, rows, decoding) -> {
             steps.add(step(requests, rows, decoding));
             if (steps.size() == at) {
                 for (Job job : later) {

@@ -4,44 +4,15 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import griffin.sampling.SamplingParams;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What the scheduler keeps for a later prompt: in the prefix cache, and in slots that nobody needs. */
-@Timeout(120)
-class SchedulerPrefixTest {
-
-    private static final GenerationListener SILENT = new GenerationListener() {};
-    private static final GenerationOptions GREEDY = GenerationOptions.DEFAULT.withSampling(SamplingParams.GREEDY).withIgnoreEos(true);
-    private static final int[] IDS = {2, 9, 31};
-
-    @TempDir
-    private static Path folder;
-    private static Griffin griffin;
-
-    @BeforeAll
-    static void open() {
-        ByteModel.write(folder);
-        griffin = ByteModel.open(folder);
-    }
-
-    @AfterAll
-    static void close() {
-        griffin.close();
-    }
-
-    private static Scheduler.Builder scheduler() {
-        return Scheduler.builder(griffin);
-    }
+class SchedulerPrefixTest extends SchedulerTestCase {
 
     /** One prompt, several continuations: it is read once, also if all come at the same time. */
     @Test

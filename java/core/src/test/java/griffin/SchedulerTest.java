@@ -11,48 +11,19 @@ import griffin.error.DeviceMemoryException;
 import griffin.error.GriffinException;
 import griffin.error.InvalidRequestException;
 import griffin.error.StateFormatException;
-import griffin.sampling.SamplingParams;
 import griffin.weights.ModelFiles;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Queues, consumers, ends: what the scheduler promises beside the right tokens. */
-@Timeout(120)
-class SchedulerTest {
+class SchedulerTest extends SchedulerTestCase {
 
-    private static final GenerationListener SILENT = new GenerationListener() {};
-    private static final GenerationOptions GREEDY = GenerationOptions.DEFAULT.withSampling(SamplingParams.GREEDY).withIgnoreEos(true);
     private static final GenerationOptions ENDLESS = GREEDY.withMaxTokens(Integer.MAX_VALUE);
-    private static final int[] IDS = {2, 9, 31};
-
-    @TempDir
-    private static Path folder;
-    private static Griffin griffin;
-
-    @BeforeAll
-    static void open() {
-        ByteModel.write(folder);
-        griffin = ByteModel.open(folder);
-    }
-
-    @AfterAll
-    static void close() {
-        griffin.close();
-    }
-
-    private static Scheduler.Builder scheduler() {
-        return Scheduler.builder(griffin);
-    }
 
     private static void assertMessage(Class<? extends GriffinException> type, String part, Executable call) {
         GriffinException e = assertThrows(type, call);

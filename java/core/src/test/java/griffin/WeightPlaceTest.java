@@ -35,7 +35,7 @@ class WeightPlaceTest {
     @Test
     void aCopyWritesTheSameText() {
         List<int[]> ids = new ArrayList<>();
-        for (String place : List.of("mapped", "memory")) {
+        for (String place : WeightPlace.choices()) {
             List<Long> loaded = new ArrayList<>();
             List<Long> all = new ArrayList<>();
             GriffinBuilder builder = builder(Long.MAX_VALUE).weights(place).loading((bytes, of) -> {
@@ -55,7 +55,10 @@ class WeightPlaceTest {
         }
         assertArrayEquals(ids.get(0), ids.get(1));
         assertEquals(List.of(), notices);
-        assertThrows(InvalidRequestException.class, () -> builder(0).weights("disk"));
+        for (String none : List.of("disk", "device", "MAPPED")) {
+            String said = assertThrows(InvalidRequestException.class, () -> builder(0).weights(none)).getMessage();
+            assertEquals("weights must be mapped or memory, not '" + none + "'", said);
+        }
     }
 
     @Test

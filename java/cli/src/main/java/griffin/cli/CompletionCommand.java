@@ -1,8 +1,6 @@
 package griffin.cli;
 
 import griffin.error.InvalidRequestException;
-import java.util.Iterator;
-import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.AutoComplete;
 import picocli.CommandLine;
@@ -24,10 +22,9 @@ import picocli.CommandLine.Spec;
             "  ./griffin-run completion fish > ~/.config/fish/completions/griffin-run.fish"})
 final class CompletionCommand implements Callable<Integer> {
 
-    static final class Shells implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return List.of("bash", "zsh", "fish").iterator();
+    static final class Shells extends Words {
+        Shells() {
+            super("bash", "zsh", "fish");
         }
     }
 

@@ -3,6 +3,7 @@ package griffin.cli;
 import griffin.error.BackendUnavailableException;
 import griffin.error.GriffinException;
 import griffin.error.InvalidRequestException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -14,9 +15,9 @@ final class Failure {
 
     private Failure() {}
 
-    /** A model, a state, a device or a file failed. */
+    /** What was asked for is possible here, and failed: a model, a state, a file, a hub, memory, or a device that was taken. */
     static final int FAILED = 1;
-    /** The request is at fault, or something is missing that it needs. */
+    /** What was asked for is wrong, or it names a device that cannot be used here: the same words can never work on this machine as it is. */
     static final int USAGE = 2;
 
     /**
@@ -54,12 +55,15 @@ final class Failure {
         if (e instanceof GriffinException || e instanceof UncheckedIOException) {
             return e.getMessage();
         }
-        if (e instanceof IOException) {
-            return "input or output failed: " + e;
+        if (e instanceof IOException failed) {
+            return "input or output failed: " + FileErrors.reason(failed);
         }
         if (e instanceof OutOfMemoryError) {
             return "Java ran out of memory (its heap may grow to " + (Runtime.getRuntime().maxMemory() >> 20) + " MiB): allow it more with "
                     + "GRIFFIN_JAVA_OPTS=-Xmx8g, or ask for smaller chunks with --chunk";
+        }
+        if (ProgramFiles.explain(e)) {
+            return ProgramFiles.CHANGED;
         }
         return "an internal error, " + e + "; please report it with what the same command prints with --verbose";
     }

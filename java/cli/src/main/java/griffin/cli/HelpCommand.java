@@ -15,12 +15,20 @@ import picocli.CommandLine.Spec;
         description = {"", "Prints the help of griffin-run, or of one of its commands."})
 final class HelpCommand implements Callable<Integer> {
 
+    /** All of them: a test compares. */
+    static final class Commands extends Words {
+        Commands() {
+            super("chat", "info", "devices", "pull", "list", "rm", "serve", "logits", "state", "completion", "help");
+        }
+    }
+
     private final Terminal terminal;
 
     @Spec
     CommandSpec spec;
 
-    @Parameters(arity = "0..1", paramLabel = "COMMAND", description = "The command to tell about.")
+    @Parameters(arity = "0..1", paramLabel = "COMMAND", completionCandidates = Commands.class,
+            description = "The command to tell about.")
     String name;
 
     @Mixin

@@ -24,7 +24,7 @@ final class HubOptions {
 
     HubSettings settings(Terminal terminal) {
         HubSettings settings = HubSettings.of(hub, tokenFile, terminal.environment(), Path.of(System.getProperty("user.home")));
-        settings = revision == null ? settings : settings.withRevision(revision);
-        return connections == null ? settings : settings.withConnections(connections);
+        HubSettings named = revision == null ? settings : UsageErrors.naming("--revision", () -> settings.withRevision(revision));
+        return connections == null ? named : UsageErrors.naming("--connections", () -> named.withConnections(connections));
     }
 }

@@ -1,6 +1,8 @@
 package griffin.cli;
 
+import griffin.Griffin;
 import griffin.error.InvalidRequestException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -17,11 +19,23 @@ final class Ids {
      * @throws UncheckedIOException    when the file cannot be read
      */
     static int[] parse(String argument) {
-        if (!argument.startsWith("@")) {
-            return numbers(argument, "--ids");
+        String text = argument.startsWith("@") ? text(Path.of(argument.substring(1))) : argument;
+        return numbers(text, where(argument));
+    }
+
+    /** Refuses ids that the model does not have, by the name of what gave them. */
+    static void check(int[] ids, String argument, Griffin griffin) {
+        int vocabulary = griffin.config().vocabulary();
+        for (int i = 0; i < ids.length; i++) {
+            if (ids[i] < 0 || ids[i] >= vocabulary) {
+                throw new InvalidRequestException(where(argument) + " must hold ids of the model's vocabulary, 0 to " + (vocabulary - 1)
+                        + "; found " + ids[i] + " at index " + i);
+            }
         }
-        Path file = Path.of(argument.substring(1));
-        return numbers(text(file), file.toString());
+    }
+
+    private static String where(String argument) {
+        return "--ids" + (argument.startsWith("@") ? " " + argument : "");
     }
 
     /** A file as UTF-8 text. */
@@ -29,7 +43,7 @@ final class Ids {
         try {
             return Utf8.text(Files.readAllBytes(file), file.toString(), 0);
         } catch (IOException e) {
-            String why = !Files.exists(file) ? "there is no such file" : Files.isDirectory(file) ? "it is a folder" : e.toString();
+            String why = !Files.exists(file) ? "there is no such file" : Files.isDirectory(file) ? "it is a folder" : FileErrors.reason(e);
             throw new UncheckedIOException(file + " cannot be read: " + why, e);
         }
     }

@@ -2,24 +2,32 @@ package griffin.cli;
 
 import griffin.ModelInfo;
 import griffin.backend.DType;
+import griffin.cli.Settings.Setting;
 import griffin.model.BlockKind;
 import griffin.model.GriffinConfig;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 import tools.jackson.core.JsonGenerator;
 
 /** {@code griffin-run info}: what a model is and what it costs. */
 @Command(name = "info", header = "what a model is, what it and a session of it cost, and the settings of serve", sortOptions = false,
         abbreviateSynopsis = true, optionListHeading = "%nOptions:%n",
         description = {"", "Tells what a model is, and what its weights and a session of it cost. "
-                + "Reads headers, not weights (unless --check is given)."})
+                + "Reads headers, not weights (unless --check is given). With --settings, lists the settings of serve instead."})
 final class InfoCommand implements Callable<Integer> {
 
     private final Terminal terminal;
+
+    @Option(names = "--settings",
+            description = "List all settings of serve, and nothing of the model: option, environment variable, and what is in force. Without it "
+                    + "those that the environment gives are told, and in the JSON object all of them.")
+    boolean settings;
 
     @ArgGroup(validate = false, heading = "%nModel and device:%n")
     ModelOptions model = new ModelOptions();
@@ -36,6 +44,11 @@ final class InfoCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (settings) {
+            List<Setting> all = Settings.read(terminal);
+            terminal.out().print(common.json ? Json.object(json -> json(json, all)) : words(all));
+            return 0;
+        }
         ModelInfo info = model.info(terminal, common.verbose);
         terminal.out().print(common.json ? Json.object(json -> json(json, info)) : words(info));
         return 0;
@@ -65,8 +78,18 @@ final class InfoCommand implements Callable<Integer> {
         line(out, "end ids", info.endIds().stream().map(String::valueOf).collect(Collectors.joining(", ")));
         line(out, "device", info.device().kind() + " (" + info.device().name() + ")");
         line(out, "length", "unlimited, always: a state has the same size after any number of tokens");
-        out.append("\nSettings of serve, each an option and an environment variable:\n");
-        for (Settings.Setting setting : Settings.read(terminal)) {
+        List<Setting> all = Settings.read(terminal);
+        List<Setting> set = all.stream().filter(Setting::set).toList();
+        line(out, "settings",
+                "of serve: " + (set.isEmpty() ? "none" : set.size()) + " from the environment; griffin-run info --settings lists all "
+                        + all.size() + ", with option and variable");
+        set.forEach(setting -> line(out, "", setting.option() + " " + setting.words() + " (" + setting.variable() + ")"));
+        return out.toString();
+    }
+
+    private static String words(List<Setting> all) {
+        StringBuilder out = new StringBuilder("Settings of serve, each an option and an environment variable:\n");
+        for (Setting setting : all) {
             out.append(String.format(Locale.ROOT, "  %-20s %-26s %s%s%n", setting.option(), setting.variable(), setting.words(),
                     setting.set() ? " (from the environment)" : "").replace("\r", ""));
         }
@@ -123,8 +146,12 @@ final class InfoCommand implements Callable<Integer> {
         json.writeStringProperty("device", info.device().kind());
         json.writeStringProperty("device_name", info.device().name());
         json.writeNumberProperty("device_memory_bytes", info.device().memoryBytes());
+        json(json, Settings.read(terminal));
+    }
+
+    private static void json(JsonGenerator json, List<Setting> all) {
         json.writeObjectPropertyStart("settings");
-        for (Settings.Setting setting : Settings.read(terminal)) {
+        for (Setting setting : all) {
             json.writeName(setting.option().substring(2).replace('-', '_'));
             if (setting.value() == null) {
                 json.writeNull();

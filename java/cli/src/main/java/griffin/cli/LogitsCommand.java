@@ -42,8 +42,10 @@ final class LogitsCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         int[] tokens = Ids.parse(ids);
+        OutputFile.check("--out " + out, out);
         try (Griffin griffin = model.open(terminal, common.verbose); Session session = griffin.newSession();
                 SafetensorsWriter writer = new SafetensorsWriter(out)) {
+            Ids.check(tokens, ids, griffin);
             int vocabulary = griffin.config().vocabulary();
             writer.declare("logits", DType.F32, tokens.length, vocabulary);
             long start = System.nanoTime();

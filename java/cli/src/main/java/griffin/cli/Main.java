@@ -25,12 +25,26 @@ public final class Main {
 
     /** Runs one command line in this process and exits with its code; {@code --help} lists them. */
     public static void main(String[] args) {
+        ProgramFiles.watch();
         Terminal terminal = Terminal.ofProcess();
         terminal.interrupts().install(() -> {
             terminal.out().hangUp();
             terminal.err().hangUp();
         });
-        System.exit(run(terminal, args));
+        System.exit(runWhole(terminal, args));
+    }
+
+    /** The same also where the classes that would report a failure have gone with the rest of the program's files. */
+    private static int runWhole(Terminal terminal, String... args) {
+        try {
+            return run(terminal, args);
+        } catch (LinkageError e) {
+            terminal.note(ProgramFiles.explain(e) ? ProgramFiles.CHANGED : "a part of the program is missing, " + e + ": build it again");
+            if (List.of(args).contains("--verbose")) {
+                e.printStackTrace();
+            }
+            return 1;
+        }
     }
 
     /** Runs one command line and returns the exit code; nothing escapes as an exception. */

@@ -1,13 +1,11 @@
 package griffin.cli;
 
 import griffin.hub.ModelName;
-import java.util.Iterator;
+import java.util.List;
 
 /** Google's models, for completion. */
-final class ModelNames implements Iterable<String> {
-
-    @Override
-    public Iterator<String> iterator() {
-        return ModelName.known().iterator();
+final class ModelNames extends Words {
+    ModelNames() {
+        super(List.copyOf(ModelName.known()));
     }
 }

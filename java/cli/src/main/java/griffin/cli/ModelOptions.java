@@ -3,13 +3,12 @@ package griffin.cli;
 import griffin.Griffin;
 import griffin.GriffinBuilder;
 import griffin.ModelInfo;
+import griffin.WeightPlace;
 import griffin.stories.GriffinStories;
 import griffin.weights.ModelFiles;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.util.Iterator;
-import java.util.List;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import picocli.CommandLine.ITypeConverter;
@@ -19,11 +18,9 @@ import picocli.CommandLine.TypeConversionException;
 /** Which model, and what it runs on. */
 final class ModelOptions {
 
-    /** For messages and completion. */
-    static final class Devices implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return List.of("auto", "cpu", "cuda", "metal", "reference").iterator();
+    static final class Devices extends Words {
+        Devices() {
+            super("auto", "cpu", "cuda", "metal", "reference");
         }
     }
 
@@ -53,11 +50,9 @@ final class ModelOptions {
                     + "is slow, for comparisons.")
     String device;
 
-    /** For messages and completion. */
-    static final class Computes implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return List.of("bf16", "f32").iterator();
+    static final class Computes extends Words {
+        Computes() {
+            super("bf16", "f32");
         }
     }
 
@@ -66,11 +61,9 @@ final class ModelOptions {
                     + "float32.")
     String compute;
 
-    /** For messages and completion. */
-    static final class Places implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return List.of("mapped", "memory").iterator();
+    static final class Places extends Words {
+        Places() {
+            super(WeightPlace.choices());
         }
     }
 
@@ -122,23 +115,24 @@ final class ModelOptions {
     }
 
     private <T> T underWay(Terminal terminal, String doing, Function<GriffinBuilder, T> work) {
-        GriffinBuilder builder = Griffin.builder(files(terminal)).device(device).compute(compute).weights(weights).check(check)
-                .notices(terminal::note);
-        if (threads != null) {
-            builder.threads(threads);
-        }
-        if (chunk != null) {
-            builder.chunk(chunk);
-        }
-        if (window != null) {
-            builder.window(window);
-        }
+        GriffinBuilder builder = Griffin.builder(files(terminal)).device(device).check(check).notices(terminal::note);
+        set("--compute", compute, builder::compute);
+        set("--weights", weights, builder::weights);
+        set("--threads", threads, builder::threads);
+        set("--chunk", chunk, builder::chunk);
+        set(WINDOW, window, builder::window);
         Progress progress = Progress.start(terminal, doing + name(), "MB");
         builder.loading((bytes, of) -> progress.update((int) (bytes / 1_000_000), (int) (of / 1_000_000)));
         try {
             return work.apply(builder);
         } finally {
             progress.close();
+        }
+    }
+
+    private static <T> void set(String option, T value, Function<T, GriffinBuilder> setting) {
+        if (value != null) {
+            UsageErrors.naming(option, () -> setting.apply(value));
         }
     }
 

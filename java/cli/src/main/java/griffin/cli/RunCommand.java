@@ -20,8 +20,10 @@ import picocli.CommandLine.Parameters;
                 + "everything else goes to standard error."},
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {"0:all went well, also when the reader of a pipe has gone",
-            "1:a model, a state, a device, a hub, a file or a folder is missing, damaged or failed",
-            "2:the command line or the prompt is wrong, or the device asked for, a JDK or Maven is missing",
+            "1:a model, a state, a file, a folder or a hub is missing, damaged or failed, memory is too small, a device that was taken failed at "
+                    + "work, or griffin-run could not be built",
+            "2:the command line or the prompt is wrong, the device that --device names cannot be used here, or the launcher found no JDK "
+                    + "or Maven",
             "130:ended by Ctrl-C, likewise 143 by SIGTERM and 129 by SIGHUP; what was written is kept, --save and --state "
                     + "still save, and pull goes on later; serve ends with 0 if its requests end in time"},
         footerHeading = "%nExamples:%n",
@@ -79,6 +81,9 @@ final class RunCommand implements Callable<Integer> {
         sampling.check();
         Prompt.Given given = prompt.read(terminal, text, sessions.resumes());
         try (Griffin griffin = model.open(terminal, common.verbose); Session session = sessions.open(griffin)) {
+            if (given.ids() != null) {
+                Ids.check(given.ids(), prompt.ids, griffin);
+            }
             GenerationOptions options = sampling.of(griffin);
             Reply reply = new Reply(terminal, griffin, session.length(), session::cancel, common.json);
             Generation generation = generate(session, given, options, reply);

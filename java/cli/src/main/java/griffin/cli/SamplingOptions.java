@@ -2,9 +2,11 @@ package griffin.cli;
 
 import griffin.GenerationOptions;
 import griffin.Griffin;
+import griffin.error.InvalidRequestException;
 import griffin.sampling.SamplingParams;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import picocli.CommandLine.Option;
 
 /** How to generate; what is not given follows the model's generation_config.json. */
@@ -57,19 +59,31 @@ class SamplingOptions {
 
     /** The model's own suggestion with what was given in its place. */
     GenerationOptions of(Griffin griffin) {
+        if (!stop.isEmpty() && !griffin.hasTokenizer()) {
+            throw new InvalidRequestException("--stop needs the model's tokenizer.json, and there is none: leave it out");
+        }
         return options(griffin.defaultSampling(), griffin.defaultMaxTokens());
     }
 
     private GenerationOptions options(SamplingParams suggested, int suggestedTokens) {
         SamplingParams s = suggested;
-        s = temperature == null ? s : s.withTemperature(temperature);
-        s = topK == null ? s : s.withTopK(topK);
-        s = topP == null ? s : s.withTopP(topP);
-        s = minP == null ? s : s.withMinP(minP);
-        s = repetitionPenalty == null ? s : s.withRepetitionPenalty(repetitionPenalty);
-        s = seed == null ? s : s.withSeed(seed);
-        s = logprobs == null ? s : s.withLogProbabilities(logprobs);
-        int most = maxTokens == null ? suggestedTokens : maxTokens;
-        return new GenerationOptions(s, most, stop, ignoresEnd());
+        s = with(s, "--temperature", temperature, s::withTemperature);
+        s = with(s, "--top-k", topK, s::withTopK);
+        s = with(s, "--top-p", topP, s::withTopP);
+        s = with(s, "--min-p", minP, s::withMinP);
+        s = with(s, "--repetition-penalty", repetitionPenalty, s::withRepetitionPenalty);
+        s = with(s, "--seed", seed, s::withSeed);
+        if (logprobs != null && logprobs < 0) { // the library's word for none
+            throw new InvalidRequestException("--logprobs must be 0 to 20 alternatives, not " + logprobs);
+        }
+        s = with(s, "--logprobs", logprobs, s::withLogProbabilities);
+        GenerationOptions options = new GenerationOptions(s, suggestedTokens, List.of(), ignoresEnd());
+        GenerationOptions limited = maxTokens == null ? options
+                : UsageErrors.naming("--max-tokens", () -> options.withMaxTokens(maxTokens));
+        return UsageErrors.naming("--stop", () -> limited.withStop(stop.toArray(String[]::new)));
+    }
+
+    private static <T> SamplingParams with(SamplingParams params, String option, T value, Function<T, SamplingParams> set) {
+        return value == null ? params : UsageErrors.naming(option, () -> set.apply(value));
     }
 }

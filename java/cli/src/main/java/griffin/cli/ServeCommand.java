@@ -5,11 +5,11 @@ import griffin.GriffinBuilder;
 import griffin.PrefixCache;
 import griffin.Scheduler;
 import griffin.StateCompression;
+import griffin.error.InvalidRequestException;
 import griffin.server.GriffinServer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
@@ -26,7 +26,7 @@ import picocli.CommandLine.Mixin;
                 + "browser (/), /health, and /metrics for Prometheus. Texts may have any length, always."},
         footerHeading = "%nEvery option under Server, and --window, is also an environment variable:%n",
         footer = {
-            "  --state-dir is GRIFFIN_STATE_DIR, --allowed-host GRIFFIN_ALLOWED_HOSTS, and so on; griffin-run info shows what is in force%n"})
+            "  --state-dir is GRIFFIN_STATE_DIR, --allowed-host GRIFFIN_ALLOWED_HOSTS, and so on; griffin-run info --settings shows what is in force%n"})
 final class ServeCommand implements Callable<Integer> {
 
     private final Terminal terminal;
@@ -64,7 +64,7 @@ final class ServeCommand implements Callable<Integer> {
 
     private GriffinBuilder sized(GriffinBuilder builder) {
         builder.parallel(serve.wantedParallel()).sessions(serve.wantedParallel() + 1);
-        return serve.memory == null ? builder : builder.memory(serve.memoryBytes());
+        return serve.memory == null ? builder : UsageErrors.naming("--memory", () -> builder.memory(serve.memoryBytes()));
     }
 
     /** The state cache, or null where it is off. */
@@ -72,7 +72,7 @@ final class ServeCommand implements Callable<Integer> {
         if (!serve.cachesStates()) {
             return null;
         }
-        StateCompression compression = StateCompression.valueOf(serve.stateCompression.toUpperCase(Locale.ROOT));
+        StateCompression compression = StateCompression.of(serve.stateCompression);
         return PrefixCache.builder().identity(griffin.modelIdentity()).memory(stateBytes())
                 .directory(serve.stateDir == null ? null : serve.stateDir.resolve("cache"))
                 .diskBudget(ByteSize.parse("--state-disk", serve.stateDisk)).compression(compression).build();
@@ -84,6 +84,12 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private Scheduler scheduler(Griffin griffin, PrefixCache cache) {
+        int rows = serve.batch != null ? serve.batch : griffin.chunk();
+        if (rows < griffin.parallel()) {
+            throw new InvalidRequestException(
+                    (serve.batch != null ? "--batch" : "--chunk") + " must be at least as many tokens as there are "
+                            + "sequences at once, " + griffin.parallel() + ", not " + rows + ": give more, or a smaller --parallel");
+        }
         Scheduler.Builder builder = Scheduler.builder(griffin).waiting(serve.queue).prefixCache(cache);
         if (serve.batch != null) {
             builder.batch(serve.batch);

@@ -4,26 +4,15 @@ import griffin.error.InvalidRequestException;
 import griffin.server.ServerLimits;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Iterator;
 import java.util.List;
 import picocli.CommandLine.Option;
 
 /** How to serve. Each option has an environment variable; {@link Environment} says which. */
 final class ServeOptions {
 
-    /** For messages and completion. */
-    static final class OnOff implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return List.of("on", "off").iterator();
-        }
-    }
-
-    /** For messages and completion. */
-    static final class Compressions implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return List.of("none", "lossless", "q8").iterator();
+    static final class OnOff extends Words {
+        OnOff() {
+            super("on", "off");
         }
     }
 
@@ -87,7 +76,8 @@ final class ServeOptions {
             description = "Most bytes of the state cache in --state-dir. Default: ${DEFAULT-VALUE}.")
     String stateDisk;
 
-    @Option(names = "--state-compression", paramLabel = "KIND", completionCandidates = Compressions.class, defaultValue = "none",
+    @Option(names = "--state-compression", paramLabel = "KIND", completionCandidates = StateOptions.Compressions.class,
+            defaultValue = "none",
             description = "How the state cache keeps states, in memory and in DIR/cache: ${COMPLETION-CANDIDATES}; q8 keeps the window in 8 bits "
                     + "and changes results a little. Sessions are not compressed. Default: $GRIFFIN_STATE_COMPRESSION, else none.")
     String stateCompression;
@@ -138,7 +128,7 @@ final class ServeOptions {
         range("--receive-timeout", receiveTimeout, 1, 86_400);
         range("--drain", drain, 0, 86_400);
         oneOf("--state-cache", stateCache, new OnOff());
-        oneOf("--state-compression", stateCompression, new Compressions());
+        oneOf("--state-compression", stateCompression, new StateOptions.Compressions());
         ByteSize.parse("--state-memory", stateMemory);
         ByteSize.parse("--state-disk", stateDisk);
         limits();

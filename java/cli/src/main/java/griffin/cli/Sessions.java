@@ -3,8 +3,6 @@ package griffin.cli;
 import griffin.Griffin;
 import griffin.Session;
 import griffin.error.InvalidRequestException;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import picocli.CommandLine.Option;
@@ -37,15 +35,8 @@ final class Sessions extends StateOptions {
         if (state != null) {
             useState(terminal);
         }
-        if (target == null) {
-            return;
-        }
-        Path parent = target.toAbsolutePath().getParent();
-        if (!Files.isDirectory(parent == null ? target : parent)) {
-            throw unwritable("the folder " + parent + " does not exist");
-        }
-        if (Files.isDirectory(target)) {
-            throw unwritable("that is a folder; name a file");
+        if (target != null) {
+            OutputFile.check(state != null ? "--state " + state : "--save " + save, target);
         }
     }
 
@@ -59,11 +50,6 @@ final class Sessions extends StateOptions {
             stateFolder(terminal).create();
         }
         source = Files.exists(target) ? target : null;
-    }
-
-    private UncheckedIOException unwritable(String why) {
-        String message = (state != null ? "--state " + state : "--save " + save) + ": " + why;
-        return new UncheckedIOException(message, new IOException(message));
     }
 
     /** Whether there is something to go on from. */

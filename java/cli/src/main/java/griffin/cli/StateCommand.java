@@ -5,6 +5,7 @@ import griffin.StateFolder;
 import griffin.StateInfo;
 import griffin.error.InvalidRequestException;
 import griffin.error.StateFormatException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -14,7 +15,6 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -42,11 +42,9 @@ import tools.jackson.core.JsonGenerator;
             "A name has 1 to 100 letters, digits, dots, underscores and hyphens. What has a / or ends in .state is a file."})
 final class StateCommand implements Callable<Integer> {
 
-    /** For messages and completion. */
-    static final class Actions implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return List.of("ls", "info", "save", "load", "rm").iterator();
+    static final class Actions extends Words {
+        Actions() {
+            super("ls", "info", "save", "load", "rm");
         }
     }
 
@@ -221,7 +219,7 @@ final class StateCommand implements Callable<Integer> {
         } catch (NoSuchFileException e) {
             throw new StateFormatException("there is no state file " + file, e);
         } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be read: " + e, e);
+            throw new UncheckedIOException(file + " cannot be read: " + FileErrors.reason(e), e);
         }
     }
 
@@ -229,7 +227,7 @@ final class StateCommand implements Callable<Integer> {
         try {
             return Files.getLastModifiedTime(file).toInstant();
         } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be read: " + e, e);
+            throw new UncheckedIOException(file + " cannot be read: " + FileErrors.reason(e), e);
         }
     }
 

@@ -3,7 +3,6 @@ package griffin.cli;
 import griffin.StateCompression;
 import griffin.error.InvalidRequestException;
 import java.util.Arrays;
-import java.util.Iterator;
 import picocli.CommandLine.Option;
 
 /** Where states are kept by name, and how they are stored. An option wins over its variable. */
@@ -11,11 +10,9 @@ class StateOptions extends StateFolderOptions {
 
     static final String COMPRESSION_VARIABLE = "GRIFFIN_STATE_COMPRESSION";
 
-    /** For messages and completion. */
-    static final class Compressions implements Iterable<String> {
-        @Override
-        public Iterator<String> iterator() {
-            return Arrays.stream(StateCompression.values()).map(StateCompression::word).iterator();
+    static final class Compressions extends Words {
+        Compressions() {
+            super(Arrays.stream(StateCompression.values()).map(StateCompression::word).toList());
         }
     }
 

@@ -1,8 +1,10 @@
 package griffin.cli;
 
+import griffin.error.InvalidRequestException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.MissingParameterException;
 import picocli.CommandLine.Model.ArgSpec;
@@ -41,6 +43,19 @@ final class UsageErrors {
         boolean set =
                 command.getDefaultValueProvider() instanceof Environment environment && value.equals(environment.defaultValue(option));
         return set ? Environment.variable(option) : option.longestName();
+    }
+
+    /**
+     * Uses an option's value; where the library refuses it, whose messages know no options, the message says which option is at fault:
+     * {@code chunk must be 1 to 65536} is then {@code --chunk must be 1 to 65536}.
+     */
+    static <T> T naming(String option, Supplier<T> use) {
+        try {
+            return use.get();
+        } catch (InvalidRequestException e) {
+            int must = e.getMessage().indexOf(" must ");
+            throw new InvalidRequestException(must < 0 ? option + ": " + e.getMessage() : option + e.getMessage().substring(must), e);
+        }
     }
 
     private static String lowerCase(String message) {

@@ -1,6 +1,7 @@
 package griffin.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -14,14 +15,18 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.jar.JarOutputStream;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The command as a process of its own: signals, pipes and encodings are the system's. */
 @DisabledOnOs(OS.WINDOWS)
@@ -33,9 +38,12 @@ class ProcessTest {
     Path folder;
 
     private ProcessBuilder command(String... arguments) {
+        return commandOf(System.getProperty("java.class.path"), arguments);
+    }
+
+    private ProcessBuilder commandOf(String classPath, String... arguments) {
         List<String> words = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--add-modules",
-                "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC", "-cp",
-                System.getProperty("java.class.path"),
+                "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC", "-cp", classPath,
                 "griffin.cli.Main"));
         words.addAll(Arrays.asList(arguments));
         ProcessBuilder builder = new ProcessBuilder(words).redirectError(folder.resolve("err").toFile());
@@ -128,6 +136,38 @@ class ProcessTest {
         }
     }
 
+    /** A build replaces the jars of a chat that waits: what it needs next cannot be read, and one line says so. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void replacedProgramFilesAreExplained(boolean gone) throws Exception {
+        Path classes = Path.of("target/classes");
+        Path jar = folder.resolve("griffin-cli.jar");
+        try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar)); Stream<Path> files = Files.walk(classes)) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
+                out.putNextEntry(new ZipEntry(classes.relativize(file).toString().replace(File.separatorChar, '/')));
+                Files.copy(file, out);
+            }
+        }
+        String others = Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(path -> !Path.of(path).endsWith(Path.of("cli", "target", "classes")))
+                .collect(Collectors.joining(File.pathSeparator));
+        Process process = commandOf(jar + File.pathSeparator + others, "chat", "--device", "cpu", "--max-tokens", "3").start();
+        try {
+            process.getOutputStream().write("/nothing\n".getBytes(StandardCharsets.UTF_8));
+            process.getOutputStream().flush();
+            awaitError("there is no command /nothing", 1);
+            Files.write(jar, new byte[gone ? 0 : (int) Files.size(jar)]); // in place, under the JVM that has it open
+            process.getOutputStream().write("Hello\n".getBytes(StandardCharsets.UTF_8));
+            process.getOutputStream().flush();
+            assertEquals(1, end(process), this::errorsOrFailure);
+            assertEquals("griffin-run: the program's files changed while it ran: start it again",
+                    errors().lines().filter(line -> !line.contains("incubator")).toList().getLast());
+            assertFalse(errors().contains("\tat "), errors());
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
     private void awaitError(String text, int times) throws Exception {
         for (long end = System.nanoTime() + SECONDS * 1_000_000_000L; errors().split(Pattern.quote(text), -1).length <= times;) {
             assertTrue(System.nanoTime() < end, () -> "no " + text + " in: " + errorsOrFailure());
@@ -175,6 +215,8 @@ class ProcessTest {
         assertEquals("--temperature", completed(script, "chat", "--temp"));
         assertEquals("cpu cuda", completed(script, "--device", "c"));
         assertEquals("zsh", completed(script, "completion", "z"));
+        assertEquals("chat", completed(script, "help", "ch"));
+        assertEquals(String.join(" ", new HelpCommand.Commands()), completed(script, "help", ""));
     }
 
     private static String completed(File script, String... words) throws Exception {

@@ -86,7 +86,7 @@ class RunCommandTest {
         assertEquals(Cli.run(with(GREEDY, "--device", "cpu", ONCE)).out(), copy.out());
         Cli.Result wrong = Cli.run("--weights", "disk", ONCE);
         assertEquals(2, wrong.exit(), wrong::err);
-        assertTrue(wrong.err().contains("weights must be mapped or memory, not 'disk'"), wrong::err);
+        assertTrue(wrong.err().contains("--weights must be mapped or memory, not 'disk'"), wrong::err);
     }
 
     @Test

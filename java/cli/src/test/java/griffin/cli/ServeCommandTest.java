@@ -128,7 +128,8 @@ class ServeCommandTest {
 
     @ParameterizedTest
     @CsvSource({"--memory,lots", "--memory,1.5G", "--state-cache,maybe", "--state-compression,zip", "--port,70000", "--parallel,0",
-        "--batch,-1", "--max-body,1", "--queue,many", "--allowed-host,http://x", "--window,x", "--drain,-5"})
+        "--batch,-1", "--batch,7", "--chunk,7", "--memory,0", "--max-body,1", "--queue,many", "--allowed-host,http://x", "--window,x",
+        "--drain,-5"})
     void wrongOptionsAreRefused(String option, String value) {
         Cli.Result result = Cli.run("serve", option, value);
         assertEquals(2, result.exit(), result.err());
@@ -154,8 +155,8 @@ class ServeCommandTest {
             Cli.Result result = cli.launch("info", "--device", "cpu");
             assertEquals("", result.err());
             assertTrue(result.out().contains("window        256 tokens"), result.out());
-            assertTrue(result.out().matches("(?s).*--window +GRIFFIN_WINDOW +0, as many tokens as the model was trained with.*"),
-                    result.out());
+            String settings = cli.launch("info", "--settings").out();
+            assertTrue(settings.matches("(?s).*--window +GRIFFIN_WINDOW +0, as many tokens as the model was trained with.*"), settings);
         }
         for (String command : List.of("serve", "info", "chat", "logits")) {
             String help = Cli.run(command, "--help").out().replaceAll("\\s+", " ");
@@ -178,16 +179,29 @@ class ServeCommandTest {
         cli.environment =
                 Map.of("GRIFFIN_MEMORY", "2048M", "GRIFFIN_STATE_CACHE", "off", "GRIFFIN_API_KEY", "s3cret", "GRIFFIN_WINDOW", "128",
                         "GRIFFIN_ALLOWED_HOSTS", "box,box.example");
-        Cli.Result result = cli.launch("info");
+        String model = cli.launch("info").out();
+        assertTrue(model.contains("window        128 tokens"), model);
+        assertTrue(model.contains("unlimited, always"), model);
+        assertTrue(model.endsWith("""
+                settings      of serve: 5 from the environment; griffin-run info --settings lists all 23, with option and variable
+                              --api-key (set) (GRIFFIN_API_KEY)
+                              --allowed-host box,box.example (GRIFFIN_ALLOWED_HOSTS)
+                              --memory 2048M (GRIFFIN_MEMORY)
+                              --state-cache off (GRIFFIN_STATE_CACHE)
+                              --window 128 (GRIFFIN_WINDOW)
+                """), model);
+        assertTrue(
+                Cli.run("info").out().contains("settings      of serve: none from the environment; griffin-run info --settings lists all"));
+        assertEquals(cli.launch("info", "--json").json().get("settings"),
+                cli.launch("info", "--settings", "--json").json().get("settings"));
+        Cli.Result result = cli.launch("info", "--settings");
         assertEquals(0, result.exit(), result.err());
         assertTrue(result.out().matches("(?s).*--memory +GRIFFIN_MEMORY +2048M \\(from the environment\\).*"), result.out());
         assertTrue(result.out().matches("(?s).*--state-cache +GRIFFIN_STATE_CACHE +off \\(from the environment\\).*"), result.out());
         assertTrue(result.out().matches("(?s).*--allowed-host +GRIFFIN_ALLOWED_HOSTS +box,box.example \\(from the environment\\).*"),
                 result.out());
         assertTrue(result.out().matches("(?s).*--port +GRIFFIN_PORT +11434\n.*"), result.out());
-        assertTrue(result.out().contains("window        128 tokens"), result.out());
-        assertFalse(result.out().contains("s3cret"), "a key is not shown");
-        assertTrue(result.out().contains("unlimited, always"), result.out());
+        assertFalse((model + result.out()).contains("s3cret"), "a key is not shown");
         for (String name : List.of("MEMORY", "PARALLEL", "BATCH", "STATE_CACHE", "STATE_DIR", "STATE_COMPRESSION", "WINDOW", "QUEUE",
                 "HOST",
                 "PORT", "API_KEY")) {

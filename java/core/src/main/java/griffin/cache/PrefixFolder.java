@@ -1,6 +1,7 @@
 package griffin.cache;
 
 import griffin.io.AtomicFile;
+import griffin.io.FileErrors;
 import griffin.io.OwnerFolder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -76,7 +77,7 @@ public final class PrefixFolder {
             OwnerFolder.create(root);
             OwnerFolder.create(folder);
         } catch (IOException e) {
-            throw new UncheckedIOException("the folder of states " + folder + " cannot be made: " + OwnerFolder.reason(e), e);
+            throw new UncheckedIOException("the folder of states " + folder + " cannot be made: " + FileErrors.reason(e), e);
         }
     }
 

@@ -39,6 +39,10 @@ public final class AtomicFile implements AutoCloseable {
         if (this.target.getFileName() == null) {
             throw new FileSystemException(target.toString(), null, "this is a root folder: name a file in it");
         }
+        if (!Files.isDirectory(this.target.getParent())) {
+            throw new FileSystemException(target.toString(), null,
+                    "the folder " + this.target.getParent() + " does not exist: make it, or name a file in another");
+        }
         Path path = newName();
         for (int i = 0; Files.exists(path, LinkOption.NOFOLLOW_LINKS) && i < MOST_TRIES; i++) {
             path = newName(); // taken by a process of the same id that crashed, or runs on another machine

@@ -1,10 +1,7 @@
 package griffin.io;
 
 import java.io.IOException;
-import java.nio.file.AccessDeniedException;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 
@@ -12,16 +9,6 @@ import java.nio.file.attribute.PosixFilePermissions;
 public final class OwnerFolder {
 
     private OwnerFolder() {}
-
-    /** Why a folder could not be made, for people: the exceptions of files have only a path for a message, and the rest in their type. */
-    public static String reason(IOException e) {
-        return switch (e) {
-            case NoSuchFileException missing -> missing.getFile() + " is not there and cannot be made";
-            case AccessDeniedException denied -> "no permission for " + denied.getFile();
-            case FileAlreadyExistsException file -> file.getFile() + " is no folder";
-            default -> e.getMessage();
-        };
-    }
 
     /** Makes the folder where it is missing, and what it is in with ordinary permissions; one that exists stays as it is. */
     public static void create(Path folder) throws IOException {

@@ -1,2 +1,2 @@
-/** Writing files. Not exported. */
+/** Writing files, and what their errors say. Not exported. */
 package griffin.io;

@@ -1,6 +1,7 @@
 package griffin.json;
 
 import griffin.error.ModelFormatException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -72,6 +73,6 @@ public final class Json {
     }
 
     private static ModelFormatException unreadable(String file, IOException e) {
-        return new ModelFormatException(file + " cannot be read: " + e, e);
+        return new ModelFormatException(file + " cannot be read: " + FileErrors.reason(e), e);
     }
 }

@@ -1,6 +1,7 @@
 package griffin.session;
 
 import griffin.error.StateFormatException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -33,7 +34,7 @@ public final class SnapshotFile implements AutoCloseable {
             throw new StateFormatException("there is no state file " + file, e);
         } catch (IOException e) {
             arena.close();
-            throw new UncheckedIOException(file + " cannot be read: " + e, e);
+            throw new UncheckedIOException(file + " cannot be read: " + FileErrors.reason(e), e);
         } catch (RuntimeException e) {
             arena.close();
             throw e;

@@ -2,6 +2,7 @@ package griffin.session;
 
 import griffin.error.StateFormatException;
 import griffin.io.AtomicFile;
+import griffin.io.FileErrors;
 import griffin.model.GriffinConfig;
 import griffin.model.ModelRunner;
 import griffin.weights.WeightFiles;
@@ -144,7 +145,7 @@ public final class States {
     }
 
     private static UncheckedIOException unwritten(Path file, IOException e) {
-        return new UncheckedIOException("the state cannot be written to " + file + ": " + e, e);
+        return new UncheckedIOException("the state cannot be written to " + file + ": " + FileErrors.reason(e), e);
     }
 
     /** What {@code reader} makes of a file that {@link #write} wrote. From any thread. */

@@ -1,13 +1,13 @@
 package griffin.weights;
 
 import griffin.error.ModelFormatException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -100,7 +100,6 @@ final class DirectoryFiles implements ModelFiles {
     }
 
     private static ModelFormatException unreadable(Path path, IOException e) {
-        String why = e instanceof AccessDeniedException ? "permission denied" : e.toString();
-        return new ModelFormatException(path + " cannot be read: " + why, e);
+        return new ModelFormatException(path + " cannot be read: " + FileErrors.reason(e), e);
     }
 }

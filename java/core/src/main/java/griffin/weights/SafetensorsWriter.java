@@ -2,6 +2,7 @@ package griffin.weights;
 
 import griffin.backend.DType;
 import griffin.io.AtomicFile;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
@@ -21,7 +22,11 @@ import java.util.Set;
  */
 public final class SafetensorsWriter implements AutoCloseable {
 
-    private static final int BUFFER_BYTES = 1 << 20;
+    /**
+     * A large page, and each write begins at a multiple of it: Linux keeps what one call writes in pieces as large as that allows, and
+     * only a piece of this size can be mapped as a large page when the file is read as a model ({@link LargePages}).
+     */
+    private static final int BUFFER_BYTES = (int) LargePages.BYTES;
 
     private record Entry(String name, DType dtype, long[] shape, long bytes) {}
 
@@ -39,7 +44,7 @@ public final class SafetensorsWriter implements AutoCloseable {
         try {
             this.file = new AtomicFile(target);
         } catch (IOException e) {
-            throw new UncheckedIOException(target + " cannot be written: " + e, e);
+            throw new UncheckedIOException(target + " cannot be written: " + FileErrors.reason(e), e);
         }
     }
 
@@ -66,13 +71,21 @@ public final class SafetensorsWriter implements AutoCloseable {
     public void write(MemorySegment bytes) {
         for (long at = 0; at < bytes.byteSize();) {
             advance();
-            long length = Math.min(Math.min(left, bytes.byteSize() - at), BUFFER_BYTES);
-            if (buffer.remaining() < length) {
+            long length = Math.min(left, bytes.byteSize() - at);
+            append(bytes.asSlice(at, length));
+            left -= length;
+            at += length;
+        }
+    }
+
+    private void append(MemorySegment bytes) {
+        for (long at = 0; at < bytes.byteSize();) {
+            if (!buffer.hasRemaining()) {
                 flush();
             }
+            int length = (int) Math.min(bytes.byteSize() - at, buffer.remaining());
             MemorySegment.copy(bytes, at, MemorySegment.ofBuffer(buffer), 0, length);
-            buffer.position(buffer.position() + (int) length);
-            left -= length;
+            buffer.position(buffer.position() + length);
             at += length;
         }
     }
@@ -167,7 +180,7 @@ public final class SafetensorsWriter implements AutoCloseable {
         }
         current = 0;
         left = entries.isEmpty() ? 0 : entries.getFirst().bytes();
-        writeFully(bytes.flip());
+        append(MemorySegment.ofBuffer(bytes.flip()));
     }
 
     private static String quoted(String name) {
@@ -183,19 +196,15 @@ public final class SafetensorsWriter implements AutoCloseable {
     }
 
     private void flush() {
-        writeFully(buffer.flip());
-        buffer.clear();
-    }
-
-    private void writeFully(ByteBuffer bytes) {
         try {
-            file.write(bytes);
+            file.write(buffer.flip());
         } catch (IOException e) {
             throw failed(e);
         }
+        buffer.clear();
     }
 
     private UncheckedIOException failed(IOException e) {
-        return new UncheckedIOException(target + " cannot be written: " + e, e);
+        return new UncheckedIOException(target + " cannot be written: " + FileErrors.reason(e), e);
     }
 }

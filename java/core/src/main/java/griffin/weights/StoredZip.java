@@ -1,6 +1,7 @@
 package griffin.weights;
 
 import griffin.error.ModelFormatException;
+import griffin.io.FileErrors;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -51,7 +52,7 @@ final class StoredZip {
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             zip.readDirectory(channel);
         } catch (IOException e) {
-            throw new ModelFormatException(path + " cannot be read: " + e, e);
+            throw new ModelFormatException(path + " cannot be read: " + FileErrors.reason(e), e);
         }
         return zip;
     }
@@ -74,7 +75,7 @@ final class StoredZip {
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             return channel.map(MapMode.READ_ONLY, dataStart(channel, name, entry), entry.size(), arena);
         } catch (IOException e) {
-            throw new ModelFormatException(path + "!/" + name + " cannot be mapped: " + e, e);
+            throw new ModelFormatException(path + "!/" + name + " cannot be mapped: " + FileErrors.reason(e), e);
         }
     }
 

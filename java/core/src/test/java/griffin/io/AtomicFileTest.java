@@ -4,12 +4,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
@@ -51,6 +54,19 @@ class AtomicFileTest {
             first.commit();
             return new AtomicFile(target);
         }
+    }
+
+    /** An exception of files has no more than a path for a message: the words are added here. */
+    @Test
+    void errorsAreToldInWords() throws IOException {
+        Path target = folder.resolve("none").resolve("state");
+        IOException missing = assertThrows(IOException.class, () -> new AtomicFile(target));
+        assertEquals(target + ": the folder " + target.getParent() + " does not exist: make it, or name a file in another",
+                FileErrors.reason(missing));
+        assertEquals("f does not exist", FileErrors.reason(new NoSuchFileException("f")));
+        assertEquals("no permission for f", FileErrors.reason(new AccessDeniedException("f")));
+        assertEquals("f is no folder", FileErrors.reason(new FileAlreadyExistsException("f")));
+        assertEquals("java.io.EOFException", FileErrors.reason(new EOFException()), "a type is more than nothing");
     }
 
     @Test

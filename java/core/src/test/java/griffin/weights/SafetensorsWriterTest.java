@@ -26,12 +26,12 @@ class SafetensorsWriterTest {
     @Test
     void whatIsWrittenIsReadBack() throws IOException {
         SplittableRandom random = new SplittableRandom(5);
-        float[] rows = random.doubles(300_000, -100, 100).collect(() -> new FloatList(300_000), FloatList::add, (a, b) -> {
+        float[] rows = random.doubles(700_000, -100, 100).collect(() -> new FloatList(700_000), FloatList::add, (a, b) -> {
         }).values;
         try (SafetensorsWriter writer = new SafetensorsWriter(temp.resolve("x.safetensors"))) {
-            writer.declare("logits", DType.F32, 300, 1000).declare("empty", DType.F32, 0).declare("b", DType.BF16, 2, 2)
+            writer.declare("logits", DType.F32, 700, 1000).declare("empty", DType.F32, 0).declare("b", DType.BF16, 2, 2)
                     .declare("h", DType.F16, 1).declare("odd \"name\"\n", DType.I32, 2);
-            for (int row = 0; row < 300; row++) {
+            for (int row = 0; row < 700; row++) {
                 writer.write(rows, row * 1000, 1000);
             }
             writer.write(new float[] {1.00390625f, 1.01171875f, Float.NaN, -2}, 0, 4);
@@ -41,7 +41,7 @@ class SafetensorsWriterTest {
         }
         Safetensors file = Safetensors.open(ModelFiles.of(temp), "x.safetensors", Arena.ofAuto());
         Tensor logits = file.find("logits").orElseThrow();
-        assertArrayEquals(new long[] {300, 1000}, logits.shape());
+        assertArrayEquals(new long[] {700, 1000}, logits.shape());
         for (int i = 0; i < rows.length; i++) {
             assertEquals(rows[i], logits.get(i));
         }

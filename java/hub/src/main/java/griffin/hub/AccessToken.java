@@ -1,6 +1,8 @@
 package griffin.hub;
 
+import griffin.error.HubException;
 import griffin.error.InvalidRequestException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -40,13 +42,14 @@ public final class AccessToken {
     /**
      * The token in a file.
      *
-     * @throws InvalidRequestException when it cannot be read or holds none
+     * @throws HubException            when it cannot be read
+     * @throws InvalidRequestException when it holds none
      */
     public static AccessToken read(Path file) {
         try (var in = Files.newInputStream(file)) {
             return of(new String(in.readNBytes(1 << 16), StandardCharsets.UTF_8), file.toString());
         } catch (IOException e) {
-            throw new InvalidRequestException("the token file " + file + " cannot be read: " + e, e);
+            throw new HubException("the token file " + file + " cannot be read: " + FileErrors.reason(e), e);
         }
     }
 

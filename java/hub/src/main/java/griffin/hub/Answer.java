@@ -77,10 +77,10 @@ final class Answer implements AutoCloseable {
         return uri.getScheme() + "://" + uri.getRawAuthority() + (uri.getRawPath() == null ? "" : uri.getRawPath());
     }
 
-    /** Reads what has come, at least a byte; -1 at the end. */
-    int read(byte[] into, int most) throws IOException {
+    /** Reads what has come, at least a byte and at most so many, to a place on; -1 at the end. */
+    int read(byte[] into, int at, int most) throws IOException {
         try {
-            int count = body.read(into, 0, most);
+            int count = body.read(into, at, most);
             lastNanos = System.nanoTime();
             return count;
         } catch (IOException e) {
@@ -95,7 +95,7 @@ final class Answer implements AutoCloseable {
     byte[] bytes(int most) throws IOException {
         ByteArrayOutputStream all = new ByteArrayOutputStream();
         byte[] some = new byte[1 << 16];
-        for (int count; all.size() < most && (count = read(some, Math.min(some.length, most - all.size()))) >= 0;) {
+        for (int count; all.size() < most && (count = read(some, 0, Math.min(some.length, most - all.size()))) >= 0;) {
             all.write(some, 0, count);
         }
         return all.toByteArray();

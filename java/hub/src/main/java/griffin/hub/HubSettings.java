@@ -59,8 +59,9 @@ public record HubSettings(URI hub, Optional<AccessToken> token, String revision,
     public static HubSettings of(String hub, Path tokenFile, Map<String, String> environment, Path home) {
         String own = hub != null ? hub : set(environment, "GRIFFIN_HUB");
         String other = set(environment, "HF_ENDPOINT");
-        URI address = own != null ? address(own) : other != null ? address(other) : DEFAULT_HUB;
-        boolean theirs = own == null || address.equals(DEFAULT_HUB) || other != null && address.equals(address(other));
+        URI address = own != null ? address(own, hub != null ? "--hub" : "GRIFFIN_HUB")
+                : other != null ? address(other, "HF_ENDPOINT") : DEFAULT_HUB;
+        boolean theirs = own == null || address.equals(DEFAULT_HUB) || other != null && address.equals(address(other, "HF_ENDPOINT"));
         return new HubSettings(address, token(tokenFile, environment, home, theirs), DEFAULT_REVISION, DEFAULT_CONNECTIONS);
     }
 
@@ -96,9 +97,10 @@ public record HubSettings(URI hub, Optional<AccessToken> token, String revision,
     /**
      * Reads the address of a hub.
      *
+     * @param source what gave it, for the message
      * @throws InvalidRequestException when it is none: http or https, a host, no user, query or fragment
      */
-    static URI address(String text) {
+    static URI address(String text, String source) {
         try {
             URI uri = new URI(text.replaceFirst("/+$", ""));
             String scheme = uri.getScheme() == null ? "" : uri.getScheme().toLowerCase(Locale.ROOT);
@@ -107,14 +109,14 @@ public record HubSettings(URI hub, Optional<AccessToken> token, String revision,
                 return uri;
             }
         } catch (URISyntaxException e) {
-            throw noAddress(text, e);
+            throw noAddress(text, source, e);
         }
-        throw noAddress(text, null);
+        throw noAddress(text, source, null);
     }
 
-    private static InvalidRequestException noAddress(String text, Throwable cause) {
+    private static InvalidRequestException noAddress(String text, String source, Throwable cause) {
         // A password before the host stays out of the message.
-        return new InvalidRequestException("'" + text.replaceFirst("//[^/]*@", "//...@") + "' is no address of a hub: expected "
+        return new InvalidRequestException(source + ": '" + text.replaceFirst("//[^/]*@", "//...@") + "' is no address of a hub: expected "
                 + "http:// or https:// and a host, without user, query or fragment", cause);
     }
 }

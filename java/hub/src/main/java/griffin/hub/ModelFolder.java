@@ -1,6 +1,7 @@
 package griffin.hub;
 
 import griffin.error.HubException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -148,7 +149,7 @@ final class ModelFolder {
                 }
             }
         } catch (IOException e) {
-            throw new HubException(folder + " cannot be deleted: " + e, e);
+            throw new HubException(folder + " cannot be deleted: " + FileErrors.reason(e), e);
         }
     }
 

@@ -1,6 +1,7 @@
 package griffin.hub;
 
 import griffin.error.HubException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -41,7 +42,7 @@ final class ModelLock implements AutoCloseable {
             taken = lock(file, name);
             return taken;
         } catch (IOException e) {
-            throw new HubException("the lock " + file + " cannot be taken: " + e, e);
+            throw new HubException("the lock " + file + " cannot be taken: " + FileErrors.reason(e), e);
         } finally {
             if (taken == null) {
                 HELD.remove(file);
@@ -77,7 +78,7 @@ final class ModelLock implements AutoCloseable {
         try {
             channel.close();
         } catch (IOException e) {
-            throw new HubException("the lock " + file + " cannot be given back: " + e, e);
+            throw new HubException("the lock " + file + " cannot be given back: " + FileErrors.reason(e), e);
         } finally {
             HELD.remove(file);
         }

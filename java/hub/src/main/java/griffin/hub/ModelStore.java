@@ -2,6 +2,7 @@ package griffin.hub;
 
 import griffin.error.HubException;
 import griffin.error.InvalidRequestException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -88,7 +89,7 @@ public final class ModelStore {
         try (Stream<Path> entries = Files.list(parent)) {
             return entries.filter(Files::isDirectory).sorted().toList();
         } catch (IOException e) {
-            throw new HubException("the folder of models " + parent + " cannot be read: " + e, e);
+            throw new HubException("the folder of models " + parent + " cannot be read: " + FileErrors.reason(e), e);
         }
     }
 

@@ -1,6 +1,7 @@
 package griffin.hub;
 
 import griffin.error.HubException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -195,14 +196,13 @@ final class PartialFile implements AutoCloseable {
     }
 
     private HubException failed(IOException e) {
-        String why = e.getMessage() == null ? e.toString() : e.getMessage();
         long free = 0;
         try {
             free = Files.getFileStore(path.getParent()).getUsableSpace();
         } catch (IOException none) {
             e.addSuppressed(none);
         }
-        return new HubException(path + " cannot be written: " + why + " (" + file.bytes() + " bytes in all, " + free
+        return new HubException(path + " cannot be written: " + FileErrors.reason(e) + " (" + file.bytes() + " bytes in all, " + free
                 + " free): make room, then pull again; it goes on from what is there", e);
     }
 

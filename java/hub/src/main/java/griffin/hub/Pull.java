@@ -1,6 +1,7 @@
 package griffin.hub;
 
 import griffin.error.HubException;
+import griffin.io.FileErrors;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -57,7 +58,8 @@ final class Pull {
             model.prepare(repository.commit());
             return fetch(hub, repository);
         } catch (IOException e) {
-            throw new HubException("the folder of models " + store + " cannot be written: " + e + ": make it writable, or name another in "
+            throw new HubException("the folder of models " + store + " cannot be written: " + FileErrors.reason(e)
+                    + ": make it writable, or name another in "
                     + ModelStore.VARIABLE, e);
         }
     }
@@ -176,7 +178,7 @@ final class Pull {
             Files.deleteIfExists(model.files(repository.commit()).resolve(file.name()));
             Files.deleteIfExists(model.ranges(repository.commit()).resolve(file.name()));
         } catch (IOException e) {
-            throw new HubException(file.name() + " of " + model.name + " cannot be deleted: " + e, e);
+            throw new HubException(file.name() + " of " + model.name + " cannot be deleted: " + FileErrors.reason(e), e);
         }
         if (inOneRange) {
             whole.add(file);
@@ -197,7 +199,7 @@ final class Pull {
                         + " free: make room, or name a folder on a larger disk in " + ModelStore.VARIABLE);
             }
         } catch (IOException e) {
-            throw new HubException("the free space of " + store + " cannot be told: " + e, e);
+            throw new HubException("the free space of " + store + " cannot be told: " + FileErrors.reason(e), e);
         }
     }
 

@@ -2,6 +2,7 @@ package griffin.hub;
 
 import griffin.error.HubException;
 import griffin.error.ModelFormatException;
+import griffin.io.FileErrors;
 import griffin.model.GriffinConfig;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -107,7 +108,7 @@ final class Selection {
         try {
             return Files.readString(file);
         } catch (IOException e) {
-            throw new HubException(file + " cannot be read: " + e, e);
+            throw new HubException(file + " cannot be read: " + FileErrors.reason(e), e);
         }
     }
 }

@@ -37,7 +37,11 @@ final class Transfer {
     private record Piece(PartialFile file, int range) {}
 
     private static final Pattern CONTENT_RANGE = Pattern.compile("bytes (\\d{1,18})-\\d{1,18}/(\\d{1,18}|\\*)");
-    private static final int BUFFER_BYTES = 1 << 17;
+    /**
+     * A large page. Linux keeps what one call writes in pieces as large as that allows, and only a piece of this size, at a multiple of it
+     * in the file, can be mapped as a large page when the model is read.
+     */
+    static final int BLOCK_BYTES = 2 << 20;
 
     private final Hub hub;
     private final Hub.Repository repository;
@@ -107,7 +111,7 @@ final class Transfer {
     }
 
     private void work() {
-        byte[] buffer = new byte[BUFFER_BYTES];
+        byte[] buffer = new byte[BLOCK_BYTES];
         try {
             for (Piece piece; !failing.get() && (piece = queue.poll()) != null;) {
                 PartialFile file = piece.file();
@@ -134,17 +138,31 @@ final class Transfer {
                 file.restart(range);
             }
             while (!file.isDone(range)) {
-                long left = file.length(range) - file.done(range);
-                int count = answer.read(buffer, (int) Math.min(buffer.length, left));
+                block(file, range, answer, retries, buffer);
+            }
+        } finally {
+            hub.done(answer);
+        }
+    }
+
+    /** Brings a range to the next multiple of a block, or to its end. What came before a failure is written, too. */
+    private void block(PartialFile file, int range, Answer answer, Retries retries, byte[] buffer) throws IOException {
+        long at = file.start(range) + file.done(range);
+        long left = file.length(range) - file.done(range);
+        int length = (int) Math.min(BLOCK_BYTES - at % BLOCK_BYTES, left);
+        int filled = 0;
+        try {
+            while (filled < length) {
+                int count = answer.read(buffer, filled, length - filled);
                 if (count < 0) {
-                    throw new IOException("the connection ended " + left + " bytes too early");
+                    throw new IOException("the connection ended " + (left - filled) + " bytes too early");
                 }
-                file.write(range, ByteBuffer.wrap(buffer, 0, count));
+                filled += count;
                 gained.accept(count);
                 retries.gained();
             }
         } finally {
-            hub.done(answer);
+            file.write(range, ByteBuffer.wrap(buffer, 0, filled));
         }
     }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import griffin.error.HubException;
 import griffin.error.InvalidRequestException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -81,8 +82,7 @@ class HubSettingsTest {
 
     @Test
     void tokenFilesMustBeThere() throws IOException {
-        assertTrue(
-                assertThrows(InvalidRequestException.class, () -> of(null, home.resolve("none"))).getMessage().contains("cannot be read"));
+        assertTrue(assertThrows(HubException.class, () -> of(null, home.resolve("none"))).getMessage().contains("cannot be read"));
         Path empty = Files.writeString(home.resolve("empty"), "\n");
         assertTrue(assertThrows(InvalidRequestException.class, () -> of(null, empty)).getMessage().contains("found nothing"));
     }
@@ -92,7 +92,11 @@ class HubSettingsTest {
         "https://user:secret@hub"})
     void whatIsNoAddressIsRefused(String address) {
         String message = assertThrows(InvalidRequestException.class, () -> of(address, null)).getMessage();
-        assertTrue(message.contains("http://") && !message.contains("secret"), message);
+        assertTrue(message.startsWith("--hub: ") && message.contains("http://") && !message.contains("secret"), message);
+        if (!address.isEmpty()) {
+            message = assertThrows(InvalidRequestException.class, () -> of(null, null, "GRIFFIN_HUB", address)).getMessage();
+            assertTrue(message.startsWith("GRIFFIN_HUB: "), message);
+        }
     }
 
     @ParameterizedTest

@@ -7,14 +7,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import griffin.hub.StandInHub.Request;
 import java.io.IOException;
+import java.lang.reflect.Proxy;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -50,6 +54,54 @@ class PullTest extends HubTestCase {
         try (Stream<Path> left = Files.walk(store.folder())) {
             assertTrue(left.noneMatch(path -> path.toString().contains(".partial")));
         }
+    }
+
+    private static final int BLOCK = Transfer.BLOCK_BYTES;
+    private static final int LARGE = 5 * BLOCK + 123;
+
+    /** Pulls weights of a few blocks in ranges of two, and returns what each write at a place had. */
+    private Map<Long, Integer> writes() throws IOException {
+        Files.write(repository.resolve(WEIGHTS), random(2, LARGE));
+        Map<Long, Integer> writes = new ConcurrentSkipListMap<>();
+        DiskFile.Opener watched = path -> {
+            DiskFile real = DiskFile.open(path);
+            return !path.endsWith(WEIGHTS) ? real
+                    : (DiskFile) Proxy.newProxyInstance(DiskFile.class.getClassLoader(), new Class<?>[] {DiskFile.class},
+                            (proxy, method, given) -> {
+                                if (method.getName().equals("write")) {
+                                    writes.put((Long) given[1], ((ByteBuffer) given[0]).remaining());
+                                }
+                                return method.invoke(real, given);
+                            });
+        };
+        assertWhole(store.pull(NAME, settings().withConnections(2), heard, new PullLimits(PATIENCE, 2 * BLOCK, watched)));
+        return writes;
+    }
+
+    /** As pages of 2 MiB need them. */
+    @Test
+    void blocksAreWrittenWhole() throws IOException {
+        long b = BLOCK;
+        assertEquals(Map.of(0L, BLOCK, b, BLOCK, 2 * b, BLOCK, 3 * b, BLOCK, 4 * b, BLOCK, 5 * b, 123), writes());
+    }
+
+    /** What came before a connection ended is kept, and the next write ends where its block does. */
+    @Test
+    void aBrokenBlockIsGoneOnWith() throws IOException {
+        AtomicBoolean broken = new AtomicBoolean();
+        hub.storageFault = exchange -> {
+            long[] range = StandInHub.range(exchange, LARGE);
+            if (range == null || range[0] != 0 || !broken.compareAndSet(false, true)) {
+                return false;
+            }
+            exchange.getResponseHeaders().set("Content-Range", "bytes 0-" + range[1] + "/" + LARGE);
+            exchange.sendResponseHeaders(206, 0);
+            exchange.getResponseBody().write(random(2, LARGE), 0, 1000);
+            exchange.getResponseBody().close();
+            return true;
+        };
+        long b = BLOCK;
+        assertEquals(Map.of(0L, 1000, 1000L, BLOCK - 1000, b, BLOCK, 2 * b, BLOCK, 3 * b, BLOCK, 4 * b, BLOCK, 5 * b, 123), writes());
     }
 
     /** As many requests at once as there are connections: each waits for the others. */
@@ -154,12 +206,13 @@ class PullTest extends HubTestCase {
 
     @Test
     void theTokenStaysWhereOthersCouldReadIt() throws IOException {
-        Hub open = new Hub(new HubSettings(HubSettings.address("http://hub.example"), settings("x").token(), "main", 1), NAME, PATIENCE,
+        Hub open = new Hub(new HubSettings(HubSettings.address("http://hub.example", "--hub"), settings("x").token(), "main", 1), NAME,
+                PATIENCE,
                 () -> false);
         assertTrue(open.keepsTokenBack());
         open.close();
-        assertTrue(HubHttp.isPrivate(HubSettings.address("https://hub.example")));
+        assertTrue(HubHttp.isPrivate(HubSettings.address("https://hub.example", "--hub")));
         assertTrue(HubHttp.isPrivate(hub.address()));
-        assertFalse(HubHttp.isPrivate(HubSettings.address("http://127.0.0.1.example")));
+        assertFalse(HubHttp.isPrivate(HubSettings.address("http://127.0.0.1.example", "--hub")));
     }
 }
