@@ -17,13 +17,13 @@ extern "C" __device__ const int linear_stream_compiled = 0;
 #endif
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define PRODUCT_STREAM(R, output, units, I, planes) product_stream<R>(w, x, count, from, limit, output, units, I, planes, tileRows, depth)
+#define PRODUCT_STREAM(R, output, units, I, planes) product_stream<R>(w, x, count, from, limit, output, units, I, planes, tileRows)
 #else
 #define PRODUCT_STREAM(R, output, units, I, planes) __trap()
 #endif
 
 #define STREAM_ARGUMENTS                                                                                                                    \
-    const __grid_constant__ CUtensorMap w, const __grid_constant__ CUtensorMap x, int tileRows, int depth, const int *count, int from, int limit
+    const __grid_constant__ CUtensorMap w, const __grid_constant__ CUtensorMap x, int tileRows, const int *count, int from, int limit
 #define STREAM_KERNEL extern "C" __global__ void __launch_bounds__(STREAM_THREADS, 1)
 
 #define STREAM(R)                                                                                                                         \

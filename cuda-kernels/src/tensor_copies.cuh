@@ -46,11 +46,4 @@ __device__ __forceinline__ void copy_box_4d(unsigned to, const CUtensorMap& map,
                  : "memory");
 }
 
-/** The same box to the same place in the first `blocks` blocks of the cluster; each one's own barrier hears of it. */
-__device__ __forceinline__ void copy_box_to_all(unsigned to, const CUtensorMap& map, int column, int row, Barrier* barrier, int blocks) {
-    asm volatile(TENSOR_COPY(2, ".multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;") ::"r"(to), "l"(&map), "r"(column), "r"(row),
-                 "r"(shared_address(barrier)), "h"((unsigned short) ((1 << blocks) - 1))
-                 : "memory");
-}
-
 #undef TENSOR_COPY

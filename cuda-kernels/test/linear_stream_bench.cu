@@ -1,11 +1,11 @@
-// kernel_tests --bench-stream: the products by streams over clusters, rings and planes, beside those by tiles.
+// kernel_tests --bench-stream: the products by streams over rings and planes, beside those by tiles.
 #include "bench.cuh"
 #include "prototypes.cuh"
 #include "stream_launch.cuh"
 
 using namespace harness;
 
-#define STREAM_PROTOTYPE_ARGUMENTS const __grid_constant__ CUtensorMap, const __grid_constant__ CUtensorMap, int, int, const int*, int, int
+#define STREAM_PROTOTYPE_ARGUMENTS const __grid_constant__ CUtensorMap, const __grid_constant__ CUtensorMap, int, const int*, int, int
 #define STREAM_PROTOTYPES(R)                                                                                                               \
     extern "C" __global__ void linear_stream_bf16_r##R(STREAM_PROTOTYPE_ARGUMENTS, const float*, void*, int, int, int, int);                 \
     extern "C" __global__ void linear_planes_stream_bf16_r##R(STREAM_PROTOTYPE_ARGUMENTS, const float*, float*, int, long long, int, int, int); \
@@ -80,7 +80,7 @@ template <int R> struct Bench {
         time(p, us, [&](const bf16* weights) {
             const CUtensorMap w = map_of_w(weights, p.units, p.pair(), p.I, l, s.promotion);
             auto go = [&](auto kernel, auto... rest) {
-                launch_clusters(l.cluster, kernel, l.grid, l.block(), l.shared, w, xMap, l.tileRows, l.depth, count.data, 0, R, rest...);
+                launch(kernel, l.grid, l.block(), l.shared, w, xMap, l.tileRows, count.data, 0, R, rest...);
             };
             if (p.kind == LINEAR) {
                 go(R == 8 ? linear_stream_bf16_r8 : linear_stream_bf16_r32, bias.data, static_cast<void*>(out.data), F, 0, p.units, p.I);
@@ -96,7 +96,7 @@ template <int R> struct Bench {
     }
 };
 
-template <int R> void bench_model(const char* name, int D, const Device<bf16>& pool, const int (&blocks)[5]) {
+template <int R> void bench_model(const char* name, int D, const Device<bf16>& pool) {
     const int F = 3 * D;
     const Bench<R> bench(F, pool);
     const Shape shapes[] = {{"x|y", LINEAR, 2 * D, D}, {"qkv", LINEAR, D + 512, D}, {"out", PLANES, D, D},
@@ -107,32 +107,26 @@ template <int R> void bench_model(const char* name, int D, const Device<bf16>& p
         bench.tiles(p, tiles);
         std::printf("%s r%d %s: floor %.1f us; by tiles %.1f, PDL %.1f\n", name, R, p.name, floor, tiles[0], tiles[1]);
         std::vector<StreamSetting> settings;
-        for (int cluster : {4, 2, 1}) {
-            for (int room : {200, 100}) {
-                for (int depth : {2, 1}) {
-                    settings.push_back({cluster, room << 10, depth});
-                }
-            }
+        for (int room : {216, 183, 141, 100}) {
+            settings.push_back({room << 10});
         }
-        settings.push_back({4, 226 << 10, 2});
-        settings.push_back({4, 136 << 10, 2});
-        settings.push_back({4, 200 << 10, 2, 0, CU_TENSOR_MAP_L2_PROMOTION_L2_128B});
+        settings.push_back({216 << 10, 0, 0, CU_TENSOR_MAP_L2_PROMOTION_L2_128B});
         if (p.kind == PLANES) {
             for (int planes : {1, 2, 3, 4, 6, 8}) {
-                settings.push_back({4, 200 << 10, 2, planes});
+                settings.push_back({216 << 10, planes});
             }
         }
         for (const StreamSetting& s : settings) {
-            const StreamLaunch l = stream_launch(R, p.units, p.pair(), p.I, p.planes(), blocks[s.cluster], s);
+            const StreamLaunch l = stream_launch(R, p.units, p.pair(), p.I, p.planes(), s);
             if (l.tileRows == 0) {
                 continue;
             }
             double us[2];
             bench.stream(p, l, s, us);
             const char* promotion = s.promotion == CU_TENSOR_MAP_L2_PROMOTION_L2_128B ? ", 128 B" : "";
-            std::printf("  cluster %d, %3d KB, depth %d%s: tile %3d, grid %3d, planes %d, stages %2d  %7.1f us  PDL %7.1f us  share %.2f  of tiles "
+            std::printf("  %3d KB%s: tile %3d, grid %3d, planes %d, stages %2d  %7.1f us  PDL %7.1f us  share %.2f  of tiles "
                         "%.2f\n",
-                        s.cluster, s.room >> 10, s.depth, promotion, l.tileRows, l.grid, l.planes, l.stages, us[0], us[1], floor / us[1],
+                        s.room >> 10, promotion, l.tileRows, l.grid, l.planes, l.stages, us[0], us[1], floor / us[1],
                         us[1] / tiles[1]);
             std::fflush(stdout);
         }
@@ -143,12 +137,7 @@ template <int R> void bench_model(const char* name, int D, const Device<bf16>& p
 
 void bench_stream() {
     const Device<bf16> pool = filled<bf16>(size_t(3) << 29, 0.02f, 0, 1);
-    int blocks[5] = {};
-    for (int cluster : {1, 2, 4}) {
-        blocks[cluster] = stream_blocks(linear_stream_bf16_r32, cluster);
-        std::printf("clusters of %d: %d blocks at once\n", cluster, blocks[cluster]);
-    }
-    bench_model<8>("2B", 2560, pool, blocks);
-    bench_model<32>("2B", 2560, pool, blocks);
-    bench_model<32>("9B", 4096, pool, blocks);
+    bench_model<8>("2B", 2560, pool);
+    bench_model<32>("2B", 2560, pool);
+    bench_model<32>("9B", 4096, pool);
 }

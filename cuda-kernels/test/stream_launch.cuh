@@ -11,64 +11,49 @@
 namespace harness {
 
 struct StreamLaunch {
-    int cluster, planes, grid, tileRows, depth, stages; // no tileRows: the shape does not fit
+    int planes, grid, tileRows, stages; // no tileRows: the shape does not fit
     size_t shared;
 
-    dim3 block() const { return dim3(unsigned((tileRows + 63) / 64 * 128 + 64)); }
+    int groups() const { return (tileRows + 63) / 64; }
+    dim3 block() const { return dim3(unsigned(groups() * (groups() <= 2 ? 2 : 1) * 128 + 64)); }
 };
 
-/** How it is to be launched, and what overrides the rules. */
+/** What overrides the rules. */
 struct StreamSetting {
-    int cluster, room;          // blocks; dynamic shared memory at most
-    int depth = 2;              // panels of 64 inputs a stage
-    int planes = 0;             // 0: as many as cost the fewest bytes
+    int room;       // dynamic shared memory at most
+    int planes = 0; // 0: as many as cost the fewest bytes
+    int blocks = 0; // 0: one a multiprocessor
     CUtensorMapL2promotion promotion = CU_TENSOR_MAP_L2_PROMOTION_L2_256B;
 };
 
-/** Blocks of clusters of so many that can be on the card at once, one a multiprocessor: not all, where a GPC has another number of them. */
-template <class Kernel> int stream_blocks(Kernel kernel, int cluster) {
-    cudaLaunchAttribute attribute = {};
-    attribute.id = cudaLaunchAttributeClusterDimension;
-    attribute.val.clusterDim = {unsigned(cluster), 1, 1};
-    cudaLaunchConfig_t config = {};
-    config.gridDim = multiprocessors() / cluster * cluster;
-    config.blockDim = 320;
-    config.dynamicSmemBytes = 200 * 1024;
-    config.attrs = &attribute;
-    config.numAttrs = 1;
-    CHECK_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(config.dynamicSmemBytes)));
-    int clusters = 0;
-    CHECK_CUDA(cudaOccupancyMaxActiveClusters(&clusters, kernel, &config));
-    return clusters * cluster;
-}
-
 /**
- * @param rows   the kernel's suffix
- * @param pair   2 for the gated product
- * @param most   planes at most
- * @param blocks stream_blocks of the cluster
+ * @param rows the kernel's suffix
+ * @param pair 2 for the gated product
+ * @param most planes at most
  */
-inline StreamLaunch stream_launch(int rows, int units, int pair, int I, int most, int blocks, const StreamSetting& s) {
+inline StreamLaunch stream_launch(int rows, int units, int pair, int I, int most, const StreamSetting& s) {
     constexpr int PANEL = 64, PANEL_ROW = 128, TILE_ROWS = 256, STAGES = 32, ALIGNMENT = 1024;
     auto up = [](long long a, long long b) { return int((a + b - 1) / b); };
     const int panels = up(I, PANEL), weightRows = units * pair, room = std::min(s.room, shared_per_block() - 1024);
+    const int blocks = s.blocks > 0 ? s.blocks : multiprocessors();
     StreamLaunch best = {};
     double fewest = 0;
     for (int planes = s.planes > 0 ? s.planes : 1; planes <= std::min(s.planes > 0 ? s.planes : most, panels); planes++) {
-        const int side = blocks / planes / s.cluster * s.cluster; // blocks of a plane at most
+        const int side = blocks / planes; // blocks of a plane at most
         if (side == 0) {
             continue;
         }
         const int least = up(weightRows, (long long) side * TILE_ROWS);
         for (int rounds = least; rounds < least + 4; rounds++) { // tiles of a block
-            const int tileRows = up(up(weightRows, (long long) side * rounds), 8) * 8;
-            const int spare = ALIGNMENT + (up(tileRows, 64) * 64 - tileRows) * PANEL_ROW, stage = s.depth * (tileRows + rows) * PANEL_ROW;
-            const int stages = std::min({STAGES, (room - spare) / stage, std::max(2, rounds * up(up(panels, planes), s.depth))});
-            const double bytes = double(PANEL_ROW) * up(panels, planes) * rounds * (tileRows + double(rows) / s.cluster) +
+            const int tileRows = up(up(weightRows, (long long) side * rounds), 8) * 8, groups = up(tileRows, 64);
+            const int sums = groups <= 2 ? groups * 256 * rows : 0;
+            const int fixed = ALIGNMENT + (groups * 64 - tileRows) * PANEL_ROW + sums, stage = 2 * (tileRows + rows) * PANEL_ROW;
+            const int stages = std::min({STAGES, (room - fixed) / stage, std::max(2, rounds * up(up(panels, planes), 2))});
+            const double bytes = double(PANEL_ROW) * up(panels, planes) * rounds * (double(tileRows) + rows) +
                                  (planes == 1 ? 0.0 : 8.0 * planes * rows * units / multiprocessors());
             if (tileRows <= TILE_ROWS && stages >= 2 && (best.tileRows == 0 || bytes < fewest)) {
-                const int used = std::min(side, up(up(up(weightRows, tileRows), rounds), s.cluster) * s.cluster);
-                best = {s.cluster, planes, planes * used, tileRows, s.depth, stages, size_t(spare) + size_t(stages) * stage};
+                const int used = std::min(side, up(up(weightRows, tileRows), rounds));
+                best = {planes, planes * used, tileRows, stages, size_t(fixed) + size_t(stages) * stage};
                 fewest = bytes;
             }
         }

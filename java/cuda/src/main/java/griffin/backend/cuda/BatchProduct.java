@@ -10,8 +10,9 @@ import java.lang.foreign.MemorySegment;
  * @param units  outputs, or pairs of gate and up
  * @param pair   weight rows of a unit: 1 or 2
  * @param planes that the output can take
+ * @param room   bytes of shared memory that a block by streams may take: {@link StreamProduct#ROOM}, or less for the sake of what follows
  */
-record BatchProduct(String name, CudaRows rows, CudaBuffer in, CudaWeight w, int units, int pair, int planes, Output output) {
+record BatchProduct(String name, CudaRows rows, CudaBuffer in, CudaWeight w, int units, int pair, int planes, int room, Output output) {
 
     /** What becomes of the sums. */
     interface Output {
@@ -28,7 +29,7 @@ record BatchProduct(String name, CudaRows rows, CudaBuffer in, CudaWeight w, int
     /** By streams; null where they do not take it. */
     Call stream(Lowering l, int form) {
         StreamProduct.Shape shape =
-                l.streams.takes(in, w, pair) ? l.streams.choose(form, w.columns(), units, pair, planes) : null;
+                l.streams.takes(in, w, pair) ? l.streams.choose(form, w.columns(), units, pair, planes, room) : null;
         if (shape == null) {
             return null;
         }
@@ -36,11 +37,9 @@ record BatchProduct(String name, CudaRows rows, CudaBuffer in, CudaWeight w, int
         mapWeights(arguments.struct(TensorMap.BYTES, TensorMap.ALIGNMENT), shape.tileRows());
         TensorMap.encode(arguments.struct(TensorMap.BYTES, TensorMap.ALIGNMENT), in.address(), new long[] {w.columns(), in.rows()},
                 new long[] {2L * in.stride()}, new int[] {StreamProduct.PANEL, form});
-        output.arguments(arguments.integer(shape.tileRows()).integer(StreamProduct.DEPTH).rows(rows), form, shape.planes());
-        Call product = l.launch(l.kernel(name + "_stream", "_r" + form), arguments, shape.threads(), shape.shared(), (extent, launch) -> {
-            launch.clusters(StreamProduct.CLUSTER);
-            launch.grid(shape.grid(), 1, 1);
-        });
+        output.arguments(arguments.integer(shape.tileRows()).rows(rows), form, shape.planes());
+        Call product = l.launch(l.kernel(name + "_stream", "_r" + form), arguments, shape.threads(), shape.shared(),
+                (extent, launch) -> launch.grid(shape.grid(), 1, 1));
         return output.complete(product, form, shape.planes());
     }
 

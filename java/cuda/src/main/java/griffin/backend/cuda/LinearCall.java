@@ -96,7 +96,8 @@ final class LinearCall implements Call {
                 .integer(o.out().isFloat() ? 1 : 0).integer(outputs).integer(o.w().columns());
         List<Form> one = matVecs(l, "linear_decode", o.w().columns(), outputs, library ? 1 : MatVec.MOST_ROWS, o.in().aligned(),
                 () -> output.arguments(product(l, o.rows(), o.in(), o.w()), 1, 1));
-        List<Form> few = withBatches(l, one, new BatchProduct("linear", o.rows(), o.in(), o.w(), outputs, 1, 1, output), library);
+        List<Form> few = withBatches(l, one, new BatchProduct("linear", o.rows(), o.in(), o.w(), outputs, 1, 1,
+                StreamProduct.ROOM_BESIDE, output), library);
         return new LinearCall(o.rows(), few, many(l, o.rows(), o.in(), o.w(), o.bias(), o.out(), false));
     }
 
@@ -119,7 +120,7 @@ final class LinearCall implements Call {
     static Call of(Lowering l, Operation.LinearAddNorm o) {
         Call parts = Lowering.all(l.lower(o.sum()), l.lower(o.norm()));
         BatchProduct product = new BatchProduct("linear_planes", o.rows(), o.in(), o.w(), o.w().rows(), 1, TileProduct.MOST_PLANES,
-                new Planes(l, o));
+                StreamProduct.ROOM, new Planes(l, o));
         return new LinearCall(o.rows(), withBatches(l, one(parts), product, library(l, o.in(), o.w(), o.bias(), o.residual())), parts);
     }
 
@@ -163,7 +164,7 @@ final class LinearCall implements Call {
 
     static Call of(Lowering l, Operation.GatedLinear o) {
         Call parts = Lowering.all(l.lower(o.product()), l.lower(o.gelu()));
-        BatchProduct product = new BatchProduct("gated_linear", o.rows(), o.in(), o.w(), o.width(), 2, 1,
+        BatchProduct product = new BatchProduct("gated_linear", o.rows(), o.in(), o.w(), o.width(), 2, 1, StreamProduct.ROOM,
                 (arguments, form, planes) -> arguments.pointer(CudaWeight.addressOf(o.bias())).matrix(o.hidden()).integer(o.width())
                         .integer(o.w().columns()));
         return new LinearCall(o.rows(), withBatches(l, one(parts), product, library(l, o.in(), o.w(), o.bias(), o.gateAndUp())), parts);
@@ -197,7 +198,8 @@ final class LinearCall implements Call {
                 .integer(o.table().columns());
         List<Form> one = matVecs(l, "logits_decode", o.table().columns(), vocabulary, library ? 1 : MatVec.MOST_ROWS, o.x().aligned(),
                 () -> output.arguments(product(l, o.rows(), o.x(), o.table()), 1, 1));
-        List<Form> few = withBatches(l, one, new BatchProduct("logits", o.rows(), o.x(), o.table(), vocabulary, 1, 1, output), library);
+        List<Form> few = withBatches(l, one, new BatchProduct("logits", o.rows(), o.x(), o.table(), vocabulary, 1, 1,
+                StreamProduct.ROOM, output), library);
         Arguments cap = l.arguments().rows(o.rows()).matrix(o.out()).real(o.cap()).integer(vocabulary);
         Launch capped = l.launch(l.kernels.get("soft_cap"), cap, 256, 0,
                 (extent, launch) -> launch.grid(Launch.blocks(vocabulary, 1024), o.cap() > 0 ? o.rows().count(extent) : 0, 1));

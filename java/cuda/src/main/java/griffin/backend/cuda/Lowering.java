@@ -30,8 +30,7 @@ final class Lowering {
         tiles = new TileProduct(context.device, settings.ring(), settings.tiles());
         wgmma = operands == DType.BF16 && context.device.capability() == CudaDriver.HOPPER;
         suffix = "_" + CudaUpload.word(operands);
-        streams = new StreamProduct(context.device, operands == DType.BF16 ? settings.streams() : 0,
-                () -> StreamProduct.atOnce(context, kernel("linear_stream", "_r" + TileProduct.MOST_ROWS), StreamProduct.CLUSTER));
+        streams = new StreamProduct(context.device, operands == DType.BF16 ? settings.streams() : 0);
     }
 
     /** A kernel of the operand type. */

@@ -29,7 +29,7 @@ class StreamCallTest {
 
     private static final int INPUTS = 512;
     private static final int OUTPUTS = 640;
-    /** Bytes before the arguments that products do not share: two maps, tileRows, depth, count, from, limit. */
+    /** Bytes before the arguments that products do not share: two maps, tileRows, count, from, limit. */
     private static final int COMMON = 280;
 
     @TempDir
@@ -91,7 +91,6 @@ class StreamCallTest {
             assertEquals(List.of("linear_decode_bf16_r8", library(OUTPUTS, INPUTS)), names(true, 32, linear(INPUTS, OUTPUTS), 2, 9));
         }
         assertEquals(0, driver.calls("cuTensorMapEncodeTiled"));
-        assertEquals(0, driver.calls("cuOccupancyMaxActiveClusters"));
     }
 
     @Test
@@ -142,14 +141,13 @@ class StreamCallTest {
         assertEquals(List.of(w[0].address(), (long) INPUTS, (long) OUTPUTS, 0L, 2L * INPUTS, 64L, 8L), map(a, 0, 7));
         assertEquals(List.of(in[0].address(), (long) INPUTS, 11L, 0L, 2L * (INPUTS + 8), 64L, 16L), map(a, 1, 7));
         assertEquals(8, integer(a, 256), "tileRows: 640 outputs are 80 tiles");
-        assertEquals(StreamProduct.DEPTH, integer(a, 260));
         assertEquals(0, integer(a, 272), "from");
         assertEquals(10, integer(a, 276), "limit");
         assertEquals(0, a.get(ValueLayout.JAVA_LONG, COMMON), "bias");
         assertEquals(out[0].address(), a.get(ValueLayout.JAVA_LONG, COMMON + 8));
         assertEquals(List.of(OUTPUTS, 1, OUTPUTS, INPUTS), IntStream.range(0, 4).mapToObj(i -> integer(a, COMMON + 16 + 4L * i)).toList());
-        assertEquals(List.of(80, 192, StreamProduct.CLUSTER), List.of(launch.gridX(), launch.blockX(), launch.cluster()));
-        assertEquals(1024 + 128 * 56 + 4 * 256 * (8 + 16), launch.sharedBytes(), "all of 8 panels at once");
+        assertEquals(List.of(80, 320, 1), List.of(launch.gridX(), launch.blockX(), launch.cluster()));
+        assertEquals(1024 + 128 * 56 + 256 * 16 + 4 * 256 * (8 + 16), launch.sharedBytes(), "all of 8 panels at once");
     }
 
     @Test
@@ -181,7 +179,7 @@ class StreamCallTest {
         assertEquals(16L * OUTPUTS, r.get(ValueLayout.JAVA_LONG, 48));
         int planes = integer(w, COMMON + 32);
         assertEquals(planes, integer(r, 56));
-        assertTrue(planes > 1 && planes <= INPUTS / 64 && product.gridX() % (planes * product.cluster()) == 0, planes + " of " + product);
+        assertTrue(planes > 1 && planes <= INPUTS / 64 && product.gridX() % planes == 0, planes + " of " + product);
         assertEquals(List.of(OUTPUTS, INPUTS), List.of(integer(w, COMMON + 36), integer(w, COMMON + 40)));
     }
 
@@ -203,11 +201,5 @@ class StreamCallTest {
             assertEquals(2 * 48, step.stream().filter(launch -> launch.kernel().equals("publish_result")).count(), "sums");
             assertTrue(step.size() >= works.size() + 3 * 48, step.size() + " launches");
         }
-    }
-
-    @Test
-    void clustersAreAskedForOnce() {
-        launches(true, 32, mlp(256, 512), 2, 9, 20);
-        assertEquals(1, driver.calls("cuOccupancyMaxActiveClusters"));
     }
 }

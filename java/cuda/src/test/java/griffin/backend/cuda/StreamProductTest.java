@@ -15,38 +15,40 @@ import org.junit.jupiter.api.Test;
 class StreamProductTest {
 
     private static final int SHARED = 232_448;
-    private static final int BLOCKS = 128;
-    private static final int ROOM = 200 << 10;
+    private static final int PROCESSORS = 132;
 
     private static CudaDriver.Device card(int capability, int shared) {
-        return new CudaDriver.Device(0, "card", capability, 132, shared, shared + 1024, 141L << 30);
+        return new CudaDriver.Device(0, "card", capability, PROCESSORS, shared, shared + 1024, 141L << 30);
     }
 
-    /** An H200 on which 64 clusters run at once. */
     private static StreamProduct h200() {
-        return new StreamProduct(card(90, SHARED), 32, () -> BLOCKS);
+        return new StreamProduct(card(90, SHARED), 32);
     }
 
-    /** The numbers of stream_launch of cuda-kernels/test/stream_launch.cuh, with clusters of two, 200 KiB and a depth of two. */
+    private static Shape choose(int form, int inputs, int units, int pair, int planes) {
+        return h200().choose(form, inputs, units, pair, planes, StreamProduct.ROOM);
+    }
+
+    /** The numbers of stream_launch of cuda-kernels/test/stream_launch.cuh for 216 KiB. */
     @Test
     void geometryOfTheReleasedModels() {
         int[][] expected = { // rows, inputs, units, pair, most planes: planes, grid, rows of a tile, shared memory
-            {8, 2560, 5120, 1, 1, 1, 128, 40, 200_704}, {16, 2560, 5120, 1, 1, 1, 128, 40, 204_800},
-            {32, 2560, 5120, 1, 1, 1, 128, 40, 188_416}, {8, 2560, 3072, 1, 1, 1, 128, 24, 169_984},
-            {32, 2560, 3072, 1, 1, 1, 128, 24, 192_512}, {8, 2560, 2560, 1, 8, 4, 128, 80, 119_808},
-            {32, 2560, 2560, 1, 8, 4, 128, 80, 150_528}, {8, 7680, 2560, 1, 8, 8, 128, 160, 177_152},
-            {32, 7680, 2560, 1, 8, 8, 128, 160, 201_728}, {8, 2560, 7680, 2, 1, 1, 128, 120, 198_656},
-            {16, 2560, 7680, 2, 1, 1, 128, 120, 176_128}, {32, 2560, 7680, 2, 1, 1, 128, 120, 196_608},
-            {32, 4096, 4608, 1, 1, 1, 116, 40, 188_416}, {32, 12288, 4096, 1, 8, 8, 128, 256, 148_480},
-            {32, 4096, 12288, 2, 1, 1, 128, 192, 173_056}, {16, 2560, 256_000, 1, 1, 1, 128, 200, 174_080},
-            {32, 2560, 256_000, 1, 1, 1, 128, 224, 201_728}, {32, 4096, 256_000, 1, 1, 1, 128, 224, 201_728}};
+            {8, 2560, 5120, 1, 1, 1, 128, 40, 215_040}, {16, 2560, 5120, 1, 1, 1, 128, 40, 208_896},
+            {32, 2560, 5120, 1, 1, 1, 128, 40, 215_040}, {8, 2560, 3072, 1, 1, 1, 128, 24, 172_032},
+            {32, 2560, 3072, 1, 1, 1, 128, 24, 215_040}, {8, 2560, 2560, 1, 8, 8, 128, 160, 134_144},
+            {32, 2560, 2560, 1, 8, 8, 128, 160, 152_576}, {8, 7680, 2560, 1, 8, 8, 128, 160, 220_160},
+            {32, 7680, 2560, 1, 8, 8, 128, 160, 201_728}, {8, 2560, 7680, 2, 1, 1, 128, 120, 202_752},
+            {16, 2560, 7680, 2, 1, 1, 128, 120, 219_136}, {32, 2560, 7680, 2, 1, 1, 128, 120, 212_992},
+            {32, 4096, 4608, 1, 1, 1, 116, 40, 215_040}, {32, 12288, 4096, 1, 8, 8, 128, 256, 148_480},
+            {32, 4096, 12288, 2, 1, 1, 128, 192, 173_056}, {16, 2560, 256_000, 1, 1, 1, 132, 216, 184_320},
+            {32, 2560, 256_000, 1, 1, 1, 132, 216, 196_608}, {32, 4096, 256_000, 1, 1, 1, 132, 216, 196_608}};
         for (int[] e : expected) {
-            assertEquals(new Shape(e[5], e[6], e[7], e[8]), h200().choose(e[0], e[1], e[2], e[3], e[4]),
+            assertEquals(new Shape(e[5], e[6], e[7], e[8]), choose(e[0], e[1], e[2], e[3], e[4]),
                     e[0] + " rows of " + e[1] + ", " + e[2] + " units of " + e[3]);
         }
-        assertEquals(192, h200().choose(32, 2560, 5120, 1, 1).threads(), "a warpgroup multiplies 40 rows, two warps fetch");
-        assertEquals(320, h200().choose(32, 2560, 7680, 2, 1).threads());
-        assertEquals(576, h200().choose(32, 12288, 4096, 1, 8).threads());
+        assertEquals(320, choose(32, 2560, 5120, 1, 1).threads(), "two sets of a warpgroup for 40 rows, two warps that fetch");
+        assertEquals(576, choose(32, 2560, 7680, 2, 1).threads());
+        assertEquals(576, choose(32, 12288, 4096, 1, 8).threads());
     }
 
     /** What the kernel would trap on, and rows that no block would have. */
@@ -56,7 +58,7 @@ class StreamProductTest {
             for (int units : new int[] {1, 4, 33, 207, 1000, 7680, 256_000}) {
                 for (int pair : new int[] {1, 2}) {
                     for (int form : TileProduct.forms()) {
-                        check(h200().choose(form, inputs, units, pair, pair == 1 ? TileProduct.MOST_PLANES : 1), form, inputs,
+                        check(choose(form, inputs, units, pair, pair == 1 ? TileProduct.MOST_PLANES : 1), form, inputs,
                                 units * pair);
                     }
                 }
@@ -69,47 +71,44 @@ class StreamProductTest {
         assertNotNull(shape, what);
         int blocks = shape.grid() / shape.planes();
         int groups = (shape.tileRows() + 63) / 64;
-        int stages = (shape.shared() - 1024 - 128 * (64 * groups - shape.tileRows())) / (256 * (shape.tileRows() + form));
+        int sets = groups <= 2 ? 2 : 1;
+        int sums = sets == 2 ? 256 * groups * form : 0;
+        int stages = (shape.shared() - 1024 - 128 * (64 * groups - shape.tileRows()) - sums) / (256 * (shape.tileRows() + form));
         assertTrue(shape.planes() >= 1 && shape.planes() <= (inputs + 63) / 64, what);
-        assertTrue(shape.grid() <= BLOCKS && shape.grid() == blocks * shape.planes() && blocks % StreamProduct.CLUSTER == 0, what);
+        assertTrue(shape.grid() <= PROCESSORS && shape.grid() == blocks * shape.planes(), what);
         assertTrue(shape.tileRows() % 8 == 0 && shape.tileRows() <= 256, what);
-        assertTrue(stages >= 2 && shape.shared() <= ROOM, what);
-        assertEquals(128 * groups + 64, shape.threads(), what);
+        assertTrue(stages >= 2 && shape.shared() <= StreamProduct.ROOM, what);
+        assertEquals(128 * groups * sets + 64, shape.threads(), what);
     }
 
     @Test
     void planesAreForFewOutputsOfManyInputs() {
-        assertEquals(8, h200().choose(32, 7680, 2560, 1, 8).planes());
-        assertEquals(1, h200().choose(32, 7680, 2560, 1, 1).planes());
-        assertEquals(1, h200().choose(32, 64, 2560, 1, 8).planes(), "one panel");
+        assertEquals(8, choose(32, 7680, 2560, 1, 8).planes());
+        assertEquals(1, choose(32, 7680, 2560, 1, 1).planes());
+        assertEquals(1, choose(32, 64, 2560, 1, 8).planes(), "one panel");
+    }
+
+    /** What follows may need room on the same multiprocessor. */
+    @Test
+    void lessRoomIsFewerStages() {
+        Shape all = choose(32, 2560, 5120, 1, 1);
+        Shape beside = h200().choose(32, 2560, 5120, 1, 1, StreamProduct.ROOM_BESIDE);
+        assertEquals(all.tileRows(), beside.tileRows());
+        assertTrue(beside.shared() <= StreamProduct.ROOM_BESIDE && beside.shared() < all.shared(), all + ", " + beside);
     }
 
     @Test
     void whereNothingFitsThereIsNoLaunch() {
-        assertNull(new StreamProduct(card(90, 49_152), 32, () -> BLOCKS).choose(32, 2560, 256_000, 1, 1));
-        assertNull(new StreamProduct(card(90, SHARED), 32, () -> 0).choose(8, 2560, 2560, 1, 1), "no cluster runs");
-    }
-
-    @Test
-    void theCardIsAskedOnceWhenFirstNeeded() {
-        int[] asked = new int[1];
-        StreamProduct rule = new StreamProduct(card(90, SHARED), 32, () -> {
-            asked[0]++;
-            return BLOCKS;
-        });
-        assertEquals(0, asked[0]);
-        rule.choose(8, 2560, 2560, 1, 8);
-        rule.choose(16, 2560, 2560, 1, 8);
-        assertEquals(1, asked[0]);
+        assertNull(new StreamProduct(card(90, 49_152), 32).choose(32, 2560, 256_000, 1, 1, StreamProduct.ROOM));
     }
 
     @Test
     void theMostRows() {
         assertEquals(32, h200().most());
-        assertEquals(0, new StreamProduct(card(90, SHARED), 0, () -> BLOCKS).most());
-        assertEquals(32, new StreamProduct(card(90, SHARED), 1000, () -> BLOCKS).most(), "no form takes more");
+        assertEquals(0, new StreamProduct(card(90, SHARED), 0).most());
+        assertEquals(32, new StreamProduct(card(90, SHARED), 1000).most(), "no form takes more");
         for (int capability : new int[] {80, 89, 100, 120}) {
-            assertEquals(0, new StreamProduct(card(capability, SHARED), 32, () -> BLOCKS).most(), "code for 9.0 alone");
+            assertEquals(0, new StreamProduct(card(capability, SHARED), 32).most(), "code for 9.0 alone");
         }
     }
 
