@@ -122,6 +122,7 @@ final class StreamProduct {
         int stage = STAGE_PANELS * (tileRows + form) * PANEL_ROW;
         int useful = Math.max(LEAST_STAGES, rounds * Launch.blocks(panels(inputs, planes), STAGE_PANELS));
         int stages = Math.min(Math.min(MOST_STAGES, useful), (Math.min(room, device.sharedPerBlock() - STATIC) - fixed) / stage);
+        stages -= stages % sets(groups); // a place belongs to one set
         if (tileRows > TILE_ROWS || stages < LEAST_STAGES) {
             return null;
         }
