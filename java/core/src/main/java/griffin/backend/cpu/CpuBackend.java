@@ -30,6 +30,8 @@ public final class CpuBackend extends HostBackend {
     final Workers workers;
     final Kernels kernels;
     private final String width;
+    /** How often rows of x were to be laid side by side: {@link CpuLinear}. Written between two loops. */
+    long layOuts;
     /** Gate weights as float32 where they are stored otherwise, once for all programs. */
     private final Map<TensorPart, float[]> widened = new IdentityHashMap<>();
 
@@ -63,7 +65,7 @@ public final class CpuBackend extends HostBackend {
      * @param wideGates whether the gates' weights are not stored as bfloat16, so that they are widened once
      */
     public long heapBytes(StateLayout layout, int heads, int widest, boolean wideGates) {
-        return CpuMemory.bytes(workers.size(), layout, heads, widest, wideGates);
+        return CpuMemory.bytes(kernels, workers.size(), layout, heads, widest, wideGates);
     }
 
     float[] widened(TensorPart part) {

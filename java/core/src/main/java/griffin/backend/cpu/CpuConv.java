@@ -23,7 +23,9 @@ final class CpuConv implements Runnable {
     private final int tapCount;
     private final float[] zeros;
     private final Workers.Task body = this::tile;
-    private final Scratch stateScratch = new Scratch();
+    /** Where the row that is to be kept comes from. */
+    private final float[][] keptRow = new float[1][];
+    private final int[] keptAt = new int[1];
 
     CpuConv(CpuBackend backend, HostStep step, HostBuffer x, float[] tapsByChannel, float[] bias, HostBuffer state, HostBuffer y) {
         this.backend = backend;
@@ -54,7 +56,7 @@ final class CpuConv implements Runnable {
         int end = Math.min(step.rowCount, (index + 1) * TILE);
         for (int t = index * TILE; t < end; t++) {
             for (int k = 0; k < tapCount; k++) {
-                locate(step.rowSequence[t], t, tapCount - 1 - k, scratch, k);
+                locate(step.rowSequence[t], t, tapCount - 1 - k, scratch.tapRows, scratch.tapAt, k);
             }
             backend.kernels.conv(scratch.tapRows, scratch.tapAt, tapCount, taps, x.columns(), bias, 0, x.columns(), y.floats(), y.at(t));
         }
@@ -64,26 +66,26 @@ final class CpuConv implements Runnable {
     private void keepHistory(int q) {
         int history = tapCount - 1;
         for (int k = 0; k < history; k++) {
-            locate(q, step.rowStarts[q + 1] - 1, history - 1 - k, stateScratch, 0);
+            locate(q, step.rowStarts[q + 1] - 1, history - 1 - k, keptRow, keptAt, 0);
             int to = state.at(step.slots[q] * history + k);
-            System.arraycopy(stateScratch.tapRows[0], stateScratch.tapAt[0], state.floats(), to, x.columns());
+            System.arraycopy(keptRow[0], keptAt[0], state.floats(), to, x.columns());
         }
     }
 
     /** Finds the row {@code back} before row t: in this step, in the state, or zeros before position 0. */
-    private void locate(int q, int t, int back, Scratch scratch, int k) {
+    private void locate(int q, int t, int back, float[][] rows, int[] at, int k) {
         int row = t - back;
         int start = step.rowStarts[q];
         if (back > step.positions[t]) {
-            scratch.tapRows[k] = zeros;
-            scratch.tapAt[k] = 0;
+            rows[k] = zeros;
+            at[k] = 0;
         } else if (row >= start) {
-            scratch.tapRows[k] = x.floats();
-            scratch.tapAt[k] = x.at(row);
+            rows[k] = x.floats();
+            at[k] = x.at(row);
         } else {
             int history = tapCount - 1;
-            scratch.tapRows[k] = state.floats();
-            scratch.tapAt[k] = state.at(step.slots[q] * history + history - (start - row));
+            rows[k] = state.floats();
+            at[k] = state.at(step.slots[q] * history + history - (start - row));
         }
     }
 }

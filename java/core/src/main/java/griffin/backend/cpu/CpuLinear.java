@@ -9,8 +9,8 @@ import java.util.Arrays;
 
 /**
  * A matrix product with its bias and soft cap. A task is a chunk of output rows. Few input rows stream the stored weights once, straight
- * from the file. Many widen a chunk to float32 first, packed in blocks of columns, and multiply block by block, so that what a tile reads again
- * and again stays in the caches.
+ * from the file. Many widen a chunk to float32 first: short ones lay the rows of x side by side ({@link RowLanes}), long ones are packed in blocks of
+ * columns and multiplied block by block, so that what a tile reads again and again stays in the caches.
  */
 final class CpuLinear implements Runnable {
 
@@ -24,6 +24,12 @@ final class CpuLinear implements Runnable {
     /** Multiplying: output rows of a chunk (a multiple of the tiles' 4 and 6), input rows whose partial sums are kept. */
     private static final int PANEL_ROWS = 24;
     private static final int SUM_ROWS = 8;
+    /** Rows of x side by side: output rows of a chunk at most and at least, and rows of x at once. */
+    private static final int LANES_PANEL_ROWS = 64;
+    private static final int LEAST_LANES_PANEL_ROWS = 16;
+    private static final int LANES_ROWS = 64;
+    /** Where in a thread's sums a chunk of the result is, [rows of x / width, LANES_PANEL_ROWS, width]: behind the sums of a tile, for 32 lanes. */
+    private static final int LANES_OUT = Kernels.LANES * Kernels.ROW_LANES_TILE * 32;
     /** Multiply-adds below which handing work to other threads costs more than it gains. */
     private static final long INLINE_WORK = 1 << 15;
 
@@ -36,12 +42,18 @@ final class CpuLinear implements Runnable {
     private final int n;
     private final RowChunks streamed;
     private final RowChunks panels;
+    /** Whether the rows of x lie side by side for the panels. */
+    private final boolean sideBySide;
     /** Columns of a block: see {@link Kernels#panelColumns()}. */
     private final int panelColumns;
     /** Up to how many input rows the weights are streamed. */
     private final int streamRows;
     private final Workers.Task streamBody = this::stream;
     private final Workers.Task panelBody = this::panel;
+    private final Workers.Task lanesBody = this::rowLanes;
+    /** The first row of x, and how many, that lie side by side just now. */
+    private int laidOut;
+    private int laidOutCount;
 
     CpuLinear(CpuBackend backend, HostRows rows, HostBuffer x, HostWeight w, float[] bias, float cap, HostBuffer y) {
         this.backend = backend;
@@ -51,10 +63,16 @@ final class CpuLinear implements Runnable {
         this.bias = bias;
         this.cap = cap;
         n = w.columns();
-        streamed = RowChunks.shrinking(w, CHUNKS_PER_THREAD * backend.workers.size(), LEAST_STREAM_CHUNK, STREAM_CHUNK);
-        panels = RowChunks.equal(w, PANEL_ROWS);
+        streamed = RowChunks.shrinking(w, CHUNKS_PER_THREAD * backend.workers.size(), 4, LEAST_STREAM_CHUNK, STREAM_CHUNK);
         panelColumns = backend.kernels.panelColumns();
-        streamRows = streamRows(w, backend.kernels);
+        sideBySide = n <= backend.kernels.rowLanesColumns();
+        panels = !sideBySide ? RowChunks.equal(w, PANEL_ROWS)
+                : RowChunks.shrinking(w, CHUNKS_PER_THREAD * backend.workers.size(), Kernels.ROW_LANES_TILE, LEAST_LANES_PANEL_ROWS,
+                        LANES_PANEL_ROWS);
+        streamRows = Math.min(streamRows(w, backend.kernels), sideBySide ? backend.kernels.rowLanesFrom() - 1 : MOST_STREAM_ROWS);
+        if (sideBySide) {
+            backend.workers.reserveRowLanes(laneFloats());
+        }
         backend.workers.reserve(panelFloats(n), 0);
     }
 
@@ -73,9 +91,90 @@ final class CpuLinear implements Runnable {
         if (m == 0) {
             return;
         }
-        boolean few = m <= streamRows;
-        int tasks = few ? streamed.part.length : panels.part.length;
-        backend.run(tasks, (long) m * y.columns() * n < INLINE_WORK, few ? streamBody : panelBody);
+        boolean inline = (long) m * y.columns() * n < INLINE_WORK;
+        if (m <= streamRows) {
+            backend.run(streamed.part.length, inline, streamBody);
+        } else if (!sideBySide) {
+            backend.run(panels.part.length, inline, panelBody);
+        } else {
+            for (laidOut = 0; laidOut < m; laidOut += LANES_ROWS) {
+                laidOutCount = Math.min(LANES_ROWS, m - laidOut);
+                backend.layOuts++;
+                backend.run(panels.part.length, inline, lanesBody);
+            }
+        }
+    }
+
+    /**
+     * Lays rows of x side by side, as {@link Kernels#matmulRowLanes} wants them, up to {@link Kernels#rowLanes} of them and then the next. Each thread
+     * does so for itself: fetching what another thread has just written takes longer.
+     */
+    private void layOut(Scratch scratch) {
+        if (scratch.laidOut == backend.layOuts) {
+            return;
+        }
+        int width = backend.kernels.rowLanes();
+        int apart = laneColumns(n) / Kernels.LANES * width;
+        for (int i = 0; i < laidOutCount; i += width) {
+            for (int k = 0; k < n; k += Kernels.LANES) {
+                backend.kernels.transpose(x.floats(), x.at(laidOut + i) + k, x.stride(), Math.min(width, laidOutCount - i),
+                        Math.min(Kernels.LANES, n - k), scratch.rowLanes, i * laneColumns(n) + k / Kernels.LANES * width, apart,
+                        scratch.sums);
+            }
+        }
+        scratch.laidOut = backend.layOuts;
+    }
+
+    /** In tiles of rows of which 4 are read at once; those that fill no tile make another with zeros. */
+    private void rowLanes(int index, Scratch scratch) {
+        int count = panels.count[index];
+        int column = panels.column[index];
+        int width = backend.kernels.rowLanes();
+        layOut(scratch);
+        int tiled = count - count % Kernels.ROW_LANES_TILE;
+        for (int r = 0; r < tiled / 4; r += 2) {
+            lanesTile(index, r, tiled / 4, scratch);
+        }
+        if (tiled < count) {
+            lanesTile(index, tiled, 2, scratch);
+        }
+        for (int i = 0; i < laidOutCount; i += width) {
+            backend.kernels.transpose(scratch.sums, LANES_OUT + i * LANES_PANEL_ROWS, width, count, Math.min(width, laidOutCount - i),
+                    y.floats(),
+                    y.at(laidOut + i) + column, y.stride(), scratch.sums);
+        }
+        finish(backend.kernels, laidOut, laidOutCount, column, count);
+    }
+
+    /** Rows r, r + 1, and three times as many {@code apart} each. */
+    private void lanesTile(int index, int r, int apart, Scratch scratch) {
+        Kernels kernels = backend.kernels;
+        int width = kernels.rowLanes();
+        widenTile(kernels, index, r, apart, scratch.panel);
+        for (int i = 0; i < laidOutCount; i += width) {
+            kernels.matmulRowLanes(scratch.rowLanes, i * laneColumns(n), width, Math.min(width, laidOutCount - i), scratch.panel, n,
+                    scratch.sums,
+                    LANES_OUT + i * LANES_PANEL_ROWS + r * width, apart, scratch.sums);
+        }
+    }
+
+    private void widenTile(Kernels kernels, int index, int r, int apart, float[] panel) {
+        TensorPart part = panels.part[index];
+        for (int half = 0; half < 2; half++) {
+            int row = panels.row[index] + r + half;
+            int to = 4 * half * Kernels.ROW_LANES_STRIDE;
+            if (part.dtype() == DType.BF16 && r + half + 3 * apart < panels.count[index]) {
+                kernels.widenRows(part.data(), (long) row * n, apart, n, panel, to);
+                continue;
+            }
+            for (int t = 0; t < 4; t++, to += Kernels.ROW_LANES_STRIDE) {
+                if (r + half + t * apart < panels.count[index]) {
+                    widen(kernels, part, (row + (long) t * apart) * n, n, panel, to);
+                } else {
+                    Arrays.fill(panel, to, to + n, 0);
+                }
+            }
+        }
     }
 
     private void stream(int index, Scratch scratch) {
@@ -100,7 +199,7 @@ final class CpuLinear implements Runnable {
         Kernels kernels = backend.kernels;
         int count = panels.count[index];
         int column = panels.column[index];
-        widen(kernels, panels.part[index], (long) panels.row[index] * n, count, scratch.panel);
+        widenBlocks(kernels, panels.part[index], (long) panels.row[index] * n, count, scratch.panel);
         int m = rows.count();
         int whole = n / Kernels.LANES * Kernels.LANES;
         for (int i = 0; i < m; i += SUM_ROWS) {
@@ -118,17 +217,20 @@ final class CpuLinear implements Runnable {
     }
 
     /** Widens rows to float32, block of columns by block of columns: element (r, k0 + k) is at k0 count + r width + k. */
-    private void widen(Kernels kernels, TensorPart part, long at, int count, float[] panel) {
+    private void widenBlocks(Kernels kernels, TensorPart part, long at, int count, float[] panel) {
         for (int r = 0; r < count; r++) {
             for (int k = 0; k < n; k += panelColumns) {
                 int width = Math.min(panelColumns, n - k);
-                int to = k * count + r * width;
-                if (part.dtype() == DType.BF16) {
-                    kernels.widenBf16(part.data(), at + (long) r * n + k, width, panel, to);
-                } else {
-                    HostWeight.widen(part, at + (long) r * n + k, width, panel, to);
-                }
+                widen(kernels, part, at + (long) r * n + k, width, panel, k * count + r * width);
             }
+        }
+    }
+
+    private static void widen(Kernels kernels, TensorPart part, long at, int count, float[] out, int outAt) {
+        if (part.dtype() == DType.BF16) {
+            kernels.widenBf16(part.data(), at, count, out, outAt);
+        } else {
+            HostWeight.widen(part, at, count, out, outAt);
         }
     }
 
@@ -161,11 +263,20 @@ final class CpuLinear implements Runnable {
 
     /** Floats of a thread's panel for weights with so many columns; streaming, it is the kernels' room. */
     static int panelFloats(int columns) {
-        return Math.max(PANEL_ROWS * columns, 16 * Kernels.LANES + columns);
+        return Math.max(Math.max(PANEL_ROWS * columns, Kernels.ROW_LANES_TILE * Kernels.ROW_LANES_STRIDE), 16 * Kernels.LANES + columns);
     }
 
     /** Floats of a thread's partial sums. */
     static int sumFloats() {
-        return SUM_ROWS * PANEL_ROWS * Kernels.LANES;
+        return Math.max(SUM_ROWS * PANEL_ROWS * Kernels.LANES, LANES_OUT + LANES_PANEL_ROWS * LANES_ROWS);
+    }
+
+    /** Floats of a thread's rows of x that lie side by side. */
+    static int laneFloats() {
+        return LANES_ROWS * Kernels.ROW_LANES_STRIDE;
+    }
+
+    private static int laneColumns(int n) {
+        return (n + Kernels.LANES - 1) / Kernels.LANES * Kernels.LANES;
     }
 }

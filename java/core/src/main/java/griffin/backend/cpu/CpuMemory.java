@@ -12,10 +12,11 @@ final class CpuMemory {
 
     private CpuMemory() {}
 
-    static long bytes(int threads, StateLayout layout, int heads, int widest, boolean wideGates) {
+    static long bytes(Kernels kernels, int threads, StateLayout layout, int heads, int widest, boolean wideGates) {
         long span = layout.attentionLayers() == 0 ? 0 : layout.window() + 1L;
         long gates = wideGates ? 2L * layout.recurrentLayers() * layout.lruWidth() * (layout.lruWidth() / heads) : 0;
-        long scratch = threads * (CpuLinear.panelFloats(widest) + CpuLinear.sumFloats() + heads * span);
+        long lanes = widest <= kernels.rowLanesColumns() ? CpuLinear.laneFloats() : 0;
+        long scratch = threads * (CpuLinear.panelFloats(widest) + CpuLinear.sumFloats() + lanes + heads * span);
         long attention = layout.attentionLayers() * span * (1L + (long) CpuAttention.SPREAD_ROWS * heads);
         long taps = (long) layout.recurrentLayers() * layout.lruWidth() * (layout.convRows() + 2L);
         return 4 * (gates + scratch + PROGRAMS * (attention + taps)) + PROGRAMS * (long) SAMPLING_BYTES * layout.vocabulary();

@@ -21,13 +21,13 @@ final class RowChunks {
 
     /**
      * Pieces that shrink, each a share of the rows that are left: long ones while all threads are busy, since whatever reads ahead begins
-     * anew with each, and short ones at the end, where the others wait for the last. Sizes are multiples of 4, but for
-     * the last of a part.
+     * anew with each, and short ones at the end, where the others wait for the last.
      *
-     * @param share pieces that the rows left at any moment would make
+     * @param share    pieces that the rows left at any moment would make
+     * @param multiple of it are the sizes, but for the last of a part; {@code least} and {@code most} are, too
      */
-    static RowChunks shrinking(HostWeight w, int share, int least, int most) {
-        return new RowChunks(w, left -> Math.clamp(left / share & ~3, least, most));
+    static RowChunks shrinking(HostWeight w, int share, int multiple, int least, int most) {
+        return new RowChunks(w, left -> Math.clamp(left / share / multiple * multiple, least, most));
     }
 
     private RowChunks(HostWeight w, IntUnaryOperator size) {
