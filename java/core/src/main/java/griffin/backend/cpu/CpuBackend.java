@@ -187,7 +187,7 @@ public final class CpuBackend extends HostBackend {
 
     @Override
     public void sample(Step step, Buffer logits, Buffer seen) {
-        emit(new CpuSampling(HostStep.of(step), HostBuffer.of(logits), HostBuffer.of(seen)));
+        emit(new CpuSampling(this, HostStep.of(step), HostBuffer.of(logits), HostBuffer.of(seen)));
     }
 
     @Override

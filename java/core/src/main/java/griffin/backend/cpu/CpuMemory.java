@@ -7,8 +7,6 @@ final class CpuMemory {
 
     /** Programs of a runner that hold the whole forward pass: one samples, one scores. */
     private static final int PROGRAMS = 2;
-    /** Bytes per token of the vocabulary while sampling: logits, heap, kept ids, weights. */
-    private static final int SAMPLING_BYTES = 4 + 4 + 4 + 8;
 
     private CpuMemory() {}
 
@@ -19,6 +17,6 @@ final class CpuMemory {
         long scratch = threads * (CpuLinear.panelFloats(widest) + CpuLinear.sumFloats() + lanes + heads * span);
         long attention = layout.attentionLayers() * span * (1L + (long) CpuAttention.SPREAD_ROWS * heads);
         long taps = (long) layout.recurrentLayers() * layout.lruWidth() * (layout.convRows() + 2L);
-        return 4 * (gates + scratch + PROGRAMS * (attention + taps)) + PROGRAMS * (long) SAMPLING_BYTES * layout.vocabulary();
+        return 4 * (gates + scratch + PROGRAMS * (attention + taps)) + PROGRAMS * CpuSampling.bytes(threads, layout.vocabulary());
     }
 }
