@@ -145,8 +145,10 @@ final class AdaptiveKernels implements Kernels {
     }
 
     @Override
-    public void matmulRowLanes(float[] x, int xAt, int width, int m, float[] w, int n, float[] out, int outAt, int apart, float[] sums) {
-        product(MATMUL_ROW_LANES, (long) m * ROW_LANES_TILE * n).matmulRowLanes(x, xAt, width, m, w, n, out, outAt, apart, sums);
+    public void matmulRowLanes(float[] x, int xAt, int width, int m, float[] w, int n, float[] bias, int biasAt, float[] out, int outAt,
+            int apart, float[] sums) {
+        product(MATMUL_ROW_LANES, (long) m * ROW_LANES_TILE * n).matmulRowLanes(x, xAt, width, m, w, n, bias, biasAt, out, outAt, apart,
+                sums);
     }
 
     @Override

@@ -38,6 +38,8 @@ final class CpuLinear implements Runnable {
     private final HostBuffer x;
     private final HostBuffer y;
     private final float[] bias;
+    /** What is added to rows of a chunk in lanes: the bias and some more, since a last tile has rows that are none; without one, what adds nothing. */
+    private final float[] laneBias;
     private final float cap;
     private final int n;
     private final RowChunks streamed;
@@ -70,6 +72,11 @@ final class CpuLinear implements Runnable {
                 : RowChunks.shrinking(w, CHUNKS_PER_THREAD * backend.workers.size(), Kernels.ROW_LANES_TILE, LEAST_LANES_PANEL_ROWS,
                         LANES_PANEL_ROWS);
         streamRows = Math.min(streamRows(w, backend.kernels), sideBySide ? backend.kernels.rowLanesFrom() - 1 : MOST_STREAM_ROWS);
+        laneBias =
+                !sideBySide ? null : bias == null ? new float[LANES_PANEL_ROWS] : Arrays.copyOf(bias, bias.length + Kernels.ROW_LANES_TILE);
+        if (sideBySide && bias == null) {
+            Arrays.fill(laneBias, -0f); // and not 0, which makes 0 of -0
+        }
         if (sideBySide) {
             backend.workers.reserveRowLanes(laneFloats());
         }
@@ -139,22 +146,24 @@ final class CpuLinear implements Runnable {
             lanesTile(index, tiled, 2, scratch);
         }
         for (int i = 0; i < laidOutCount; i += width) {
-            backend.kernels.transpose(scratch.sums, LANES_OUT + i * LANES_PANEL_ROWS, width, count, Math.min(width, laidOutCount - i),
-                    y.floats(),
+            int from = LANES_OUT + i * LANES_PANEL_ROWS;
+            if (cap > 0) {
+                backend.kernels.softCap(scratch.sums, from, count * width, cap);
+            }
+            backend.kernels.transpose(scratch.sums, from, width, count, Math.min(width, laidOutCount - i), y.floats(),
                     y.at(laidOut + i) + column, y.stride(), scratch.sums);
         }
-        finish(backend.kernels, laidOut, laidOutCount, column, count);
     }
 
     /** Rows r, r + 1, and three times as many {@code apart} each. */
     private void lanesTile(int index, int r, int apart, Scratch scratch) {
         Kernels kernels = backend.kernels;
         int width = kernels.rowLanes();
+        int biasAt = bias == null ? 0 : panels.column[index] + r;
         widenTile(kernels, index, r, apart, scratch.panel);
         for (int i = 0; i < laidOutCount; i += width) {
             kernels.matmulRowLanes(scratch.rowLanes, i * laneColumns(n), width, Math.min(width, laidOutCount - i), scratch.panel, n,
-                    scratch.sums,
-                    LANES_OUT + i * LANES_PANEL_ROWS + r * width, apart, scratch.sums);
+                    laneBias, biasAt, scratch.sums, LANES_OUT + i * LANES_PANEL_ROWS + r * width, apart, scratch.sums);
         }
     }
 

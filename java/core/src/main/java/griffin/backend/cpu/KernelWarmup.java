@@ -121,8 +121,8 @@ final class KernelWarmup implements Runnable {
         add(AdaptiveKernels.ADD_PRODUCTS, 4 * ROWS * N, k -> k.addProducts(a, 0, N, 4, b, 0, N, ROWS, N, sums, 0));
         int width = vector.rowLanes();
         add(AdaptiveKernels.MATMUL_ROW_LANES, 16 * width * 64, k -> {
-            k.matmulRowLanes(laid, 0, width, width, tile, 64, out, 0, 2, tileSums);
-            k.matmulRowLanes(laid, 0, width, 1, tile, 64, out, 0, 2, tileSums); // one vector of rows
+            k.matmulRowLanes(laid, 0, width, width, tile, 64, a, 0, out, 0, 2, tileSums);
+            k.matmulRowLanes(laid, 0, width, 1, tile, 64, a, 0, out, 0, 2, tileSums); // one vector of rows
         });
         add(AdaptiveKernels.WIDEN_ROWS, 4 * N, k -> k.widenRows(w, 0, 2, N, tile, 0));
         add(AdaptiveKernels.TRANSPOSE, ROWS * N, k -> k.transpose(laid, 0, 64, width, 64, tileSums, 1024, width, tileSums));

@@ -83,17 +83,20 @@ interface Kernels {
             int outStride, float[] lanes);
 
     /**
-     * out[outAt + (r mod 4 apart + r / 4) width + i] = x[i] . w[r] for up to {@code width} rows of x side by side, of which m count: element k of
-     * x[i] is at xAt + k width + i. w is what {@link #widenRows} made of twice 4 rows: ROW_LANES_TILE rows of n floats, ROW_LANES_STRIDE apart.
+     * out[outAt + row width + i] = x[i] . w[r] + bias[biasAt + row], row = r mod 4 apart + r / 4, for up to {@code width} rows of x side by side, of
+     * which m count, and ROW_LANES_TILE rows of weights.
      *
+     * @param x     element k of x[i] is at xAt + (k mod LANES c + k / LANES) width + i, c = n / LANES rounded up: [LANES, c, width]
      * @param width {@link #rowLanes} of the kernels that are used in the end
+     * @param w     what {@link #widenRows} made of twice 4 rows: rows of n floats, ROW_LANES_STRIDE apart
      * @param sums  room for LANES ROW_LANES_TILE width floats
      */
-    void matmulRowLanes(float[] x, int xAt, int width, int m, float[] w, int n, float[] out, int outAt, int apart, float[] sums);
+    void matmulRowLanes(float[] x, int xAt, int width, int m, float[] w, int n, float[] bias, int biasAt, float[] out, int outAt,
+            int apart, float[] sums);
 
     /**
      * Widens 4 rows of n bfloat16, the first at element wAt and each {@code apart} rows after the one before, to rows ROW_LANES_STRIDE apart.
-     * Read one after the other they would come from memory at a quarter of the speed.
+     * Measured, products of a decode step of the embedded model with 32 rows: 5.0 ms, and 5.7 with rows read one after the other.
      */
     void widenRows(MemorySegment w, long wAt, int apart, int n, float[] out, int outAt);
 

@@ -45,7 +45,8 @@ final class RowLanes {
     }
 
     /** See {@link Kernels#matmulRowLanes}. */
-    static void matmul(float[] x, int xAt, int m, float[] w, int n, float[] out, int outAt, int outApart, float[] sums) {
+    static void matmul(float[] x, int xAt, int m, float[] w, int n, float[] bias, int biasAt, float[] out, int outAt,
+            int outApart, float[] sums) {
         int apart = (n + Kernels.LANES - 1) / Kernels.LANES * WIDTH;
         for (int p = 0; p < Kernels.LANES; p++) {
             int to = p * TILE_SUMS;
@@ -60,14 +61,14 @@ final class RowLanes {
                 tile4x2(x, from, w, p + 4 * STRIDE, count, sums, to + 4 * WIDTH);
             }
         }
-        for (int s = 0; s < 4; s++) {
-            reduce(sums, s * WIDTH, out, outAt + s * outApart * WIDTH);
-            reduce(sums, (s + 4) * WIDTH, out, outAt + (s * outApart + 1) * WIDTH);
+        for (int r = 0; r < Kernels.ROW_LANES_TILE; r++) {
+            int row = r % 4 * outApart + r / 4;
+            reduce(sums, r * WIDTH, bias[biasAt + row], out, outAt + row * WIDTH);
         }
     }
 
-    /** {@link Kernels#reduce} of the sums of a row of a tile, which are TILE_SUMS apart. */
-    private static void reduce(float[] s, int at, float[] out, int outAt) {
+    /** {@link Kernels#reduce} of the sums of a row of a tile, which are TILE_SUMS apart, and the bias. */
+    private static void reduce(float[] s, int at, float bias, float[] out, int outAt) {
         for (int i = at, to = outAt; i < at + WIDTH; i += LENGTH, to += LENGTH) {
             FloatVector a0 = FloatVector.fromArray(F, s, i).add(FloatVector.fromArray(F, s, i + 8 * TILE_SUMS));
             FloatVector a4 = FloatVector.fromArray(F, s, i + 4 * TILE_SUMS).add(FloatVector.fromArray(F, s, i + 12 * TILE_SUMS));
@@ -78,11 +79,11 @@ final class RowLanes {
             FloatVector a5 = FloatVector.fromArray(F, s, i + 5 * TILE_SUMS).add(FloatVector.fromArray(F, s, i + 13 * TILE_SUMS));
             FloatVector a3 = FloatVector.fromArray(F, s, i + 3 * TILE_SUMS).add(FloatVector.fromArray(F, s, i + 11 * TILE_SUMS));
             FloatVector a7 = FloatVector.fromArray(F, s, i + 7 * TILE_SUMS).add(FloatVector.fromArray(F, s, i + 15 * TILE_SUMS));
-            even.add(a1.add(a5).add(a3.add(a7))).intoArray(out, to);
+            even.add(a1.add(a5).add(a3.add(a7))).add(bias).intoArray(out, to);
         }
     }
 
-    /** One partial sum of 8 rows of w and two vectors of rows of x, whose column k is at xAt + k WIDTH: columns 0, 16, ... below n. */
+    /** One partial sum of 8 rows of w and two vectors of rows of x: n of their columns, which in x lie side by side, in w LANES apart. */
     private static void tile8x2(float[] x, int xAt, float[] w, int wAt, int n, float[] sums, int at) {
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s01 = FloatVector.zero(F);

@@ -83,7 +83,8 @@ final class ScalarKernels implements Kernels {
     }
 
     @Override
-    public void matmulRowLanes(float[] x, int xAt, int width, int m, float[] w, int n, float[] out, int outAt, int apart, float[] sums) {
+    public void matmulRowLanes(float[] x, int xAt, int width, int m, float[] w, int n, float[] bias, int biasAt, float[] out, int outAt,
+            int apart, float[] sums) {
         int whole = (n + LANES - 1) / LANES;
         for (int r = 0; r < ROW_LANES_TILE; r++) {
             Arrays.fill(sums, 0, LANES * width, 0);
@@ -100,7 +101,10 @@ final class ScalarKernels implements Kernels {
                     sums[i] += sums[half + i];
                 }
             }
-            System.arraycopy(sums, 0, out, outAt + (r % 4 * apart + r / 4) * width, width);
+            int row = r % 4 * apart + r / 4;
+            for (int i = 0; i < width; i++) {
+                out[outAt + row * width + i] = sums[i] + bias[biasAt + row];
+            }
         }
     }
 

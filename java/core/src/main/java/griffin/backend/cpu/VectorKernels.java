@@ -125,19 +125,21 @@ abstract class VectorKernels implements Kernels {
     }
 
     @Override
-    public int rowLanesColumns() {
+    public final int rowLanesColumns() {
         return ROW_LANES_STRIDE;
     }
 
+    /** Measured with 128 bits, products of a decode step of the embedded model: 4 rows 3.4 instead of 4.2 ms, 32 rows 12.6 instead of 22.8. */
     @Override
     public int rowLanesFrom() {
-        return 9;
+        return 4;
     }
 
     @Override
-    public final void matmulRowLanes(float[] x, int xAt, int width, int m, float[] w, int n, float[] out, int outAt, int apart,
-            float[] sums) {
-        RowLanes.matmul(x, xAt, m, w, n, out, outAt, apart, sums);
+    public final void matmulRowLanes(float[] x, int xAt, int width, int m, float[] w, int n, float[] bias, int biasAt, float[] out,
+            int outAt,
+            int apart, float[] sums) {
+        RowLanes.matmul(x, xAt, m, w, n, bias, biasAt, out, outAt, apart, sums);
     }
 
     @Override

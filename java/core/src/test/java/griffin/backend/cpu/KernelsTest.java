@@ -161,8 +161,8 @@ class KernelsTest {
                 int apart = 2 + in.random.nextInt(3);
                 float[] out = new float[ROOM + 4 * apart * width];
                 int outAt = in.at();
-                k.matmulRowLanes(in.floats(ROOM + (n + 15) * width), in.at(), width, m, in.floats(8 * Kernels.ROW_LANES_STRIDE), n, out,
-                        outAt, apart,
+                k.matmulRowLanes(in.floats(ROOM + (n + 15) * width), in.at(), width, m, in.floats(8 * Kernels.ROW_LANES_STRIDE), n,
+                        in.floats(ROOM + 4 * apart), in.at(), out, outAt, apart,
                         new float[Kernels.LANES * Kernels.ROW_LANES_TILE * width]);
                 for (int r = 0; r < 4 * apart; r++) {
                     System.arraycopy(out, outAt + r * width, in.out, r * m, m);
@@ -180,6 +180,8 @@ class KernelsTest {
         Kernels kernels = KernelChoice.vectors(bits);
         int width = kernels.rowLanes();
         int tile = Kernels.ROW_LANES_TILE;
+        float[] none = new float[tile];
+        java.util.Arrays.fill(none, -0f);
         for (int n : new int[] {1, 15, 16, 17, 40, 64, 317, 320, 961}) {
             Inputs in = new Inputs(Seed.random("rows side by side of " + n).nextLong());
             float[] x = in.floats(width * n);
@@ -194,7 +196,7 @@ class KernelsTest {
             float[] out = new float[tile * width];
             float[] alone = new float[tile];
             for (int m : new int[] {1, width / 2, width / 2 + 1, width}) {
-                kernels.matmulRowLanes(laid, 0, width, m, wide, n, out, 0, 2, new float[Kernels.LANES * tile * width]);
+                kernels.matmulRowLanes(laid, 0, width, m, wide, n, none, 0, out, 0, 2, new float[Kernels.LANES * tile * width]);
                 for (int i = 0; i < m; i++) {
                     kernels.matvecBf16(w, 0, tile, n, x, i * n, alone, 0, new float[16 * Kernels.LANES + n]);
                     for (int r = 0; r < tile; r++) {
