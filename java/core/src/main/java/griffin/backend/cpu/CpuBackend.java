@@ -26,6 +26,8 @@ public final class CpuBackend extends HostBackend {
 
     /** With up to this many threads the warm-up gets the cores of the others. */
     private static final int FEW_CORES = 4;
+    /** Tasks of a loop over many rows: a task costs two meetings of the threads. */
+    private static final int PIECES_PER_THREAD = 4;
 
     final Workers workers;
     final Kernels kernels;
@@ -88,11 +90,19 @@ public final class CpuBackend extends HostBackend {
         }
     }
 
-    /** A loop over live rows; {@code work} operations each. */
+    /** A loop over live rows; {@code work} operations each. Of many rows a task takes several. */
     private void perRow(HostRows rows, long work, Workers.Task body) {
+        int pieces = PIECES_PER_THREAD * workers.size();
+        Workers.Task few = (piece, scratch) -> {
+            int count = rows.count();
+            int tasks = Math.min(count, pieces);
+            for (int m = (int) ((long) piece * count / tasks), end = (int) ((piece + 1L) * count / tasks); m < end; m++) {
+                body.run(m, scratch);
+            }
+        };
         emit(() -> {
             int count = rows.count();
-            run(count, count * work < 1 << 14, body);
+            run(Math.min(count, pieces), count * work < 1 << 14, few);
         });
     }
 

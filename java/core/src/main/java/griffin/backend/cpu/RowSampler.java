@@ -31,6 +31,8 @@ final class RowSampler {
     /** Kept tokens, most likely first, and their weights exp((z - max) / temperature). */
     private final int[] kept;
     private final double[] weight;
+    /** The logits of kept tokens that were selected. */
+    private final float[] selected = new float[FEW];
 
     RowSampler(HostStep step, HostBuffer logits, HostBuffer seen) {
         this.step = step;
@@ -178,16 +180,19 @@ final class RowSampler {
 
     /** Fills {@code kept} with the most likely tokens in one pass: a token is rarely among the best so far, so few are moved. */
     private void select(int count) {
+        float[] best = selected;
         int found = 0;
         for (int id = 0; id < vocabulary; id++) {
             float v = z[id];
-            if (found == count && v <= z[kept[count - 1]]) {
+            if (found == count && v <= best[count - 1]) {
                 continue;
             }
             int i = found < count ? found++ : count - 1;
-            for (; i > 0 && v > z[kept[i - 1]]; i--) {
+            for (; i > 0 && v > best[i - 1]; i--) {
+                best[i] = best[i - 1];
                 kept[i] = kept[i - 1];
             }
+            best[i] = v;
             kept[i] = id;
         }
     }
