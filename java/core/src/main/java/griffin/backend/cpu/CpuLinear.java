@@ -24,12 +24,6 @@ final class CpuLinear implements Runnable {
     /** Multiplying: output rows of a chunk (a multiple of the tiles' 4 and 6), input rows whose partial sums are kept. */
     private static final int PANEL_ROWS = 24;
     private static final int SUM_ROWS = 8;
-    /** Rows of x side by side: output rows of a chunk at most and at least, and rows of x at once. */
-    private static final int LANES_PANEL_ROWS = 64;
-    private static final int LEAST_LANES_PANEL_ROWS = 16;
-    private static final int LANES_ROWS = 64;
-    /** Where in a thread's sums a chunk of the result is, [rows of x / width, LANES_PANEL_ROWS, width]: behind the sums of a tile, for 32 lanes. */
-    private static final int LANES_OUT = Kernels.LANES * Kernels.ROW_LANES_TILE * 32;
     /** Multiply-adds below which handing work to other threads costs more than it gains. */
     private static final long INLINE_WORK = 1 << 15;
 
@@ -38,18 +32,19 @@ final class CpuLinear implements Runnable {
     private final HostBuffer x;
     private final HostBuffer y;
     private final float[] bias;
-    /** What is added to rows of a chunk in lanes: the bias and some more, since a last tile has rows that are none; without one, what adds nothing. */
-    private final float[] laneBias;
     private final float cap;
     private final int n;
     private final RowChunks streamed;
     private final RowChunks panels;
-    /** Whether the rows of x lie side by side for the panels. */
-    private final boolean sideBySide;
+    /** For many rows of x with short weights, in these chunks, or null. */
+    private final LaneProduct lanes;
+    private final RowChunks laneChunks;
     /** Columns of a block: see {@link Kernels#panelColumns()}. */
     private final int panelColumns;
     /** Up to how many input rows the weights are streamed. */
     private final int streamRows;
+    /** From how many on their products are in lanes. */
+    private final int lanesFrom;
     private final Workers.Task streamBody = this::stream;
     private final Workers.Task panelBody = this::panel;
     private final Workers.Task lanesBody = this::rowLanes;
@@ -65,21 +60,14 @@ final class CpuLinear implements Runnable {
         this.bias = bias;
         this.cap = cap;
         n = w.columns();
-        streamed = RowChunks.shrinking(w, CHUNKS_PER_THREAD * backend.workers.size(), 4, LEAST_STREAM_CHUNK, STREAM_CHUNK);
+        streamed = RowChunks.shrinking(w.parts(), CHUNKS_PER_THREAD * backend.workers.size(), 4, LEAST_STREAM_CHUNK, STREAM_CHUNK);
         panelColumns = backend.kernels.panelColumns();
-        sideBySide = n <= backend.kernels.rowLanesColumns();
-        panels = !sideBySide ? RowChunks.equal(w, PANEL_ROWS)
-                : RowChunks.shrinking(w, CHUNKS_PER_THREAD * backend.workers.size(), Kernels.ROW_LANES_TILE, LEAST_LANES_PANEL_ROWS,
-                        LANES_PANEL_ROWS);
-        streamRows = Math.min(streamRows(w, backend.kernels), sideBySide ? backend.kernels.rowLanesFrom() - 1 : MOST_STREAM_ROWS);
-        laneBias =
-                !sideBySide ? null : bias == null ? new float[LANES_PANEL_ROWS] : Arrays.copyOf(bias, bias.length + Kernels.ROW_LANES_TILE);
-        if (sideBySide && bias == null) {
-            Arrays.fill(laneBias, -0f); // and not 0, which makes 0 of -0
-        }
-        if (sideBySide) {
-            backend.workers.reserveRowLanes(laneFloats());
-        }
+        panels = RowChunks.equal(w, PANEL_ROWS);
+        boolean inLanes = n <= backend.kernels.rowLanesColumns();
+        lanes = inLanes ? new LaneProduct(backend, n, bias) : null;
+        laneChunks = inLanes ? LaneProduct.chunks(w.parts(), backend.workers.size(), LaneProduct.CHUNK) : null;
+        lanesFrom = inLanes ? backend.kernels.rowLanesFrom() : Integer.MAX_VALUE;
+        streamRows = Math.min(streamRows(w, backend.kernels), lanesFrom - 1);
         backend.workers.reserve(panelFloats(n), 0);
     }
 
@@ -101,89 +89,27 @@ final class CpuLinear implements Runnable {
         boolean inline = (long) m * y.columns() * n < INLINE_WORK;
         if (m <= streamRows) {
             backend.run(streamed.part.length, inline, streamBody);
-        } else if (!sideBySide) {
+        } else if (m < lanesFrom) {
             backend.run(panels.part.length, inline, panelBody);
         } else {
-            for (laidOut = 0; laidOut < m; laidOut += LANES_ROWS) {
-                laidOutCount = Math.min(LANES_ROWS, m - laidOut);
+            for (laidOut = 0; laidOut < m; laidOut += LaneProduct.ROWS) {
+                laidOutCount = Math.min(LaneProduct.ROWS, m - laidOut);
                 backend.layOuts++;
-                backend.run(panels.part.length, inline, lanesBody);
+                backend.run(laneChunks.part.length, inline, lanesBody);
             }
         }
     }
 
-    /**
-     * Lays rows of x side by side, as {@link Kernels#matmulRowLanes} wants them, up to {@link Kernels#rowLanes} of them and then the next. Each thread
-     * does so for itself: fetching what another thread has just written takes longer.
-     */
-    private void layOut(Scratch scratch) {
-        if (scratch.laidOut == backend.layOuts) {
-            return;
-        }
-        int width = backend.kernels.rowLanes();
-        int apart = laneColumns(n) / Kernels.LANES * width;
-        for (int i = 0; i < laidOutCount; i += width) {
-            for (int k = 0; k < n; k += Kernels.LANES) {
-                backend.kernels.transpose(x.floats(), x.at(laidOut + i) + k, x.stride(), Math.min(width, laidOutCount - i),
-                        Math.min(Kernels.LANES, n - k), scratch.rowLanes, i * laneColumns(n) + k / Kernels.LANES * width, apart,
-                        scratch.sums);
-            }
-        }
-        scratch.laidOut = backend.layOuts;
-    }
-
-    /** In tiles of rows of which 4 are read at once; those that fill no tile make another with zeros. */
     private void rowLanes(int index, Scratch scratch) {
-        int count = panels.count[index];
-        int column = panels.column[index];
+        int count = laneChunks.count[index];
+        int column = laneChunks.column[index];
         int width = backend.kernels.rowLanes();
-        layOut(scratch);
-        int tiled = count - count % Kernels.ROW_LANES_TILE;
-        for (int r = 0; r < tiled / 4; r += 2) {
-            lanesTile(index, r, tiled / 4, scratch);
+        lanes.layOut(x, laidOut, laidOutCount, scratch);
+        lanes.multiply(scratch.rowLanes, laidOutCount, laneChunks.part[index], laneChunks.row[index], count, column, 0, scratch);
+        for (int i = 0; cap > 0 && i < laidOutCount; i += width) {
+            backend.kernels.softCap(scratch.sums, LaneProduct.out(width, i, 0), count * width, cap);
         }
-        if (tiled < count) {
-            lanesTile(index, tiled, 2, scratch);
-        }
-        for (int i = 0; i < laidOutCount; i += width) {
-            int from = LANES_OUT + i * LANES_PANEL_ROWS;
-            if (cap > 0) {
-                backend.kernels.softCap(scratch.sums, from, count * width, cap);
-            }
-            backend.kernels.transpose(scratch.sums, from, width, count, Math.min(width, laidOutCount - i), y.floats(),
-                    y.at(laidOut + i) + column, y.stride(), scratch.sums);
-        }
-    }
-
-    /** Rows r, r + 1, and three times as many {@code apart} each. */
-    private void lanesTile(int index, int r, int apart, Scratch scratch) {
-        Kernels kernels = backend.kernels;
-        int width = kernels.rowLanes();
-        int biasAt = bias == null ? 0 : panels.column[index] + r;
-        widenTile(kernels, index, r, apart, scratch.panel);
-        for (int i = 0; i < laidOutCount; i += width) {
-            kernels.matmulRowLanes(scratch.rowLanes, i * laneColumns(n), width, Math.min(width, laidOutCount - i), scratch.panel, n,
-                    laneBias, biasAt, scratch.sums, LANES_OUT + i * LANES_PANEL_ROWS + r * width, apart, scratch.sums);
-        }
-    }
-
-    private void widenTile(Kernels kernels, int index, int r, int apart, float[] panel) {
-        TensorPart part = panels.part[index];
-        for (int half = 0; half < 2; half++) {
-            int row = panels.row[index] + r + half;
-            int to = 4 * half * Kernels.ROW_LANES_STRIDE;
-            if (part.dtype() == DType.BF16 && r + half + 3 * apart < panels.count[index]) {
-                kernels.widenRows(part.data(), (long) row * n, apart, n, panel, to);
-                continue;
-            }
-            for (int t = 0; t < 4; t++, to += Kernels.ROW_LANES_STRIDE) {
-                if (r + half + t * apart < panels.count[index]) {
-                    widen(kernels, part, (row + (long) t * apart) * n, n, panel, to);
-                } else {
-                    Arrays.fill(panel, to, to + n, 0);
-                }
-            }
-        }
+        lanes.store(y, laidOut, laidOutCount, column, count, scratch);
     }
 
     private void stream(int index, Scratch scratch) {
@@ -272,20 +198,11 @@ final class CpuLinear implements Runnable {
 
     /** Floats of a thread's panel for weights with so many columns; streaming, it is the kernels' room. */
     static int panelFloats(int columns) {
-        return Math.max(Math.max(PANEL_ROWS * columns, Kernels.ROW_LANES_TILE * Kernels.ROW_LANES_STRIDE), 16 * Kernels.LANES + columns);
+        return Math.max(PANEL_ROWS * columns, 16 * Kernels.LANES + columns);
     }
 
     /** Floats of a thread's partial sums. */
     static int sumFloats() {
-        return Math.max(SUM_ROWS * PANEL_ROWS * Kernels.LANES, LANES_OUT + LANES_PANEL_ROWS * LANES_ROWS);
-    }
-
-    /** Floats of a thread's rows of x that lie side by side. */
-    static int laneFloats() {
-        return LANES_ROWS * Kernels.ROW_LANES_STRIDE;
-    }
-
-    private static int laneColumns(int n) {
-        return (n + Kernels.LANES - 1) / Kernels.LANES * Kernels.LANES;
+        return Math.max(SUM_ROWS * PANEL_ROWS * Kernels.LANES, LaneProduct.sumFloats());
     }
 }
