@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import griffin.backend.Buffer;
 import griffin.backend.DType;
+import griffin.backend.MlpWeights;
 import griffin.backend.Step;
 import griffin.backend.StepPlan;
 import griffin.backend.TensorPart;
@@ -74,6 +75,42 @@ class ProductsTest {
                 assertArrayEquals(Arrays.copyOf(alone, m * columns), product(backend, w, x, m, n, columns), 0f, m + " rows");
             }
         }
+    }
+
+    /** From some number of rows on what lies between its products stays in lanes. */
+    @ParameterizedTest
+    @ValueSource(ints = {5, 101, 960})
+    void gatedMlpsDoNotDependOnTheirBatch(int hidden) {
+        int n = 70;
+        int most = 70;
+        float[] x = floats(most * n);
+        try (Arena arena = Arena.ofShared(); CpuBackend backend = new CpuBackend(2, new KernelChoice(vectors(), "test"))) {
+            MlpWeights weights = new MlpWeights(
+                    backend.load(WeightRole.LINEAR, part(arena, hidden, n), part(arena, hidden, n)),
+                    backend.load(WeightRole.BIAS, part(arena, 1, 2 * hidden)),
+                    backend.load(WeightRole.LINEAR, part(arena, n, hidden)), backend.load(WeightRole.BIAS, part(arena, 1, n)));
+            float[] alone = new float[most * n];
+            for (int i = 0; i < most; i++) {
+                System.arraycopy(mlp(backend, weights, Arrays.copyOfRange(x, i * n, (i + 1) * n), 1, n, hidden), 0, alone, i * n, n);
+            }
+            for (int m : new int[] {2, 8, 16, 21, 22, 31, 32, 33, 64, most}) {
+                assertArrayEquals(Arrays.copyOf(alone, m * n), mlp(backend, weights, x, m, n, hidden), 0f, m + " rows");
+            }
+        }
+    }
+
+    private TensorPart part(Arena arena, int rows, int columns) {
+        return new TensorPart(DType.BF16, rows, columns, arena.allocate(2L * rows * columns, 64).copyFrom(bf16(rows * columns)));
+    }
+
+    private static float[] mlp(CpuBackend backend, MlpWeights weights, float[] x, int m, int n, int hidden) {
+        Step step = backend.allocateStep(m, 1, 1);
+        backend.submit(step, plan(m));
+        Buffer in = backend.allocate(DType.F32, m, n);
+        System.arraycopy(x, 0, HostBuffer.of(in).floats(), 0, m * n);
+        Buffer out = backend.allocate(DType.F32, m, n);
+        backend.gatedMlp(step.rows(), in, weights, backend.allocate(DType.F32, m, 2 * hidden), out);
+        return HostBuffer.of(out).floats();
     }
 
     private static Kernels vectors() {
