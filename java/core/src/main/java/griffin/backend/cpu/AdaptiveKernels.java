@@ -13,8 +13,8 @@ final class AdaptiveKernels implements Kernels {
     /** Index of each kernel. */
     static final int DOT = 0, MATVEC_BF16 = 1, MATVEC_F32 = 2, MATMUL_BF16 = 3, ADD_PRODUCTS = 4, MATMUL = 5, WIDEN_BF16 = 6,
             ADD = 7, SCALE = 8, GATED_GELU = 9, SOFT_CAP = 10, CONV = 11, GATE_BF16 = 12, GATE_F32 = 13, LRU = 14,
-            EXP_SCALED = 15, WEIGHTED_SUM = 16, MAX = 17;
-    static final int COUNT = 18;
+            EXP_SCALED = 15, WEIGHTED_SUM = 16, MAX = 17, MATMUL_ROW_LANES = 18, TRANSPOSE = 19, WIDEN_ROWS = 20;
+    static final int COUNT = 21;
 
     /**
      * Multiply-adds after which compiling the vector kernels begins: about a tenth of a second. Before that, it would only take the
@@ -67,6 +67,21 @@ final class AdaptiveKernels implements Kernels {
     @Override
     public int streamedFloats() {
         return vector.streamedFloats();
+    }
+
+    @Override
+    public int rowLanes() {
+        return vector.rowLanes();
+    }
+
+    @Override
+    public int rowLanesColumns() {
+        return vector.rowLanesColumns();
+    }
+
+    @Override
+    public int rowLanesFrom() {
+        return vector.rowLanesFrom();
     }
 
     /** Whether the warm-up and the compiler want processors just now; no two warm-ups run, since the process has one instance. */
@@ -127,6 +142,23 @@ final class AdaptiveKernels implements Kernels {
     public void matmul(float[] x, int xAt, int xStride, int m, float[] w, int wAt, int wStride, int rows, int n, float[] out, int outAt,
             int outStride, float[] lanes) {
         product(MATMUL, (long) m * rows * n).matmul(x, xAt, xStride, m, w, wAt, wStride, rows, n, out, outAt, outStride, lanes);
+    }
+
+    @Override
+    public void matmulRowLanes(float[] x, int xAt, int width, int m, float[] w, int n, float[] bias, int biasAt, float[] out, int outAt,
+            int apart, float[] sums) {
+        product(MATMUL_ROW_LANES, (long) m * ROW_LANES_TILE * n).matmulRowLanes(x, xAt, width, m, w, n, bias, biasAt, out, outAt, apart,
+                sums);
+    }
+
+    @Override
+    public void widenRows(MemorySegment w, long wAt, int apart, int n, float[] out, int outAt) {
+        use.get(WIDEN_ROWS).widenRows(w, wAt, apart, n, out, outAt);
+    }
+
+    @Override
+    public void transpose(float[] in, int inAt, int inStride, int rows, int columns, float[] out, int outAt, int outStride, float[] room) {
+        use.get(TRANSPOSE).transpose(in, inAt, inStride, rows, columns, out, outAt, outStride, room);
     }
 
     @Override

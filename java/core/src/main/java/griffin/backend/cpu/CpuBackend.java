@@ -3,6 +3,7 @@ package griffin.backend.cpu;
 import griffin.backend.AttentionShape;
 import griffin.backend.Buffer;
 import griffin.backend.DeviceInfo;
+import griffin.backend.MlpWeights;
 import griffin.backend.RecurrenceWeights;
 import griffin.backend.RgLruWeights;
 import griffin.backend.Rows;
@@ -26,10 +27,15 @@ public final class CpuBackend extends HostBackend {
 
     /** With up to this many threads the warm-up gets the cores of the others. */
     private static final int FEW_CORES = 4;
+    /** Tasks of a loop over many rows: a task costs two meetings of the threads. */
+    private static final int PIECES_PER_THREAD = 4;
 
     final Workers workers;
     final Kernels kernels;
     private final String width;
+    /** How often rows of x were to be laid side by side: {@link CpuLinear}. Written between two loops. */
+    long layOuts;
+    private float[] hidden = new float[0];
     /** Gate weights as float32 where they are stored otherwise, once for all programs. */
     private final Map<TensorPart, float[]> widened = new IdentityHashMap<>();
 
@@ -63,7 +69,18 @@ public final class CpuBackend extends HostBackend {
      * @param wideGates whether the gates' weights are not stored as bfloat16, so that they are widened once
      */
     public long heapBytes(StateLayout layout, int heads, int widest, boolean wideGates) {
-        return CpuMemory.bytes(workers.size(), layout, heads, widest, wideGates);
+        return CpuMemory.bytes(kernels, workers.size(), layout, heads, widest, wideGates);
+    }
+
+    /** What lies between the two products of an MLP, in lanes. */
+    float[] hidden() {
+        return hidden;
+    }
+
+    void reserveHidden(int floats) {
+        if (hidden.length < floats) {
+            hidden = new float[floats];
+        }
     }
 
     float[] widened(TensorPart part) {
@@ -86,12 +103,24 @@ public final class CpuBackend extends HostBackend {
         }
     }
 
-    /** A loop over live rows; {@code work} operations each. */
+    /** A loop over live rows; {@code work} operations each. Of many rows a task takes several. */
     private void perRow(HostRows rows, long work, Workers.Task body) {
-        emit(() -> {
+        emit(overRows(rows, work, body));
+    }
+
+    private Runnable overRows(HostRows rows, long work, Workers.Task body) {
+        int pieces = PIECES_PER_THREAD * workers.size();
+        Workers.Task few = (piece, scratch) -> {
             int count = rows.count();
-            run(count, count * work < 1 << 14, body);
-        });
+            int tasks = Math.min(count, pieces);
+            for (int m = (int) ((long) piece * count / tasks), end = (int) ((piece + 1L) * count / tasks); m < end; m++) {
+                body.run(m, scratch);
+            }
+        };
+        return () -> {
+            int count = rows.count();
+            run(Math.min(count, pieces), count * work < 1 << 14, few);
+        };
     }
 
     @Override
@@ -128,18 +157,44 @@ public final class CpuBackend extends HostBackend {
 
     @Override
     public void linear(Rows rows, Buffer in, Weight w, Weight bias, Buffer out) {
+        emit(product(rows, in, w, bias, out));
+    }
+
+    private Runnable product(Rows rows, Buffer in, Weight w, Weight bias, Buffer out) {
         float[] b = bias == null ? null : HostWeight.of(bias).values();
-        emit(new CpuLinear(this, HostRows.of(rows), HostBuffer.of(in), HostWeight.of(w), b, 0, HostBuffer.of(out)));
+        return new CpuLinear(this, HostRows.of(rows), HostBuffer.of(in), HostWeight.of(w), b, 0, HostBuffer.of(out));
     }
 
     @Override
     public void gatedGelu(Rows rows, Buffer gate, Buffer up, Buffer out) {
+        emit(gelu(rows, gate, up, out));
+    }
+
+    private Runnable gelu(Rows rows, Buffer gate, Buffer up, Buffer out) {
         HostBuffer g = HostBuffer.of(gate);
         HostBuffer u = HostBuffer.of(up);
         HostBuffer y = HostBuffer.of(out);
-        perRow(HostRows.of(rows), 2L * y.columns(),
+        return overRows(HostRows.of(rows), 2L * y.columns(),
                 (m, scratch) -> kernels.gatedGelu(g.floats(), g.at(m), u.floats(), u.at(m), y.floats(), y.at(m), y.columns(),
                         scratch.lanes));
+    }
+
+    @Override
+    public void gatedMlp(Rows rows, Buffer in, MlpWeights weights, Buffer gateAndUp, Buffer out) {
+        if (!CpuGatedMlp.takes(kernels, weights)) {
+            super.gatedMlp(rows, in, weights, gateAndUp, out);
+            return;
+        }
+        int width = gateAndUp.columns() / 2;
+        Buffer gate = gateAndUp.columns(0, width);
+        Runnable first = product(rows, in, weights.gateAndUp(), weights.gateAndUpBias(), gateAndUp);
+        Runnable gelu = gelu(rows, gate, gateAndUp.columns(width, width), gate);
+        Runnable second = product(rows, gate, weights.down(), weights.downBias(), out);
+        emit(new CpuGatedMlp(this, HostRows.of(rows), HostBuffer.of(in), weights, HostBuffer.of(out), () -> {
+            first.run();
+            gelu.run();
+            second.run();
+        }));
     }
 
     @Override
@@ -185,7 +240,7 @@ public final class CpuBackend extends HostBackend {
 
     @Override
     public void sample(Step step, Buffer logits, Buffer seen) {
-        emit(new CpuSampling(HostStep.of(step), HostBuffer.of(logits), HostBuffer.of(seen)));
+        emit(new CpuSampling(this, HostStep.of(step), HostBuffer.of(logits), HostBuffer.of(seen)));
     }
 
     @Override

@@ -5,12 +5,15 @@ import griffin.backend.host.HostStep;
 
 /**
  * The depthwise causal convolution. A task is a few whole rows: blocks of channels would visit a new page with every row (measured: 256
- * channels a task run at half the rate of 1280). The state is read by the first rows and written when all are done.
+ * channels a task run at half the rate of 1280). The state is read by the first rows of a sequence and written
+ * when all of them are done.
  */
 final class CpuConv implements Runnable {
 
     /** Rows of a task. */
     private static final int TILE = 16;
+    /** The same, where every row is a sequence's only one. */
+    private static final int FEW = 4;
 
     private final CpuBackend backend;
     private final HostStep step;
@@ -23,7 +26,10 @@ final class CpuConv implements Runnable {
     private final int tapCount;
     private final float[] zeros;
     private final Workers.Task body = this::tile;
-    private final Scratch stateScratch = new Scratch();
+    private final Workers.Task fewBody = this::few;
+    /** Where the row that is to be kept comes from. */
+    private final float[][] keptRow = new float[1][];
+    private final int[] keptAt = new int[1];
 
     CpuConv(CpuBackend backend, HostStep step, HostBuffer x, float[] tapsByChannel, float[] bias, HostBuffer state, HostBuffer y) {
         this.backend = backend;
@@ -43,47 +49,64 @@ final class CpuConv implements Runnable {
 
     @Override
     public void run() {
-        int tiles = (step.rowCount + TILE - 1) / TILE;
-        backend.run(tiles, (long) step.rowCount * x.columns() < 1 << 14, body);
+        boolean inline = (long) step.rowCount * x.columns() < 1 << 14;
+        if (step.rowCount == step.sequenceCount) {
+            backend.run((step.rowCount + FEW - 1) / FEW, inline, fewBody);
+            return;
+        }
+        backend.run((step.rowCount + TILE - 1) / TILE, inline, body);
         for (int q = 0; q < step.sequenceCount; q++) {
-            keepHistory(q);
+            keepHistory(q, keptRow, keptAt);
+        }
+    }
+
+    /** A few sequences of one row each, whose history nobody else reads. */
+    private void few(int index, Scratch scratch) {
+        int end = Math.min(step.rowCount, (index + 1) * FEW);
+        for (int q = index * FEW; q < end; q++) {
+            row(q, scratch);
+            keepHistory(q, scratch.tapRows, scratch.tapAt);
         }
     }
 
     private void tile(int index, Scratch scratch) {
         int end = Math.min(step.rowCount, (index + 1) * TILE);
         for (int t = index * TILE; t < end; t++) {
-            for (int k = 0; k < tapCount; k++) {
-                locate(step.rowSequence[t], t, tapCount - 1 - k, scratch, k);
-            }
-            backend.kernels.conv(scratch.tapRows, scratch.tapAt, tapCount, taps, x.columns(), bias, 0, x.columns(), y.floats(), y.at(t));
+            row(t, scratch);
         }
     }
 
+    private void row(int t, Scratch scratch) {
+        for (int k = 0; k < tapCount; k++) {
+            locate(step.rowSequence[t], t, tapCount - 1 - k, scratch.tapRows, scratch.tapAt, k);
+        }
+        backend.kernels.conv(scratch.tapRows, scratch.tapAt, tapCount, taps, x.columns(), bias, 0, x.columns(), y.floats(), y.at(t));
+    }
+
     /** Row k of the new state comes from a row of the old state above k, if from there at all: going upwards is safe. */
-    private void keepHistory(int q) {
+    private void keepHistory(int q, float[][] rows, int[] at) {
         int history = tapCount - 1;
         for (int k = 0; k < history; k++) {
-            locate(q, step.rowStarts[q + 1] - 1, history - 1 - k, stateScratch, 0);
+            locate(q, step.rowStarts[q + 1] - 1, history - 1 - k, rows, at, 0);
             int to = state.at(step.slots[q] * history + k);
-            System.arraycopy(stateScratch.tapRows[0], stateScratch.tapAt[0], state.floats(), to, x.columns());
+            System.arraycopy(rows[0], at[0], state.floats(), to, x.columns());
         }
     }
 
     /** Finds the row {@code back} before row t: in this step, in the state, or zeros before position 0. */
-    private void locate(int q, int t, int back, Scratch scratch, int k) {
+    private void locate(int q, int t, int back, float[][] rows, int[] at, int k) {
         int row = t - back;
         int start = step.rowStarts[q];
         if (back > step.positions[t]) {
-            scratch.tapRows[k] = zeros;
-            scratch.tapAt[k] = 0;
+            rows[k] = zeros;
+            at[k] = 0;
         } else if (row >= start) {
-            scratch.tapRows[k] = x.floats();
-            scratch.tapAt[k] = x.at(row);
+            rows[k] = x.floats();
+            at[k] = x.at(row);
         } else {
             int history = tapCount - 1;
-            scratch.tapRows[k] = state.floats();
-            scratch.tapAt[k] = state.at(step.slots[q] * history + history - (start - row));
+            rows[k] = state.floats();
+            at[k] = state.at(step.slots[q] * history + history - (start - row));
         }
     }
 }

@@ -9,8 +9,8 @@ import java.util.Arrays;
 
 /**
  * A matrix product with its bias and soft cap. A task is a chunk of output rows. Few input rows stream the stored weights once, straight
- * from the file. Many widen a chunk to float32 first, packed in blocks of columns, and multiply block by block, so that what a tile reads again
- * and again stays in the caches.
+ * from the file. Many widen a chunk to float32 first: short ones lay the rows of x side by side ({@link RowLanes}), long ones are packed in blocks of
+ * columns and multiplied block by block, so that what a tile reads again and again stays in the caches.
  */
 final class CpuLinear implements Runnable {
 
@@ -36,12 +36,21 @@ final class CpuLinear implements Runnable {
     private final int n;
     private final RowChunks streamed;
     private final RowChunks panels;
+    /** For many rows of x with short weights, in these chunks, or null. */
+    private final LaneProduct lanes;
+    private final RowChunks laneChunks;
     /** Columns of a block: see {@link Kernels#panelColumns()}. */
     private final int panelColumns;
     /** Up to how many input rows the weights are streamed. */
     private final int streamRows;
+    /** From how many on their products are in lanes. */
+    private final int lanesFrom;
     private final Workers.Task streamBody = this::stream;
     private final Workers.Task panelBody = this::panel;
+    private final Workers.Task lanesBody = this::rowLanes;
+    /** The first row of x, and how many, that lie side by side just now. */
+    private int laidOut;
+    private int laidOutCount;
 
     CpuLinear(CpuBackend backend, HostRows rows, HostBuffer x, HostWeight w, float[] bias, float cap, HostBuffer y) {
         this.backend = backend;
@@ -51,10 +60,14 @@ final class CpuLinear implements Runnable {
         this.bias = bias;
         this.cap = cap;
         n = w.columns();
-        streamed = RowChunks.shrinking(w, CHUNKS_PER_THREAD * backend.workers.size(), LEAST_STREAM_CHUNK, STREAM_CHUNK);
-        panels = RowChunks.equal(w, PANEL_ROWS);
+        streamed = RowChunks.shrinking(w.parts(), CHUNKS_PER_THREAD * backend.workers.size(), 4, LEAST_STREAM_CHUNK, STREAM_CHUNK);
         panelColumns = backend.kernels.panelColumns();
-        streamRows = streamRows(w, backend.kernels);
+        panels = RowChunks.equal(w, PANEL_ROWS);
+        boolean inLanes = n <= backend.kernels.rowLanesColumns();
+        lanes = inLanes ? new LaneProduct(backend, n, bias) : null;
+        laneChunks = inLanes ? LaneProduct.chunks(w.parts(), backend.workers.size(), LaneProduct.CHUNK) : null;
+        lanesFrom = inLanes ? backend.kernels.rowLanesFrom() : Integer.MAX_VALUE;
+        streamRows = Math.min(streamRows(w, backend.kernels), lanesFrom - 1);
         backend.workers.reserve(panelFloats(n), 0);
     }
 
@@ -73,9 +86,30 @@ final class CpuLinear implements Runnable {
         if (m == 0) {
             return;
         }
-        boolean few = m <= streamRows;
-        int tasks = few ? streamed.part.length : panels.part.length;
-        backend.run(tasks, (long) m * y.columns() * n < INLINE_WORK, few ? streamBody : panelBody);
+        boolean inline = (long) m * y.columns() * n < INLINE_WORK;
+        if (m <= streamRows) {
+            backend.run(streamed.part.length, inline, streamBody);
+        } else if (m < lanesFrom) {
+            backend.run(panels.part.length, inline, panelBody);
+        } else {
+            for (laidOut = 0; laidOut < m; laidOut += LaneProduct.ROWS) {
+                laidOutCount = Math.min(LaneProduct.ROWS, m - laidOut);
+                backend.layOuts++;
+                backend.run(laneChunks.part.length, inline, lanesBody);
+            }
+        }
+    }
+
+    private void rowLanes(int index, Scratch scratch) {
+        int count = laneChunks.count[index];
+        int column = laneChunks.column[index];
+        int width = backend.kernels.rowLanes();
+        lanes.layOut(x, laidOut, laidOutCount, scratch);
+        lanes.multiply(scratch.rowLanes, laidOutCount, laneChunks.part[index], laneChunks.row[index], count, column, 0, scratch);
+        for (int i = 0; cap > 0 && i < laidOutCount; i += width) {
+            backend.kernels.softCap(scratch.sums, LaneProduct.out(width, i, 0), count * width, cap);
+        }
+        lanes.store(y, laidOut, laidOutCount, column, count, scratch);
     }
 
     private void stream(int index, Scratch scratch) {
@@ -100,7 +134,7 @@ final class CpuLinear implements Runnable {
         Kernels kernels = backend.kernels;
         int count = panels.count[index];
         int column = panels.column[index];
-        widen(kernels, panels.part[index], (long) panels.row[index] * n, count, scratch.panel);
+        widenBlocks(kernels, panels.part[index], (long) panels.row[index] * n, count, scratch.panel);
         int m = rows.count();
         int whole = n / Kernels.LANES * Kernels.LANES;
         for (int i = 0; i < m; i += SUM_ROWS) {
@@ -118,17 +152,20 @@ final class CpuLinear implements Runnable {
     }
 
     /** Widens rows to float32, block of columns by block of columns: element (r, k0 + k) is at k0 count + r width + k. */
-    private void widen(Kernels kernels, TensorPart part, long at, int count, float[] panel) {
+    private void widenBlocks(Kernels kernels, TensorPart part, long at, int count, float[] panel) {
         for (int r = 0; r < count; r++) {
             for (int k = 0; k < n; k += panelColumns) {
                 int width = Math.min(panelColumns, n - k);
-                int to = k * count + r * width;
-                if (part.dtype() == DType.BF16) {
-                    kernels.widenBf16(part.data(), at + (long) r * n + k, width, panel, to);
-                } else {
-                    HostWeight.widen(part, at + (long) r * n + k, width, panel, to);
-                }
+                widen(kernels, part, at + (long) r * n + k, width, panel, k * count + r * width);
             }
+        }
+    }
+
+    private static void widen(Kernels kernels, TensorPart part, long at, int count, float[] out, int outAt) {
+        if (part.dtype() == DType.BF16) {
+            kernels.widenBf16(part.data(), at, count, out, outAt);
+        } else {
+            HostWeight.widen(part, at, count, out, outAt);
         }
     }
 
@@ -166,6 +203,6 @@ final class CpuLinear implements Runnable {
 
     /** Floats of a thread's partial sums. */
     static int sumFloats() {
-        return SUM_ROWS * PANEL_ROWS * Kernels.LANES;
+        return Math.max(SUM_ROWS * PANEL_ROWS * Kernels.LANES, LaneProduct.sumFloats());
     }
 }

@@ -43,6 +43,10 @@ final class KernelWarmup implements Runnable {
     private final float[] c = new float[ROWS * N];
     private final float[] out = new float[ROWS * N];
     private final float[] sums = new float[ROWS * ROWS * Kernels.LANES];
+    /** Rows of x side by side, and what their products need. */
+    private final float[] laid = new float[32 * 64];
+    private final float[] tile = new float[Kernels.ROW_LANES_TILE * Kernels.ROW_LANES_STRIDE];
+    private final float[] tileSums = new float[4096];
     private final float[][] tapRows = {a, a, b, b};
     private final int[] tapAt = new int[4];
 
@@ -115,6 +119,13 @@ final class KernelWarmup implements Runnable {
         add(AdaptiveKernels.SOFT_CAP, 4 * N, k -> k.softCap(out, 0, N, 30));
         add(AdaptiveKernels.WIDEN_BF16, N, k -> k.widenBf16(w, 0, N, out, 0));
         add(AdaptiveKernels.ADD_PRODUCTS, 4 * ROWS * N, k -> k.addProducts(a, 0, N, 4, b, 0, N, ROWS, N, sums, 0));
+        int width = vector.rowLanes();
+        add(AdaptiveKernels.MATMUL_ROW_LANES, 16 * width * 64, k -> {
+            k.matmulRowLanes(laid, 0, width, width, tile, 64, a, 0, out, 0, 2, tileSums);
+            k.matmulRowLanes(laid, 0, width, 1, tile, 64, a, 0, out, 0, 2, tileSums); // one vector of rows
+        });
+        add(AdaptiveKernels.WIDEN_ROWS, 4 * N, k -> k.widenRows(w, 0, 2, N, tile, 0));
+        add(AdaptiveKernels.TRANSPOSE, ROWS * N, k -> k.transpose(laid, 0, 64, width, 64, tileSums, 1024, width, tileSums));
         add(AdaptiveKernels.MATVEC_F32, 4 * N, k -> k.matvecF32(w, 0, 4, N, a, 0, out, 0, sums));
         add(AdaptiveKernels.GATE_F32, 4 * N, k -> k.gateF32(a, 0, c, 0, 32, 0, 32, b, 0, out, 0));
     }

@@ -29,6 +29,12 @@ final class Kernels256 extends VectorKernels {
         return FloatVector.fromMemorySegment(F, w, byteAt, LITTLE);
     }
 
+    /** Measured, products of a decode step of the embedded model: 4 rows 3.3 instead of 2.5 ms, 8 rows 3.3 instead of 4.6, 32 rows 8.3 instead of 17. */
+    @Override
+    public int rowLanesFrom() {
+        return 6;
+    }
+
     @Override
     public float dot(float[] a, int aAt, float[] b, int bAt, int n, float[] lanes) {
         FloatVector s0 = FloatVector.zero(F);

@@ -16,28 +16,28 @@ final class RowChunks {
 
     /** Pieces of {@code size} rows, except for the last of a part. */
     static RowChunks equal(HostWeight w, int size) {
-        return new RowChunks(w, left -> size);
+        return new RowChunks(w.parts(), left -> size);
     }
 
     /**
      * Pieces that shrink, each a share of the rows that are left: long ones while all threads are busy, since whatever reads ahead begins
-     * anew with each, and short ones at the end, where the others wait for the last. Sizes are multiples of 4, but for
-     * the last of a part.
+     * anew with each, and short ones at the end, where the others wait for the last.
      *
-     * @param share pieces that the rows left at any moment would make
+     * @param share    pieces that the rows left at any moment would make
+     * @param multiple of it are the sizes, but for the last of a part; {@code least} and {@code most} are, too
      */
-    static RowChunks shrinking(HostWeight w, int share, int least, int most) {
-        return new RowChunks(w, left -> Math.clamp(left / share & ~3, least, most));
+    static RowChunks shrinking(TensorPart[] parts, int share, int multiple, int least, int most) {
+        return new RowChunks(parts, left -> Math.clamp(left / share / multiple * multiple, least, most));
     }
 
-    private RowChunks(HostWeight w, IntUnaryOperator size) {
+    private RowChunks(TensorPart[] parts, IntUnaryOperator size) {
         int all = 0;
-        for (TensorPart p : w.parts()) {
+        for (TensorPart p : parts) {
             all += p.rows();
         }
         int pieces = 0;
         int before = 0;
-        for (TensorPart p : w.parts()) {
+        for (TensorPart p : parts) {
             for (int r = 0; r < p.rows(); r += size.applyAsInt(all - before - r)) {
                 pieces++;
             }
@@ -49,7 +49,7 @@ final class RowChunks {
         column = new int[pieces];
         int i = 0;
         before = 0;
-        for (TensorPart p : w.parts()) {
+        for (TensorPart p : parts) {
             for (int r = 0; r < p.rows(); r += count[i], i++) {
                 part[i] = p;
                 row[i] = r;

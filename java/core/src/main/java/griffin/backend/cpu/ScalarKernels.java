@@ -83,6 +83,48 @@ final class ScalarKernels implements Kernels {
     }
 
     @Override
+    public void matmulRowLanes(float[] x, int xAt, int width, int m, float[] w, int n, float[] bias, int biasAt, float[] out, int outAt,
+            int apart, float[] sums) {
+        int whole = (n + LANES - 1) / LANES;
+        for (int r = 0; r < ROW_LANES_TILE; r++) {
+            Arrays.fill(sums, 0, LANES * width, 0);
+            for (int k = 0; k < n; k++) {
+                int from = xAt + (k % LANES * whole + k / LANES) * width;
+                float weight = w[r * ROW_LANES_STRIDE + k];
+                int at = k % LANES * width;
+                for (int i = 0; i < width; i++) {
+                    sums[at + i] = Math.fma(x[from + i], weight, sums[at + i]);
+                }
+            }
+            for (int half = LANES / 2 * width; half >= width; half /= 2) {
+                for (int i = 0; i < half; i++) {
+                    sums[i] += sums[half + i];
+                }
+            }
+            int row = r % 4 * apart + r / 4;
+            for (int i = 0; i < width; i++) {
+                out[outAt + row * width + i] = sums[i] + bias[biasAt + row];
+            }
+        }
+    }
+
+    @Override
+    public void widenRows(MemorySegment w, long wAt, int apart, int n, float[] out, int outAt) {
+        for (int r = 0; r < 4; r++) {
+            widenBf16(w, wAt + (long) r * apart * n, n, out, outAt + r * ROW_LANES_STRIDE);
+        }
+    }
+
+    @Override
+    public void transpose(float[] in, int inAt, int inStride, int rows, int columns, float[] out, int outAt, int outStride, float[] room) {
+        for (int r = 0; r < rows; r++) {
+            for (int c = 0; c < columns; c++) {
+                out[outAt + c * outStride + r] = in[inAt + r * inStride + c];
+            }
+        }
+    }
+
+    @Override
     public void widenBf16(MemorySegment w, long at, int n, float[] out, int outAt) {
         for (int i = 0; i < n; i++) {
             out[outAt + i] = Float.intBitsToFloat(w.get(LittleEndian.SHORT, (at + i) * 2) << 16);

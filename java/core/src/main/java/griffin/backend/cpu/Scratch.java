@@ -9,6 +9,10 @@ final class Scratch {
     final float[] sums = new float[CpuLinear.sumFloats()];
     /** Weight rows widened to float32. */
     float[] panel = new float[0];
+    /** Rows of x side by side. */
+    float[] rowLanes = new float[0];
+    /** Which ones: {@link CpuBackend#layOuts}. */
+    long laidOut;
     /** Attention scores of all heads. */
     float[] scores = new float[0];
     /** Where the rows under the convolution's taps are. */

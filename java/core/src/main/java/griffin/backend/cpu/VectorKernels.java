@@ -120,6 +120,40 @@ abstract class VectorKernels implements Kernels {
     }
 
     @Override
+    public final int rowLanes() {
+        return RowLanes.WIDTH;
+    }
+
+    @Override
+    public final int rowLanesColumns() {
+        return ROW_LANES_STRIDE;
+    }
+
+    /** Measured with 128 bits, products of a decode step of the embedded model: 4 rows 3.4 instead of 4.2 ms, 32 rows 12.6 instead of 22.8. */
+    @Override
+    public int rowLanesFrom() {
+        return 4;
+    }
+
+    @Override
+    public final void matmulRowLanes(float[] x, int xAt, int width, int m, float[] w, int n, float[] bias, int biasAt, float[] out,
+            int outAt,
+            int apart, float[] sums) {
+        RowLanes.matmul(x, xAt, m, w, n, bias, biasAt, out, outAt, apart, sums);
+    }
+
+    @Override
+    public final void widenRows(MemorySegment w, long wAt, int apart, int n, float[] out, int outAt) {
+        RowLanes.widenRows(w, wAt, apart, n, out, outAt);
+    }
+
+    @Override
+    public final void transpose(float[] in, int inAt, int inStride, int rows, int columns, float[] out, int outAt, int outStride,
+            float[] room) {
+        RowLanes.transpose(in, inAt, inStride, rows, columns, out, outAt, outStride, room);
+    }
+
+    @Override
     public final void widenBf16(MemorySegment weights, long at, int n, float[] out, int outAt) {
         MemorySegment w = direct(weights);
         int i = 0;

@@ -65,6 +65,14 @@ final class Workers implements AutoCloseable {
         }
     }
 
+    void reserveRowLanes(int floats) {
+        for (Scratch scratch : scratches) {
+            if (scratch.rowLanes.length < floats) {
+                scratch.rowLanes = new float[floats];
+            }
+        }
+    }
+
     /** Runs task(0..count-1) on all threads and returns when all are done; then throws what the first piece to fail threw. */
     void run(int tasks, Task body) {
         if (tasks <= 1 || threads.length == 0) {

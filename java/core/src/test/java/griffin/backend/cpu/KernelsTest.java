@@ -137,6 +137,94 @@ class KernelsTest {
 
     @ParameterizedTest
     @ValueSource(ints = {128, 256, 512})
+    void transpose(int bits) {
+        for (int repeat = 0; repeat < 4; repeat++) {
+            check(bits, "transpose " + repeat, (k, in, n) -> {
+                int rows = 1 + in.random.nextInt(36);
+                int columns = Math.min(n, 36);
+                int inStride = columns + in.random.nextInt(5);
+                k.transpose(in.floats(ROOM + rows * inStride), in.at(), inStride, rows, columns, in.out, in.at(),
+                        rows + in.random.nextInt(5),
+                        new float[2 * Kernels.LANES * Kernels.LANES]);
+            });
+        }
+    }
+
+    /** The rows that there are: what lanes beyond them hold is nobody's. */
+    @ParameterizedTest
+    @ValueSource(ints = {128, 256, 512})
+    void matmulRowLanes(int bits) {
+        int width = KernelChoice.vectors(bits).rowLanes();
+        for (int repeat = 0; repeat < 4; repeat++) {
+            check(bits, "matmulRowLanes " + repeat, (k, in, n) -> {
+                int m = 1 + in.random.nextInt(width);
+                int apart = 2 + in.random.nextInt(3);
+                float[] out = new float[ROOM + 4 * apart * width];
+                int outAt = in.at();
+                k.matmulRowLanes(in.floats(ROOM + (n + 15) * width), in.at(), width, m, in.floats(8 * Kernels.ROW_LANES_STRIDE), n,
+                        in.floats(ROOM + 4 * apart), in.at(), out, outAt, apart,
+                        new float[Kernels.LANES * Kernels.ROW_LANES_TILE * width]);
+                for (int r = 0; r < 4 * apart; r++) {
+                    System.arraycopy(out, outAt + r * width, in.out, r * m, m);
+                }
+            });
+        }
+    }
+
+    /** And the bits of one row alone. */
+    @ParameterizedTest
+    @ValueSource(ints = {128, 256, 512})
+    void rowLanesGiveTheBitsOfTheirRows(int bits) {
+        int preferred = FloatVector.SPECIES_PREFERRED.vectorBitSize();
+        assumeTrue(bits <= preferred, "this processor has vectors of " + preferred + " bits, not " + bits);
+        Kernels kernels = KernelChoice.vectors(bits);
+        int width = kernels.rowLanes();
+        int tile = Kernels.ROW_LANES_TILE;
+        float[] none = new float[tile];
+        java.util.Arrays.fill(none, -0f);
+        for (int n : new int[] {1, 15, 16, 17, 40, 64, 317, 320, 961}) {
+            Inputs in = new Inputs(Seed.random("rows side by side of " + n).nextLong());
+            float[] x = in.floats(width * n);
+            MemorySegment w = in.bf16(tile * n);
+            float[] wide = new float[tile * Kernels.ROW_LANES_STRIDE];
+            kernels.widenRows(w, 0, 2, n, wide, 0);
+            kernels.widenRows(w, n, 2, n, wide, 4 * Kernels.ROW_LANES_STRIDE);
+            float[] laid = new float[(n + 15) * width];
+            for (int k = 0; k < n; k += 16) {
+                kernels.transpose(x, k, n, width, Math.min(16, n - k), laid, k / 16 * width, (n + 15) / 16 * width, new float[512]);
+            }
+            float[] out = new float[tile * width];
+            float[] alone = new float[tile];
+            for (int m : new int[] {1, width / 2, width / 2 + 1, width}) {
+                kernels.matmulRowLanes(laid, 0, width, m, wide, n, none, 0, out, 0, 2, new float[Kernels.LANES * tile * width]);
+                for (int i = 0; i < m; i++) {
+                    kernels.matvecBf16(w, 0, tile, n, x, i * n, alone, 0, new float[16 * Kernels.LANES + n]);
+                    for (int r = 0; r < tile; r++) {
+                        assertEquals(Float.floatToIntBits(alone[r]), Float.floatToIntBits(out[r * width + i]),
+                                "row " + i + " of " + m + ", weights " + r + ", " + n + " columns");
+                    }
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {128, 256, 512})
+    void widenRows(int bits) {
+        check(bits, "widenRows", (k, in, n) -> {
+            int at = in.at();
+            int apart = 1 + in.random.nextInt(4);
+            float[] out = new float[ROOM + 4 * Kernels.ROW_LANES_STRIDE];
+            int outAt = in.at();
+            k.widenRows(in.bf16(at + 4 * apart * n), at, apart, n, out, outAt);
+            for (int r = 0; r < 4; r++) {
+                System.arraycopy(out, outAt + r * Kernels.ROW_LANES_STRIDE, in.out, r * n, n);
+            }
+        });
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {128, 256, 512})
     void elementwise(int bits) {
         check(bits, "widenBf16", (k, in, n) -> {
             int at = in.at();

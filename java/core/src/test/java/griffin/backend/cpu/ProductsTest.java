@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 
 import griffin.backend.Buffer;
 import griffin.backend.DType;
+import griffin.backend.MlpWeights;
 import griffin.backend.Step;
 import griffin.backend.StepPlan;
 import griffin.backend.TensorPart;
@@ -15,7 +16,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Random;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -56,12 +56,12 @@ class ProductsTest {
         }
     }
 
-    /** 700 columns are three blocks, the last with a tail; 100 rows leave an odd chunk. */
-    @Test
-    void rowsDoNotDependOnTheirBatch() {
-        int n = 700;
-        int columns = 100;
-        int most = 37;
+    /** 700 columns are side by side; of 2700, in blocks, the last has a tail; 101 rows leave an odd chunk. */
+    @ParameterizedTest
+    @ValueSource(ints = {5, 700, 2700})
+    void rowsDoNotDependOnTheirBatch(int n) {
+        int columns = 101;
+        int most = 70;
         float[] x = floats(most * n);
         try (Arena arena = Arena.ofShared(); CpuBackend backend = new CpuBackend(2, new KernelChoice(vectors(), "test"))) {
             MemorySegment data = arena.allocate(2L * n * columns, 64).copyFrom(bf16(n * columns));
@@ -71,10 +71,46 @@ class ProductsTest {
                 float[] row = product(backend, w, Arrays.copyOfRange(x, i * n, (i + 1) * n), 1, n, columns);
                 System.arraycopy(row, 0, alone, i * columns, columns);
             }
-            for (int m : new int[] {2, 5, 12, 13, 20, most}) {
+            for (int m = 2; m <= most; m += m < 40 ? 1 : 6) {
                 assertArrayEquals(Arrays.copyOf(alone, m * columns), product(backend, w, x, m, n, columns), 0f, m + " rows");
             }
         }
+    }
+
+    /** From some number of rows on what lies between its products stays in lanes. */
+    @ParameterizedTest
+    @ValueSource(ints = {5, 101, 960})
+    void gatedMlpsDoNotDependOnTheirBatch(int hidden) {
+        int n = 70;
+        int most = 70;
+        float[] x = floats(most * n);
+        try (Arena arena = Arena.ofShared(); CpuBackend backend = new CpuBackend(2, new KernelChoice(vectors(), "test"))) {
+            MlpWeights weights = new MlpWeights(
+                    backend.load(WeightRole.LINEAR, part(arena, hidden, n), part(arena, hidden, n)),
+                    backend.load(WeightRole.BIAS, part(arena, 1, 2 * hidden)),
+                    backend.load(WeightRole.LINEAR, part(arena, n, hidden)), backend.load(WeightRole.BIAS, part(arena, 1, n)));
+            float[] alone = new float[most * n];
+            for (int i = 0; i < most; i++) {
+                System.arraycopy(mlp(backend, weights, Arrays.copyOfRange(x, i * n, (i + 1) * n), 1, n, hidden), 0, alone, i * n, n);
+            }
+            for (int m : new int[] {2, 8, 16, 21, 22, 31, 32, 33, 64, most}) {
+                assertArrayEquals(Arrays.copyOf(alone, m * n), mlp(backend, weights, x, m, n, hidden), 0f, m + " rows");
+            }
+        }
+    }
+
+    private TensorPart part(Arena arena, int rows, int columns) {
+        return new TensorPart(DType.BF16, rows, columns, arena.allocate(2L * rows * columns, 64).copyFrom(bf16(rows * columns)));
+    }
+
+    private static float[] mlp(CpuBackend backend, MlpWeights weights, float[] x, int m, int n, int hidden) {
+        Step step = backend.allocateStep(m, 1, 1);
+        backend.submit(step, plan(m));
+        Buffer in = backend.allocate(DType.F32, m, n);
+        System.arraycopy(x, 0, HostBuffer.of(in).floats(), 0, m * n);
+        Buffer out = backend.allocate(DType.F32, m, n);
+        backend.gatedMlp(step.rows(), in, weights, backend.allocate(DType.F32, m, 2 * hidden), out);
+        return HostBuffer.of(out).floats();
     }
 
     private static Kernels vectors() {
