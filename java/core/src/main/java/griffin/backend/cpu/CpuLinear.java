@@ -161,7 +161,8 @@ final class CpuLinear implements Runnable {
         }
     }
 
-    private static void widen(Kernels kernels, TensorPart part, long at, int count, float[] out, int outAt) {
+    /** Widens elements [at, at + count) of a part, whatever their type. */
+    static void widen(Kernels kernels, TensorPart part, long at, int count, float[] out, int outAt) {
         if (part.dtype() == DType.BF16) {
             kernels.widenBf16(part.data(), at, count, out, outAt);
         } else {

@@ -8,8 +8,8 @@ import griffin.backend.host.HostStep;
 import griffin.backend.host.HostWeight;
 
 /**
- * The RG-LRU: a task is a block of channels of one sequence, or with many sequences all, from the gates to the last token, since channels depend on one another
- * only through the gates' inputs. The recurrence itself is one fused multiply-add per element; exp and division bound it.
+ * The RG-LRU: a task is a block of channels of one sequence, or with many sequences all of its channels, from the gates to the last
+ * token, since channels depend on one another only through the gates' inputs. The recurrence itself is one fused multiply-add per element; exp and division bound it.
  */
 final class CpuRgLru implements Runnable {
 

@@ -3,7 +3,6 @@ package griffin.backend.cpu;
 import griffin.backend.DType;
 import griffin.backend.TensorPart;
 import griffin.backend.host.HostBuffer;
-import griffin.backend.host.HostWeight;
 import java.util.Arrays;
 
 /**
@@ -125,10 +124,8 @@ final class LaneProduct {
             long r = row + (long) t * apart;
             if (r >= end) {
                 Arrays.fill(panel, at, at + n, 0);
-            } else if (part.dtype() == DType.BF16) {
-                backend.kernels.widenBf16(part.data(), r * n, n, panel, at);
             } else {
-                HostWeight.widen(part, r * n, n, panel, at);
+                CpuLinear.widen(backend.kernels, part, r * n, n, panel, at);
             }
         }
     }

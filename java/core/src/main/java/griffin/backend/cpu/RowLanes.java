@@ -147,7 +147,7 @@ final class RowLanes {
         s71.intoArray(sums, at + 7 * WIDTH + LENGTH);
     }
 
-    /** The same with 4 rows of w. */
+    /** The same with one vector of rows of x. */
     private static void tile8x1(float[] x, int xAt, float[] w, int wAt, int n, float[] sums, int at) {
         FloatVector s00 = FloatVector.zero(F);
         FloatVector s10 = FloatVector.zero(F);
