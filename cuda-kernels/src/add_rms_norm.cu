@@ -63,14 +63,14 @@ template <class T>
 __device__ __forceinline__ void add_rms_norm(const int* count, int from, int limit, float* residual, int residualStride,
                                              const Delta& delta, const float* scale, float eps, T* out, int outStride, int D) {
     __shared__ float sums[WARP];
-    pdl_launch_dependents();
     const bool vectors = in_vectors(residual, residualStride, delta.rows, delta.stride, scale, out, outStride, D) && delta.planeElements % 4 == 0;
     const bool registers = vectors && D <= 4 * int(blockDim.x);
     const int mine = 4 * threadIdx.x;
     const float4 none = make_float4(0, 0, 0, 0);
     const float4 factor = registers && mine < D ? __ldg(reinterpret_cast<const float4*>(scale + mine)) : none; // a weight
+    const int rows = live_rows(count, from, limit); // of the step, and written by none of its kernels but the last
     pdl_wait();
-    const int rows = live_rows(count, from, limit);
+    pdl_launch_dependents(); // not before: a product that fetches its weights takes the place of the one whose sums are awaited here
     for (int m = blockIdx.x; m < rows; m += gridDim.x) {
         float* x = residual + size_t(m) * residualStride;
         const Delta add = delta.of(m);

@@ -123,3 +123,14 @@ __device__ __forceinline__ unsigned address_in(const void* variable, int rank) {
 #endif
     return address;
 }
+
+/** Arrives at the same barrier of block `rank` of the cluster, which may be this one. */
+__device__ __forceinline__ void arrive_at(Barrier* barrier, int rank) {
+#if GRIFFIN_BULK_COPY
+    if (cluster_blocks() > 1) {
+        asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(address_in(barrier, rank)) : "memory");
+        return;
+    }
+#endif
+    arrive(barrier);
+}

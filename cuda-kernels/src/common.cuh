@@ -240,6 +240,8 @@ template <class V> __device__ __forceinline__ V block_max(V v, V* scratch) {
 
 // ---- elementary functions
 
+constexpr float LOG2_E = 1.4426950408889634f;
+
 /** 0.5 v (1 + tanh(sqrt(2/pi) (v + 0.044715 v^3))). */
 __device__ __forceinline__ float gelu_tanh(float v) {
     constexpr float SQRT_2_OVER_PI = 0.7978845608028654f;

@@ -28,8 +28,6 @@
 // Tried: all warps filling the ring, with a barrier of the block at each chunk of 64 inputs: 0.35 us a chunk before a byte has moved, 47 us
 // for gate|up and 32 rows. One warp filling it by bulk copies of 256 bytes: about 70 cycles each, slower. Four blocks of a cluster that
 // share x, each sending a quarter of its rows to all by such copies: 51 us.
-// Faster, but not in use: stages copied by tensor maps, wgmma, x shared by clusters of two. 32 rows on an H200: x|y 11.9 us, out 7.2, down 12.9,
-// gate|up 21.7. Its kernel tests pass there; a captured step of two sequences that contains it fails (launch failure), and why is not known.
 #pragma once
 
 #include "tile_ring.cuh"

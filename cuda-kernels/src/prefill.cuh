@@ -42,8 +42,6 @@ __device__ __forceinline__ float reciprocal_fast(float v) {
     return y;
 }
 
-constexpr float LOG2_E = 1.44269504f;
-
 /**
  * Element `column` (a multiple of 8) of row `row` of a shared tile of `WIDTH` bf16 columns, whose 16-byte chunks are shuffled against
  * bank conflicts.

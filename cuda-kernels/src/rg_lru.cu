@@ -24,7 +24,8 @@
 // So the bits do not depend on R, grid, stages, T or batch; a step cut at multiples of TILE_ROWS gives the bits of one shot.
 //
 // Waiting cannot deadlock: a cluster's blocks run together, and each works its tiles off in the order of the walk; the lowest tile of a walk
-// that is not done waits for nothing but the cluster before, which was launched before.
+// that is not done waits for nothing but the cluster before, which was launched before. A word of another cluster that does not come within
+// seconds is a mistake in the launch: the kernel traps.
 //
 // Below compute capability 9.0, R = 1: the chain stays in a block. At E = 2560, 40 blocks work: 25 GB/s each saturate an RTX 4090, which they
 // reach (estimate: 20 to 30, one group), and 39 to 50 an A100 (35, two groups).

@@ -66,6 +66,26 @@ template <int PENDING> __device__ __forceinline__ void await_older_products() {
 #define D16(n) D4(n), D4(n + 1), D4(n + 2), D4(n + 3)
 #define D32(n) D16(n), D16(n + 4)
 
+/** d [64, 8 C] = (accumulate ? d : 0) + a [64, 16] b [8 C, 16]^T for few columns, C = 1, 2 or 4; both in shared memory, rows of both contiguous. */
+__device__ __forceinline__ void multiply_few(float (&d)[1][4], unsigned long long a, unsigned long long b, int accumulate) {
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %6, 0;\n"
+            "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, %5, p, 1, 1, 0, 0;\n}"
+            : D4(0) : "l"(a), "l"(b), "r"(accumulate));
+}
+
+__device__ __forceinline__ void multiply_few(float (&d)[2][4], unsigned long long a, unsigned long long b, int accumulate) {
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %10, 0;\n"
+            "wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7}, %8, %9, p, 1, 1, 0, 0;\n}"
+            : D4(0), D4(1) : "l"(a), "l"(b), "r"(accumulate));
+}
+
+__device__ __forceinline__ void multiply_few(float (&d)[4][4], unsigned long long a, unsigned long long b, int accumulate) {
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %18, 0;\n"
+            "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 "
+            "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15}, %16, %17, p, 1, 1, 0, 0;\n}"
+            : D16(0) : "l"(a), "l"(b), "r"(accumulate));
+}
+
 /** d [64, 64] = (accumulate ? d : 0) + a [64, 16] b [64, 16]^T, rows of both contiguous. */
 __device__ __forceinline__ void multiply_64(float (&d)[8][4], unsigned long long a, unsigned long long b, int accumulate) {
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %34, 0;\n"

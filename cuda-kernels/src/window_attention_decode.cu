@@ -57,7 +57,7 @@ __device__ __forceinline__ void attend_plain(const Attention<T>& a, int q, int s
     __syncthreads();
     pdl_wait();
     const T* input = a.qkv + size_t(q) * a.qkvStride;
-    const float scale = LOG2_OF_E / sqrtf(float(a.K));
+    const float scale = LOG2_E / sqrtf(float(a.K));
     for (int i = threadIdx.x; i < (heads + 1) * a.K; i += blockDim.x) {
         const int head = i / a.K, d = i % a.K;
         if (head < heads) {

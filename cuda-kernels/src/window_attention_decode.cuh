@@ -34,10 +34,7 @@ template <class T> struct Attention {
     }
 };
 
-/** Scores are multiplied by this, so that exponents are of 2. */
-constexpr float LOG2_OF_E = 1.4426950408889634f;
-
-/** 2^(a - b) for a <= b, 0 where a is minus infinity, even if b is, too. */
+/** 2^(a - b), since scores are multiplied by LOG2_E, for a <= b, 0 where a is minus infinity, even if b is, too. */
 __device__ __forceinline__ float decay_to(float a, float b) { return a == -INFINITY ? 0.0f : exp2f(a - b); }
 
 /** cos and sin of the row's angles, of frequencies theta^(-2 i / rotaryDims) in double; needs no input but the position. */

@@ -225,7 +225,7 @@ __device__ __forceinline__ void attend_tiles(const Attention<bf16>& a, int q, in
     stage_heads(a, input, s.table, s.heads);
     __syncthreads();
 
-    const float scale = LOG2_OF_E / sqrtf(float(FAST_HEAD));
+    const float scale = LOG2_E / sqrtf(float(FAST_HEAD));
     HeadSums<COLUMNS> sums;
     auto weigh = [&](float(&c)[2][4], auto there) {
 #pragma unroll

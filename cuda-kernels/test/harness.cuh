@@ -108,7 +108,9 @@ template <class T> struct Device {
 
 // ---- launches
 
-template <class... P, class... A> void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A... arguments) {
+/** @param cluster blocks of a thread block cluster, along x */
+template <class... P, class... A>
+void launch_clusters(int cluster, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A... arguments) {
     if (shared > 48 * 1024) {
         CHECK_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared)));
     }
@@ -117,15 +119,32 @@ template <class... P, class... A> void launch(void (*kernel)(P...), dim3 grid, d
     config.blockDim = block;
     config.dynamicSmemBytes = shared;
     config.stream = stream;
-    cudaLaunchAttribute attribute;
-    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attribute.val.programmaticStreamSerializationAllowed = 1;
-    config.attrs = &attribute;
-    config.numAttrs = dependentLaunch ? 1 : 0;
+    cudaLaunchAttribute attributes[2] = {};
+    config.attrs = attributes;
+    if (dependentLaunch) {
+        attributes[config.numAttrs].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+        attributes[config.numAttrs++].val.programmaticStreamSerializationAllowed = 1;
+    }
+    if (cluster > 1) {
+        attributes[config.numAttrs].id = cudaLaunchAttributeClusterDimension;
+        attributes[config.numAttrs++].val.clusterDim = {unsigned(cluster), 1, 1};
+    }
     CHECK_CUDA(cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...));
 }
 
+template <class... P, class... A> void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A... arguments) {
+    launch_clusters(1, kernel, grid, block, shared, arguments...);
+}
+
 inline void synchronize() { CHECK_CUDA(cudaDeviceSynchronize()); }
+
+/** Whether there are thread block clusters. */
+inline bool clusters() {
+    int device = 0, major = 0;
+    CHECK_CUDA(cudaGetDevice(&device));
+    CHECK_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    return major >= 9;
+}
 
 inline int multiprocessors() {
     static int count = [] {
@@ -241,6 +260,7 @@ inline double host_sigmoid(double v) { return 1 / (1 + std::exp(-v)); }
 // One function per file, called by kernel_tests.cu.
 void test_elementwise();
 void test_linear();
+void test_linear_stream();
 void test_recurrence();
 void test_attention_decode();
 void test_sample();
@@ -248,3 +268,4 @@ void test_advance();
 void test_convert();
 void bench_decode();
 void bench_batches();
+void bench_stream();

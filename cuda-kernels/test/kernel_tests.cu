@@ -1,5 +1,5 @@
-// kernel_tests [NAME... | --bench | --bench-prefill]: the kernels against plain loops, all or those of the named tests, or how fast the
-// decode or the prefill kernels are.
+// kernel_tests [NAME... | --bench | --bench-stream | --bench-prefill]: the kernels against plain loops, all or those of the named tests, or
+// how fast the decode kernels, the products by streams or the prefill kernels are.
 #include <algorithm>
 
 #include "harness.cuh"
@@ -13,7 +13,7 @@ struct Test {
 };
 const Test TESTS[] = {{"elementwise", test_elementwise}, {"linear", test_linear},   {"recurrence", test_recurrence},
                       {"attention", test_attention_decode}, {"sample", test_sample}, {"advance", test_advance},
-                      {"convert", test_convert}};
+                      {"convert", test_convert}, {"stream", test_linear_stream}};
 constexpr const char* PREFILL = "prefill";
 
 /** Whether all of the names are tests'. */
@@ -49,9 +49,9 @@ int run_tests(const std::vector<std::string>& names, bool dependentLaunch) {
 int main(int count, char** arguments) {
     const std::vector<std::string> words(arguments + 1, arguments + count);
     const std::string what = words.size() == 1 ? words[0] : "";
-    const bool bench = what == "--bench" || what == "--bench-prefill";
+    const bool bench = what == "--bench" || what == "--bench-stream" || what == "--bench-prefill";
     if (!bench && !known(words)) {
-        std::fprintf(stderr, "usage: kernel_tests [NAME... | --bench | --bench-prefill]; tests: %s", PREFILL);
+        std::fprintf(stderr, "usage: kernel_tests [NAME... | --bench | --bench-stream | --bench-prefill]; tests: %s", PREFILL);
         for (const Test& test : TESTS) {
             std::fprintf(stderr, " %s", test.name);
         }
@@ -65,6 +65,10 @@ int main(int count, char** arguments) {
     CHECK_CUDA(cudaStreamCreate(&harness::stream));
     if (what == "--bench-prefill") {
         bench_prefill();
+        return 0;
+    }
+    if (what == "--bench-stream") {
+        bench_stream();
         return 0;
     }
     if (what == "--bench") {

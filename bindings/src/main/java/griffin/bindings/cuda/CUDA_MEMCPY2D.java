@@ -59,7 +59,7 @@ public class CUDA_MEMCPY2D {
         Cuda.C_LONG_LONG.withName("dstPitch"),
         Cuda.C_LONG_LONG.withName("WidthInBytes"),
         Cuda.C_LONG_LONG.withName("Height")
-    ).withName("$anon$135:9");
+    ).withName("$anon$140:9");
 
     /**
      * The layout of this struct

@@ -31,7 +31,7 @@ public class CUlaunchAttribute {
         Cuda.C_INT.withName("id"),
         MemoryLayout.sequenceLayout(4, Cuda.C_CHAR).withName("pad"),
         CUlaunchAttributeValue.layout().withName("value")
-    ).withName("$anon$177:9");
+    ).withName("$anon$182:9");
 
     /**
      * The layout of this struct

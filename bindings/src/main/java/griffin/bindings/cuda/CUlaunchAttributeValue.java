@@ -43,7 +43,7 @@ public class CUlaunchAttributeValue {
         CUlaunchAttributeValue.clusterDim.layout().withName("clusterDim"),
         Cuda.C_INT.withName("programmaticStreamSerializationAllowed"),
         CUlaunchAttributeValue.programmaticEvent.layout().withName("programmaticEvent")
-    ).withName("$anon$161:9");
+    ).withName("$anon$166:9");
 
     /**
      * The layout of this union
@@ -192,7 +192,7 @@ public class CUlaunchAttributeValue {
             Cuda.C_INT.withName("x"),
             Cuda.C_INT.withName("y"),
             Cuda.C_INT.withName("z")
-        ).withName("$anon$164:5");
+        ).withName("$anon$169:5");
 
         /**
          * The layout of this struct
@@ -501,7 +501,7 @@ public class CUlaunchAttributeValue {
             Cuda.C_POINTER.withName("event"),
             Cuda.C_INT.withName("flags"),
             Cuda.C_INT.withName("triggerAtBlockStart")
-        ).withName("$anon$170:5");
+        ).withName("$anon$175:5");
 
         /**
          * The layout of this struct

@@ -47,7 +47,7 @@ public class CUlaunchConfig {
         Cuda.C_POINTER.withName("attrs"),
         Cuda.C_INT.withName("numAttrs"),
         MemoryLayout.paddingLayout(4)
-    ).withName("$anon$183:9");
+    ).withName("$anon$194:9");
 
     /**
      * The layout of this struct

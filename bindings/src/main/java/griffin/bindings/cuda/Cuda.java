@@ -169,6 +169,18 @@ public class Cuda extends Cuda$shared {
      * }
      */
     public static final AddressLayout CUgraphExec = Cuda.C_POINTER;
+    /**
+     * {@snippet lang=c :
+     * typedef unsigned int cuuint32_t
+     * }
+     */
+    public static final OfInt cuuint32_t = Cuda.C_INT;
+    /**
+     * {@snippet lang=c :
+     * typedef unsigned long long cuuint64_t
+     * }
+     */
+    public static final OfLong cuuint64_t = Cuda.C_LONG_LONG;
     private static final int CUDA_SUCCESS = (int)0L;
     /**
      * {@snippet lang=c :
@@ -933,6 +945,51 @@ public class Cuda extends Cuda$shared {
      */
     public static int CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT() {
         return CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT;
+    }
+    private static final int CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 = 9
+     * }
+     */
+    public static int CU_TENSOR_MAP_DATA_TYPE_BFLOAT16() {
+        return CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+    }
+    private static final int CU_TENSOR_MAP_INTERLEAVE_NONE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.CU_TENSOR_MAP_INTERLEAVE_NONE = 0
+     * }
+     */
+    public static int CU_TENSOR_MAP_INTERLEAVE_NONE() {
+        return CU_TENSOR_MAP_INTERLEAVE_NONE;
+    }
+    private static final int CU_TENSOR_MAP_SWIZZLE_128B = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.CU_TENSOR_MAP_SWIZZLE_128B = 3
+     * }
+     */
+    public static int CU_TENSOR_MAP_SWIZZLE_128B() {
+        return CU_TENSOR_MAP_SWIZZLE_128B;
+    }
+    private static final int CU_TENSOR_MAP_L2_PROMOTION_L2_256B = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.CU_TENSOR_MAP_L2_PROMOTION_L2_256B = 3
+     * }
+     */
+    public static int CU_TENSOR_MAP_L2_PROMOTION_L2_256B() {
+        return CU_TENSOR_MAP_L2_PROMOTION_L2_256B;
+    }
+    private static final int CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE = 0
+     * }
+     */
+    public static int CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE() {
+        return CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE;
     }
 
     private static class cuInit {
@@ -4354,6 +4411,77 @@ public class Cuda extends Cuda$shared {
                 traceDowncall("cuOccupancyMaxActiveClusters", clusters, function, config);
             }
             return (int)mh$.invokeExact(clusters, function, config);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class cuTensorMapEncodeTiled {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Cuda.C_INT,
+            Cuda.C_POINTER,
+            Cuda.C_INT,
+            Cuda.C_INT,
+            Cuda.C_POINTER,
+            Cuda.C_POINTER,
+            Cuda.C_POINTER,
+            Cuda.C_POINTER,
+            Cuda.C_POINTER,
+            Cuda.C_INT,
+            Cuda.C_INT,
+            Cuda.C_INT,
+            Cuda.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("cuTensorMapEncodeTiled");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank, void *address, const cuuint64_t *dimensions, const cuuint64_t *strides, const cuuint32_t *box, const cuuint32_t *elementStrides, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill)
+     * }
+     */
+    public static FunctionDescriptor cuTensorMapEncodeTiled$descriptor() {
+        return cuTensorMapEncodeTiled.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank, void *address, const cuuint64_t *dimensions, const cuuint64_t *strides, const cuuint32_t *box, const cuuint32_t *elementStrides, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill)
+     * }
+     */
+    public static MethodHandle cuTensorMapEncodeTiled$handle() {
+        return cuTensorMapEncodeTiled.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank, void *address, const cuuint64_t *dimensions, const cuuint64_t *strides, const cuuint32_t *box, const cuuint32_t *elementStrides, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill)
+     * }
+     */
+    public static MemorySegment cuTensorMapEncodeTiled$address() {
+        return cuTensorMapEncodeTiled.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank, void *address, const cuuint64_t *dimensions, const cuuint64_t *strides, const cuuint32_t *box, const cuuint32_t *elementStrides, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill)
+     * }
+     */
+    public static int cuTensorMapEncodeTiled(MemorySegment map, int type, int rank, MemorySegment address, MemorySegment dimensions, MemorySegment strides, MemorySegment box, MemorySegment elementStrides, int interleave, int swizzle, int promotion, int fill) {
+        var mh$ = cuTensorMapEncodeTiled.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("cuTensorMapEncodeTiled", map, type, rank, address, dimensions, strides, box, elementStrides, interleave, swizzle, promotion, fill);
+            }
+            return (int)mh$.invokeExact(map, type, rank, address, dimensions, strides, box, elementStrides, interleave, swizzle, promotion, fill);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

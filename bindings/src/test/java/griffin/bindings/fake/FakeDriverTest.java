@@ -49,7 +49,7 @@ class FakeDriverTest {
                 generated.put(name, ((FunctionDescriptor) method.invoke(null)).toMethodType());
             }
         }
-        assertEquals(59, generated.size());
+        assertEquals(60, generated.size());
         assertEquals(generated, FakeSymbols.types());
     }
 

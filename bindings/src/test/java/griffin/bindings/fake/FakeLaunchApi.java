@@ -91,6 +91,29 @@ final class FakeLaunchApi {
         return FakeDeviceApi.write(clusters, processors / 16 * (16 / CUlaunchAttributeValue.clusterDim.x(blocks)));
     }
 
+    /** What a map says, in the order of the arguments: address, then dimensions, strides in bytes and box, each as many as it has. */
+    static int cuTensorMapEncodeTiled(MemorySegment map, int type, int rank, MemorySegment address, MemorySegment dimensions,
+            MemorySegment strides, MemorySegment box, MemorySegment elementStrides, int interleave, int swizzle, int promotion, int fill) {
+        MemorySegment sizes = dimensions.reinterpret(8L * rank);
+        MemorySegment steps = strides.reinterpret(8L * (rank - 1));
+        MemorySegment boxes = box.reinterpret(4L * rank);
+        if (map.address() % 64 != 0 || address.address() % 16 != 0 || rank < 1 || rank > 5) {
+            return Cuda.CUDA_ERROR_INVALID_VALUE();
+        }
+        MemorySegment to = map.reinterpret(128).fill((byte) 0);
+        to.setAtIndex(ValueLayout.JAVA_LONG, 0, address.address());
+        for (int i = 0; i < rank; i++) {
+            int extent = boxes.getAtIndex(ValueLayout.JAVA_INT, i);
+            if (extent < 1 || extent > 256 || i > 0 && steps.getAtIndex(ValueLayout.JAVA_LONG, i - 1) % 16 != 0) {
+                return Cuda.CUDA_ERROR_INVALID_VALUE();
+            }
+            to.setAtIndex(ValueLayout.JAVA_LONG, 1 + i, sizes.getAtIndex(ValueLayout.JAVA_LONG, i));
+            to.setAtIndex(ValueLayout.JAVA_LONG, 1 + rank + i, i == 0 ? 0 : steps.getAtIndex(ValueLayout.JAVA_LONG, i - 1));
+            to.setAtIndex(ValueLayout.JAVA_LONG, 1 + 2 * rank + i, extent);
+        }
+        return Cuda.CUDA_SUCCESS();
+    }
+
     static int cuLaunchKernel(MemorySegment function, int gridX, int gridY, int gridZ, int blockX, int blockY, int blockZ, int shared,
             MemorySegment stream, MemorySegment parameters, MemorySegment extra) {
         Launch launch = new Launch("", gridX, gridY, gridZ, blockX, blockY, blockZ, shared, false, false, false, 1);

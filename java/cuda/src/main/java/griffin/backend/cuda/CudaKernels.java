@@ -33,6 +33,8 @@ final class CudaKernels implements AutoCloseable {
     private static final String MAKE = "; make them with cuda-kernels/build (wants nvcc 13.0) and build again";
     /** What every launch may use without asking. */
     private static final int PLAIN_SHARED = 48 << 10;
+    /** Percent of a multiprocessor's memory that can be either. */
+    private static final int ALL_SHARED = 100;
 
     /** A function on the device. */
     static final class Kernel {
@@ -43,6 +45,10 @@ final class CudaKernels implements AutoCloseable {
         private Kernel(String name, MemorySegment handle) {
             this.name = name;
             this.handle = handle;
+            // Blocks of two kernels share a multiprocessor only if both split its memory into cache and shared memory alike.
+            CudaErrors.check(
+                    Cuda.cuFuncSetAttribute(handle, Cuda.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT(), ALL_SHARED),
+                    "cuFuncSetAttribute of " + name + " to prefer shared memory");
         }
 
         String name() {

@@ -25,7 +25,7 @@ final class Launch implements Call {
     private final MemorySegment config;
     private final MemorySegment dependence;
     private final MemorySegment clusterSize;
-    private final MemorySegment extra;
+    private final MemorySegment parameters;
     private int blocks;
     private int cluster = 1;
 
@@ -53,13 +53,7 @@ final class Launch implements Call {
         CUlaunchAttributeValue.clusterDim.y(clusterSize, 1);
         CUlaunchAttributeValue.clusterDim.z(clusterSize, 1);
         CUlaunchConfig.attrs(config, attributes);
-        MemorySegment size = arena.allocateFrom(ValueLayout.JAVA_LONG, arguments.bytes());
-        extra = arena.allocate(ValueLayout.ADDRESS, 5);
-        extra.setAtIndex(ValueLayout.ADDRESS, 0, MemorySegment.ofAddress(Cuda.CU_LAUNCH_PARAM_BUFFER_POINTER_AS_INT()));
-        extra.setAtIndex(ValueLayout.ADDRESS, 1, arguments.block());
-        extra.setAtIndex(ValueLayout.ADDRESS, 2, MemorySegment.ofAddress(Cuda.CU_LAUNCH_PARAM_BUFFER_SIZE_AS_INT()));
-        extra.setAtIndex(ValueLayout.ADDRESS, 3, size);
-        extra.setAtIndex(ValueLayout.ADDRESS, 4, MemorySegment.ofAddress(Cuda.CU_LAUNCH_PARAM_END_AS_INT()));
+        parameters = arguments.pointers(arena);
     }
 
     /** Where the value of an attribute lies, whose id is set. */
@@ -118,7 +112,7 @@ final class Launch implements Call {
         boolean dependent = overlap && extent.dependent;
         CUlaunchAttributeValue.programmaticStreamSerializationAllowed(dependence, dependent ? 1 : 0);
         CUlaunchConfig.numAttrs(config, cluster > 1 ? 2 : dependent ? 1 : 0);
-        int result = Cuda.cuLaunchKernelEx(config, kernel.handle(), MemorySegment.NULL, extra);
+        int result = Cuda.cuLaunchKernelEx(config, kernel.handle(), parameters, MemorySegment.NULL);
         if (result != Cuda.CUDA_SUCCESS()) {
             CudaErrors.check(result, "cuLaunchKernelEx of " + kernel.name());
         }

@@ -3,14 +3,16 @@ package griffin.backend.cuda;
 import griffin.backend.DType;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
- * A product of a step's rows. One row streams the weights through a mat-vec of linear.cu ({@link MatVec}). In bfloat16 the next rows go by
- * tiles ({@link TileProduct}), and more to cuBLASLt, or where that is absent, or the rows are not aligned, to gemm.cu. By tiles weights
- * are fetched while the kernel before still runs, which is why cuBLASLt, even if it is faster alone, is not asked at once: decode steps of 2B
- * on an H200 take 2.08 to 2.11 ms instead of cuBLASLt's 2.18 with 4 sequences, 2.13 instead of 2.21 with 8; with 32, 2.72 instead of 2.51,
- * for every block reads all of x. In float32 up to 8 rows go to mat-vecs where cuBLASLt does not serve, and those
- * that add to the residual in any case.
+ * A product of a step's rows. One row streams the weights through a mat-vec of linear.cu ({@link MatVec}). In bfloat16 the next rows, up to
+ * 32, go by streams ({@link StreamProduct}) on Hopper. On other cards, and where streams do not take the operands, they go by tiles
+ * ({@link TileProduct}), beside cuBLASLt only up to 8. More rows go to cuBLASLt, or where that is absent, or the rows are not aligned, to
+ * gemm.cu. By streams and tiles weights are fetched while the kernel before still runs, and what follows a product is mostly part of it,
+ * which is why cuBLASLt is not asked at once even where it is faster alone: decode steps of 2B with 4 sequences on an H200 take 2.08 to 2.11 ms
+ * by tiles, 2.18 with cuBLASLt. In float32 up to 8 rows go to mat-vecs where cuBLASLt does not serve, and those that add to the residual
+ * in any case.
  */
 final class LinearCall implements Call {
 
@@ -24,16 +26,13 @@ final class LinearCall implements Call {
     private record Form(int rows, Call call) {}
 
     private final CudaRows rows;
-    /** By their rows, ascending. */
+    /** By their rows, ascending; for more there is {@link #many}. */
     private final List<Form> few;
-    /** The most rows that {@link #few} takes. */
-    private final int most;
     private final Call many;
 
-    private LinearCall(CudaRows rows, List<Form> few, int most, Call many) {
+    private LinearCall(CudaRows rows, List<Form> few, Call many) {
         this.rows = rows;
         this.few = few;
-        this.most = most;
         this.many = many;
     }
 
@@ -43,7 +42,7 @@ final class LinearCall implements Call {
         if (m == 0) {
             return;
         }
-        Call call = m <= most ? smallest(m) : null;
+        Call call = smallest(m);
         (call != null ? call : many).issue(extent);
     }
 
@@ -60,118 +59,125 @@ final class LinearCall implements Call {
         Arguments arguments();
     }
 
-    /** A launch by tiles for a form of so many rows. */
-    private interface Tiles {
-        Call of(int form, TileProduct.Shape shape);
-    }
-
-    /** The forms up to {@code most} rows: a mat-vec for one; for more in float32 others, in bfloat16 tiles of the same arguments. */
-    private static List<Form> few(Lowering l, String name, int inputs, int units, int most, boolean vectors, Packing packing) {
+    /** Mat-vecs: for one row, in float32 for up to {@code most}. */
+    private static List<Form> matVecs(Lowering l, String name, int inputs, int units, int most, boolean vectors, Packing packing) {
         List<Form> forms = new ArrayList<>();
         for (int rows = 1; rows <= (l.operands == DType.BF16 ? 1 : MatVec.bucket(most)); rows *= 2) {
             MatVec.Shape shape = l.matVec.choose(rows, inputs, units, vectors);
             forms.add(new Form(rows, shape == null ? null : l.launch(l.kernel(name, "_r" + rows), packing.arguments(), shape.threads(),
                     shape.shared(), (extent, launch) -> launch.grid(l.matVec.processors(), 1, 1))));
         }
+        return forms;
+    }
+
+    /** Adds the bfloat16 forms for more than one row: by streams as far as they go, by tiles from there. */
+    private static List<Form> withBatches(Lowering l, List<Form> forms, BatchProduct product, boolean library) {
         if (l.operands == DType.BF16) {
-            addTiles(l, forms, inputs, vectors, units, 1, 1, most, (form, shape) -> tiles(l, name, form, shape, packing.arguments()));
+            for (int form : TileProduct.forms()) {
+                addForm(forms, Math.min(form, l.streams.most()), () -> product.stream(l, form));
+                addForm(forms, Math.min(form, l.tiles.most(library)), () -> product.tiles(l, form));
+            }
         }
         return forms;
     }
 
-    /** Adds the forms up to {@code most} rows by tiles, none where the kernels would have to add element by element. */
-    private static void addTiles(Lowering l, List<Form> forms, int inputs, boolean vectors, int units, int pair, int planes, int most,
-            Tiles tiles) {
-        for (int form : TileProduct.forms()) {
-            if (vectors && inputs % TileProduct.INPUTS_UNIT == 0 && forms.getLast().rows < most) {
-                TileProduct.Shape shape = l.tiles.choose(form, inputs, units, pair, planes);
-                forms.add(new Form(form, shape == null ? null : tiles.of(form, shape)));
-            }
+    /** Adds what serves up to so many rows, if there is that, unless all of them are served. */
+    private static void addForm(List<Form> forms, int rows, Supplier<Call> made) {
+        Call call = rows > forms.getLast().rows ? made.get() : null;
+        if (call != null) {
+            forms.add(new Form(rows, call));
         }
     }
 
-    private static Launch tiles(Lowering l, String name, int form, TileProduct.Shape shape, Arguments arguments) {
-        return l.launch(l.kernel(name, "_r" + form), arguments, TileProduct.THREADS, shape.shared(),
-                (extent, launch) -> launch.grid(shape.grid(), 1, 1));
-    }
-
     static Call of(Lowering l, Operation.Linear o) {
-        int most = most(l, o.in(), o.w(), o.bias(), o.out());
-        List<Form> few = few(l, "linear_decode", o.w().columns(), o.w().rows(), most, o.in().aligned(),
-                () -> product(l, o.rows(), o.in(), o.w(), o.bias())
-                        .matrix(o.out()).integer(o.out().isFloat() ? 1 : 0).integer(o.w().rows()).integer(o.w().columns()));
-        return new LinearCall(o.rows(), few, most, many(l, o.rows(), o.in(), o.w(), o.bias(), o.out(), false));
+        boolean library = library(l, o.in(), o.w(), o.bias(), o.out());
+        int outputs = o.w().rows();
+        BatchProduct.Output output = (arguments, form, planes) -> arguments.pointer(CudaWeight.addressOf(o.bias())).matrix(o.out())
+                .integer(o.out().isFloat() ? 1 : 0).integer(outputs).integer(o.w().columns());
+        List<Form> one = matVecs(l, "linear_decode", o.w().columns(), outputs, library ? 1 : MatVec.MOST_ROWS, o.in().aligned(),
+                () -> output.arguments(product(l, o.rows(), o.in(), o.w()), 1, 1));
+        List<Form> few = withBatches(l, one, new BatchProduct("linear", o.rows(), o.in(), o.w(), outputs, 1, 1,
+                StreamProduct.ROOM_BESIDE, output), library);
+        return new LinearCall(o.rows(), few, many(l, o.rows(), o.in(), o.w(), o.bias(), o.out(), false));
     }
 
     static Call of(Lowering l, Operation.NormLinear o) {
-        List<Form> few = few(l, "norm_linear_decode", o.w().columns(), o.w().rows(), 1, true,
+        List<Form> one = matVecs(l, "norm_linear_decode", o.w().columns(), o.w().rows(), 1, true,
                 () -> normed(l, o.rows(), o.residual(), o.scale(), o.eps()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
                         .matrix(o.out()).integer(o.out().isFloat() ? 1 : 0).integer(o.w().rows()).integer(o.w().columns()));
-        return new LinearCall(o.rows(), few, 1, fewOnly(o));
+        return new LinearCall(o.rows(), one, fewOnly(o));
     }
 
     /** In bfloat16 there are planes for more than one row: {@link Operation.LinearAddNorm}. */
     static Call of(Lowering l, Operation.LinearAdd o) {
-        int most = l.operands == DType.BF16 ? 1 : MatVec.MOST_ROWS;
-        List<Form> few = few(l, "linear_add_decode", o.w().columns(), o.w().rows(), most, o.in().aligned(),
-                () -> product(l, o.rows(), o.in(), o.w(), o.bias())
+        List<Form> few = matVecs(l, "linear_add_decode", o.w().columns(), o.w().rows(), MatVec.MOST_ROWS, o.in().aligned(),
+                () -> product(l, o.rows(), o.in(), o.w()).pointer(CudaWeight.addressOf(o.bias()))
                         .matrix(o.residual()).integer(o.w().rows()).integer(o.w().columns()));
-        return new LinearCall(o.rows(), few, most, many(l, o.rows(), o.in(), o.w(), o.bias(), o.residual(), true));
+        return new LinearCall(o.rows(), few, many(l, o.rows(), o.in(), o.w(), o.bias(), o.residual(), true));
     }
 
-    /** By tiles the sums are left in planes, which the norm adds to the residual: more blocks have work, each with fewer bytes of the input. */
+    /** Of several rows the sums are left in planes, which the norm adds to the residual: more blocks have work, each with fewer inputs. */
     static Call of(Lowering l, Operation.LinearAddNorm o) {
         Call parts = Lowering.all(l.lower(o.sum()), l.lower(o.norm()));
-        if (l.operands != DType.BF16) {
-            return parts;
-        }
-        int most = most(l, o.in(), o.w(), o.bias(), o.residual());
-        List<Form> few = new ArrayList<>(List.of(new Form(1, parts)));
-        addTiles(l, few, o.w().columns(), o.in().aligned(), o.w().rows(), 1, TileProduct.MOST_PLANES, most,
-                (form, shape) -> planes(l, o, form, shape));
-        return new LinearCall(o.rows(), few, most, parts);
+        BatchProduct product = new BatchProduct("linear_planes", o.rows(), o.in(), o.w(), o.w().rows(), 1, TileProduct.MOST_PLANES,
+                StreamProduct.ROOM, new Planes(l, o));
+        return new LinearCall(o.rows(), withBatches(l, one(parts), product, library(l, o.in(), o.w(), o.bias(), o.residual())), parts);
     }
 
-    private static Call planes(Lowering l, Operation.LinearAddNorm o, int form, TileProduct.Shape shape) {
-        int outputs = o.w().rows();
-        long plane = (long) form * outputs;
-        long planes = l.memory.scratch("planes", TileProduct.MOST_PLANES * plane * Float.BYTES); // whatever their number: one for all layers
-        Arguments arguments = product(l, o.rows(), o.in(), o.w(), o.bias()).pointer(planes).integer(outputs).wide(plane)
-                .integer(shape.planes()).integer(outputs).integer(o.w().columns());
-        return Lowering.all(tiles(l, "linear_planes_decode", form, shape, arguments),
-                DenseCalls.addPlanesRmsNorm(l, o, planes, form, shape.planes()));
+    /** One row is done by the parts, too. */
+    private static List<Form> one(Call parts) {
+        return new ArrayList<>(List.of(new Form(1, parts)));
+    }
+
+    /** Sums left in planes, and the norm that adds them up. */
+    private record Planes(Lowering l, Operation.LinearAddNorm o) implements BatchProduct.Output {
+
+        private long elements(int form) {
+            return (long) form * o.w().rows();
+        }
+
+        /** Whatever their number: one place for all layers. */
+        private long address(int form) {
+            return l.memory.scratch("planes", TileProduct.MOST_PLANES * elements(form) * Float.BYTES);
+        }
+
+        @Override
+        public Arguments arguments(Arguments arguments, int form, int planes) {
+            int outputs = o.w().rows();
+            return arguments.pointer(CudaWeight.addressOf(o.bias())).pointer(address(form)).integer(outputs).wide(elements(form))
+                    .integer(planes).integer(outputs).integer(o.w().columns());
+        }
+
+        @Override
+        public Call complete(Call product, int form, int planes) {
+            return Lowering.all(product, DenseCalls.addPlanesRmsNorm(l, o, address(form), form, planes));
+        }
     }
 
     static Call of(Lowering l, Operation.NormGatedLinear o) {
         int width = o.w().rows() / 2;
-        List<Form> few = few(l, "norm_gated_linear_decode", o.w().columns(), width, 1, true,
+        List<Form> one = matVecs(l, "norm_gated_linear_decode", o.w().columns(), width, 1, true,
                 () -> normed(l, o.rows(), o.residual(), o.scale(), o.eps()).pointer(o.w().address()).pointer(CudaWeight.addressOf(o.bias()))
                         .matrix(o.out()).integer(width).integer(o.w().columns()));
-        return new LinearCall(o.rows(), few, 1, fewOnly(o));
+        return new LinearCall(o.rows(), one, fewOnly(o));
     }
 
     static Call of(Lowering l, Operation.GatedLinear o) {
         Call parts = Lowering.all(l.lower(o.product()), l.lower(o.gelu()));
-        if (l.operands != DType.BF16) {
-            return parts;
-        }
-        int most = most(l, o.in(), o.w(), o.bias(), o.gateAndUp());
-        List<Form> few = new ArrayList<>(List.of(new Form(1, parts)));
-        addTiles(l, few, o.w().columns(), o.in().aligned(), o.width(), 2, 1, most,
-                (form, shape) -> tiles(l, "gated_linear_decode", form, shape, product(l, o.rows(), o.in(), o.w(), o.bias())
-                        .matrix(o.hidden()).integer(o.width()).integer(o.w().columns())));
-        return new LinearCall(o.rows(), few, most, parts);
+        BatchProduct product = new BatchProduct("gated_linear", o.rows(), o.in(), o.w(), o.width(), 2, 1, StreamProduct.ROOM,
+                (arguments, form, planes) -> arguments.pointer(CudaWeight.addressOf(o.bias())).matrix(o.hidden()).integer(o.width())
+                        .integer(o.w().columns()));
+        return new LinearCall(o.rows(), withBatches(l, one(parts), product, library(l, o.in(), o.w(), o.bias(), o.gateAndUp())), parts);
     }
 
-    /** The most rows for linear.cu. */
-    private static int most(Lowering l, CudaBuffer in, CudaWeight w, CudaWeight bias, CudaBuffer out) {
-        boolean library = l.products != null && l.products.serves(in, w, bias, out);
-        return l.operands == DType.BF16 ? l.tiles.most(library) : library ? 1 : MatVec.MOST_ROWS;
+    /** Whether cuBLASLt could do the product. */
+    private static boolean library(Lowering l, CudaBuffer in, CudaWeight w, CudaWeight bias, CudaBuffer out) {
+        return l.products != null && l.products.serves(in, w, bias, out);
     }
 
-    /** What all products begin with. */
-    private static Arguments product(Lowering l, CudaRows rows, CudaBuffer in, CudaWeight w, CudaWeight bias) {
-        return l.arguments().rows(rows).matrix(in).pointer(w.address()).pointer(CudaWeight.addressOf(bias));
+    /** What all products of linear.cu and logits.cu begin with. */
+    private static Arguments product(Lowering l, CudaRows rows, CudaBuffer in, CudaWeight w) {
+        return l.arguments().rows(rows).matrix(in).pointer(w.address());
     }
 
     private static Arguments normed(Lowering l, CudaRows rows, CudaBuffer residual, CudaWeight scale, float eps) {
@@ -186,21 +192,24 @@ final class LinearCall implements Call {
 
     /** The logits of few rows, cap included. */
     static Call logits(Lowering l, Operation.Logits o) {
-        int most = most(l, o.x(), o.table(), null, o.out());
-        List<Form> few = few(l, "logits_decode", o.table().columns(), o.table().rows(), most, o.x().aligned(),
-                () -> l.arguments().rows(o.rows()).matrix(o.x()).pointer(o.table().address()).real(o.cap()).matrix(o.out())
-                        .integer(o.table().rows()).integer(o.table().columns()));
-        Arguments cap = l.arguments().rows(o.rows()).matrix(o.out()).real(o.cap()).integer(o.table().rows());
+        boolean library = library(l, o.x(), o.table(), null, o.out());
+        int vocabulary = o.table().rows();
+        BatchProduct.Output output = (arguments, form, planes) -> arguments.real(o.cap()).matrix(o.out()).integer(vocabulary)
+                .integer(o.table().columns());
+        List<Form> one = matVecs(l, "logits_decode", o.table().columns(), vocabulary, library ? 1 : MatVec.MOST_ROWS, o.x().aligned(),
+                () -> output.arguments(product(l, o.rows(), o.x(), o.table()), 1, 1));
+        List<Form> few = withBatches(l, one, new BatchProduct("logits", o.rows(), o.x(), o.table(), vocabulary, 1, 1,
+                StreamProduct.ROOM, output), library);
+        Arguments cap = l.arguments().rows(o.rows()).matrix(o.out()).real(o.cap()).integer(vocabulary);
         Launch capped = l.launch(l.kernels.get("soft_cap"), cap, 256, 0,
-                (extent, launch) -> launch.grid(Launch.blocks(o.table().rows(), 1024), o.cap() > 0 ? o.rows().count(extent) : 0, 1));
-        return new LinearCall(o.rows(), few, most,
-                Lowering.all(many(l, o.rows(), o.x(), o.table(), null, o.out(), false), capped));
+                (extent, launch) -> launch.grid(Launch.blocks(vocabulary, 1024), o.cap() > 0 ? o.rows().count(extent) : 0, 1));
+        return new LinearCall(o.rows(), few, Lowering.all(many(l, o.rows(), o.x(), o.table(), null, o.out(), false), capped));
     }
 
     /** out = in w^T + bias, or out += that, by cuBLASLt where it is there and can, else by Griffin's own kernel. */
     private static Call many(Lowering l, CudaRows rows, CudaBuffer in, CudaWeight w, CudaWeight bias, CudaBuffer out, boolean add) {
         Launch own = gemm(l, rows, in, w, bias, out, add);
-        return l.products == null || !l.products.serves(in, w, bias, out) ? own : extent -> {
+        return !library(l, in, w, bias, out) ? own : extent -> {
             int m = extent.padded(rows.count(extent), Math.min(in.rows(), out.rows()));
             if (l.products.multiply(in, w, bias, out, m, add)) {
                 extent.dependent = true; // a product starts when all before it has ended

@@ -12,6 +12,7 @@ final class Lowering {
     final DType operands;
     final MatVec matVec;
     final TileProduct tiles;
+    final StreamProduct streams;
     /** Null where cuBLASLt is absent. */
     final CublasLtProducts products;
     /** Whether kernels for Hopper's asynchronous tensor cores serve (files *_wgmma.cu). */
@@ -29,6 +30,7 @@ final class Lowering {
         tiles = new TileProduct(context.device, settings.ring(), settings.tiles());
         wgmma = operands == DType.BF16 && context.device.capability() == CudaDriver.HOPPER;
         suffix = "_" + CudaUpload.word(operands);
+        streams = new StreamProduct(context.device, operands == DType.BF16 ? settings.streams() : 0);
     }
 
     /** A kernel of the operand type. */

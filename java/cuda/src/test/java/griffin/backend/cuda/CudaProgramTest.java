@@ -132,8 +132,19 @@ class CudaProgramTest {
             List<Launch> step = tiny.run(3, 16);
             assertTrue(step.stream().noneMatch(Launch::graph));
             assertTrue(names(step).containsAll(List.of("gemm_wgmma_bf16", "causal_conv_bf16", "gates_gemm_bf16",
-                    "rg_lru_scan_bf16", "rotate_bf16", "window_attention_prefill_bf16", "store_keys_bf16", "logits_decode_bf16_r8")));
+                    "rg_lru_scan_bf16", "rotate_bf16", "window_attention_prefill_bf16", "store_keys_bf16", "logits_stream_bf16_r8")));
             assertEquals(48, step.getFirst().gridX(), "a block for each of 48 rows");
+        }
+    }
+
+    /** A prompt of few rows has the products of a decode step of as many. */
+    @Test
+    void aShortPromptHasNoProductsOfManyRows() {
+        try (Tiny tiny = new Tiny(Fake.publishing(), folder, 2, true, true)) {
+            List<String> step = names(tiny.run(2, 16));
+            assertTrue(step.containsAll(List.of("linear_stream_bf16_r32", "linear_planes_stream_bf16_r32", "gated_linear_stream_bf16_r32",
+                    "rg_lru_scan_bf16", "logits_stream_bf16_r8")), step::toString);
+            assertTrue(step.stream().noneMatch(name -> name.startsWith("gemm") || name.startsWith("gated_gelu")), step::toString);
         }
     }
 
@@ -143,7 +154,7 @@ class CudaProgramTest {
             for (int sequences : new int[] {1, 2, 3, 4, 5, 3, 1, 4}) {
                 List<Launch> step = tiny.run(sequences, 1);
                 List<String> sum = sequences == 1 ? List.of("linear_add_decode_bf16_r1")
-                        : List.of("linear_decode_bf16_r8", "linear_planes_decode_bf16_r8", "gated_linear_decode_bf16_r8");
+                        : List.of("linear_stream_bf16_r8", "linear_planes_stream_bf16_r8", "gated_linear_stream_bf16_r8");
                 assertTrue(names(step).containsAll(sum), sequences + ": " + names(step));
                 assertEquals(sequences == 1, names(step).stream().anyMatch(name -> name.startsWith("norm_")),
                         "norms within products for one row alone: " + names(step));
@@ -157,10 +168,10 @@ class CudaProgramTest {
     void aDecodeStepOfSeveralSequencesHasSixLaunchesALayer() {
         try (Tiny tiny = new Tiny(Fake.publishing(), folder, 4, true, true)) {
             List<Launch> step = tiny.run(4, 1);
-            assertEquals(List.of("embed_bf16", "add_rms_norm_bf16", "linear_decode_bf16_r8", "recurrence_decode_bf16",
-                    "linear_planes_decode_bf16_r8", "add_planes_rms_norm_bf16", "gated_linear_decode_bf16_r8",
-                    "linear_planes_decode_bf16_r8", "add_planes_rms_norm_bf16", "linear_decode_bf16_r8"), names(step).subList(0, 10));
-            assertTrue(names(step).containsAll(List.of("logits_decode_bf16_r8")) && !names(step).contains("soft_cap"),
+            assertEquals(List.of("embed_bf16", "add_rms_norm_bf16", "linear_stream_bf16_r8", "recurrence_decode_bf16",
+                    "linear_planes_stream_bf16_r8", "add_planes_rms_norm_bf16", "gated_linear_stream_bf16_r8",
+                    "linear_planes_stream_bf16_r8", "add_planes_rms_norm_bf16", "linear_stream_bf16_r8"), names(step).subList(0, 10));
+            assertTrue(names(step).containsAll(List.of("logits_stream_bf16_r8")) && !names(step).contains("soft_cap"),
                     names(step)::toString);
             assertTrue(step.stream().skip(1).allMatch(Launch::programmatic));
         }

@@ -29,12 +29,12 @@ final class Fake {
 
     /** Opens a backend on the driver, with kernels in {@code folder} whose bytes nobody reads. */
     static CudaBackend open(FakeDriver driver, Path folder, DType operands, boolean graphs, boolean fusions) {
-        return open(driver, folder, operands, new CudaSettings(fusions, graphs, true, false, 0, 0, folder), notice -> {});
+        return open(driver, folder, operands, new CudaSettings(fusions, graphs, true, false, 0, 0, 32, folder), notice -> {});
     }
 
     /** The same with cuBLASLt, which must be installed. */
     static CudaBackend withCublas(FakeDriver driver, Path folder, DType operands, Consumer<String> notices) {
-        return open(driver, folder, operands, new CudaSettings(true, true, true, true, 0, 0, folder), notices);
+        return open(driver, folder, operands, new CudaSettings(true, true, true, true, 0, 0, 32, folder), notices);
     }
 
     /** With any settings; their folder must be {@code folder}. */

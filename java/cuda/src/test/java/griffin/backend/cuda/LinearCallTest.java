@@ -1,16 +1,14 @@
 package griffin.backend.cuda;
 
+import static griffin.backend.cuda.ProductLaunches.linear;
+import static griffin.backend.cuda.ProductLaunches.logits;
+import static griffin.backend.cuda.ProductLaunches.mlp;
+import static griffin.backend.cuda.ProductLaunches.sum;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import griffin.backend.Buffer;
 import griffin.backend.DType;
-import griffin.backend.MlpWeights;
-import griffin.backend.Step;
-import griffin.backend.StepPlan;
-import griffin.backend.TensorPart;
-import griffin.backend.Weight;
-import griffin.backend.WeightRole;
+import griffin.backend.cuda.ProductLaunches.Work;
 import griffin.bindings.NativeLibraries;
 import griffin.bindings.cuda.Cuda;
 import griffin.bindings.fake.FakeCublasLt;
@@ -22,17 +20,15 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Which kernels do a product of so many rows, with and without cuBLASLt. */
+/** Which kernels do a product of so many rows, with and without cuBLASLt, where no streams do. */
 class LinearCallTest {
 
     private static final int INPUTS = 512;
     private static final int OUTPUTS = 640;
-    private static final Pattern LOADING = Pattern.compile("convert|norm_factor");
 
     @TempDir
     Path folder;
@@ -43,75 +39,13 @@ class LinearCallTest {
         NativeLibraries.forget();
     }
 
-    private interface Work {
-        void issue(CudaBackend backend, Arena arena, Step step, int rows);
-    }
-
-    /** The launches of some work on steps of so many rows of one sequence each, one after the other. */
+    /** Without streams, for which there is {@link StreamCallTest}. */
     private List<List<Launch>> launches(DType operands, boolean cublas, int tiles, Work work, int... rows) {
-        new FakeCublasLt().install();
-        CudaSettings settings = new CudaSettings(true, true, true, cublas, 0, tiles, folder);
-        List<List<Launch>> all = new ArrayList<>();
-        try (Arena arena = Arena.ofShared(); CudaBackend backend = Fake.open(driver, folder, operands, settings, notice -> {})) {
-            for (int count : rows) {
-                Step step = backend.allocateStep(count, 1, 1);
-                StepPlan plan = new StepPlan(count, 1);
-                plan.add(0, 0, new int[count], 0, count, StepPlan.Outputs.ALL);
-                backend.submit(step, plan);
-                int before = driver.launches().size();
-                work.issue(backend, arena, step, count);
-                List<Launch> mine = driver.launches().subList(before, driver.launches().size());
-                all.add(mine.stream().filter(launch -> !LOADING.matcher(launch.kernel()).lookingAt()).toList());
-            }
-        }
-        assertEquals(List.of(), driver.errors());
-        return all;
+        return ProductLaunches.of(driver, operands, new CudaSettings(true, true, true, cublas, 0, tiles, 0, folder), work, rows);
     }
 
     private List<String> names(DType operands, boolean cublas, int tiles, Work work, int... rows) {
-        return launches(operands, cublas, tiles, work, rows).stream()
-                .map(list -> String.join(", ", list.stream().map(Launch::kernel).toList())).toList();
-    }
-
-    private static Weight weight(CudaBackend backend, Arena arena, WeightRole role, int rows, int columns) {
-        return backend.load(role, new TensorPart(DType.BF16, rows, columns, arena.allocate(2L * rows * columns)));
-    }
-
-    private static Work linear(int inputs, int outputs) {
-        return (backend, arena, step, rows) -> backend.linear(step.rows(), backend.allocate(backend.operandType(), rows, inputs),
-                weight(backend, arena, WeightRole.LINEAR, outputs, inputs), null, backend.allocate(backend.operandType(), rows, outputs));
-    }
-
-    /** residual += in w^T + bias, then its norm, in a program. @param shift elements by which rows of the input begin late */
-    private static Work sum(int inputs, int outputs, int shift) {
-        return (backend, arena, step, rows) -> {
-            Buffer in = backend.allocate(backend.operandType(), rows, inputs + 8).columns(shift, inputs);
-            Buffer delta = backend.allocate(DType.F32, rows, outputs);
-            Weight w = weight(backend, arena, WeightRole.LINEAR, outputs, inputs);
-            Weight bias = weight(backend, arena, WeightRole.BIAS, 1, outputs);
-            Weight scale = weight(backend, arena, WeightRole.NORM, 1, outputs);
-            Buffer residual = backend.allocate(DType.F32, rows, outputs);
-            Buffer out = backend.allocate(backend.operandType(), rows, outputs);
-            backend.run(backend.record(step, () -> {
-                backend.linear(step.rows(), in, w, bias, delta);
-                backend.addRmsNorm(step.rows(), residual, delta, scale, 1e-6f, out);
-            }));
-        };
-    }
-
-    private static Work mlp(int inputs, int width) {
-        return (backend, arena, step, rows) -> {
-            MlpWeights weights = new MlpWeights(weight(backend, arena, WeightRole.LINEAR, 2 * width, inputs),
-                    weight(backend, arena, WeightRole.BIAS, 1, 2 * width), weight(backend, arena, WeightRole.LINEAR, inputs, width),
-                    weight(backend, arena, WeightRole.BIAS, 1, inputs));
-            backend.gatedMlp(step.rows(), backend.allocate(backend.operandType(), rows, inputs), weights,
-                    backend.allocate(backend.operandType(), rows, 2 * width), backend.allocate(DType.F32, rows, inputs));
-        };
-    }
-
-    private static Work logits(int inputs, int vocabulary, float cap) {
-        return (backend, arena, step, rows) -> backend.logits(step.outputs(), backend.allocate(backend.operandType(), rows, inputs),
-                weight(backend, arena, WeightRole.EMBEDDING, vocabulary, inputs), cap, backend.allocate(DType.F32, rows, vocabulary));
+        return ProductLaunches.names(launches(operands, cublas, tiles, work, rows));
     }
 
     private static String library(int outputs, int inputs, String type) {
@@ -163,8 +97,8 @@ class LinearCallTest {
     @Test
     void theNormReadsThePlanesThatTheProductWrote() {
         List<MemorySegment> seen = new ArrayList<>();
-        driver.kernel("linear_planes_decode_bf16_r16", List.of(84L), arguments -> seen.add(copy(arguments.getFirst())));
-        driver.kernel("add_planes_rms_norm_bf16", List.of(96L), arguments -> seen.add(copy(arguments.getFirst())));
+        driver.kernel("linear_planes_decode_bf16_r16", List.of(84L), arguments -> seen.add(ProductLaunches.copy(arguments.getFirst())));
+        driver.kernel("add_planes_rms_norm_bf16", List.of(96L), arguments -> seen.add(ProductLaunches.copy(arguments.getFirst())));
         Launch product = launches(DType.BF16, false, 0, sum(INPUTS, OUTPUTS, 0), 12).getFirst().getFirst();
         assertEquals(2, seen.size());
         MemorySegment written = seen.get(0);
@@ -180,10 +114,6 @@ class LinearCallTest {
         assertEquals(OUTPUTS, written.get(ValueLayout.JAVA_INT, 76));
         assertEquals(INPUTS, written.get(ValueLayout.JAVA_INT, 80));
         assertEquals(OUTPUTS, read.get(ValueLayout.JAVA_INT, 92));
-    }
-
-    private static MemorySegment copy(MemorySegment block) {
-        return Arena.ofAuto().allocate(block.byteSize(), Long.BYTES).copyFrom(block);
     }
 
     @Test
@@ -236,13 +166,7 @@ class LinearCallTest {
     /** Sizes of the conformance suite: nothing throws, and all are launched. */
     @Test
     void oddShapes() {
-        List<Work> works = new ArrayList<>();
-        for (int inputs : new int[] {1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 207}) {
-            for (int outputs : new int[] {1, 33, 64, 207}) {
-                works.addAll(List.of(linear(inputs, outputs), sum(inputs, outputs, 0), sum(inputs, outputs, 3), mlp(inputs, outputs),
-                        logits(inputs, outputs, 5)));
-            }
-        }
+        List<Work> works = ProductLaunches.oddShapes();
         Work all = (backend, arena, step, rows) -> works.forEach(work -> work.issue(backend, arena, step, rows));
         for (boolean cublas : new boolean[] {true, false}) {
             for (List<Launch> step : launches(DType.BF16, cublas, 0, all, 1, 2, 8, 9, 33)) {
