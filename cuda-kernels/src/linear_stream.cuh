@@ -14,8 +14,8 @@
 // Launch (linear_stream.cu has the kernels):
 //   tileRows a multiple of 8, at most 256; tiles = ceil(units * PAIR / tileRows); 1 <= planes <= ceil(I / 64)
 //   grid = planes * blocks; groups = ceil(tileRows / 64), sets = 2 for up to 2 groups, else 1; block = 128 groups * sets + 64
-//   dynamic shared memory = 1024 + 128 (64 groups - tileRows) + (2 sets: 256 groups ROWS) + stages * stageBytes, 2 <= stages <= 32, even with
-//   two sets, and stageBytes = 256 (tileRows + ROWS)
+//   dynamic shared memory = 1024 + 128 (64 groups - tileRows) + (2 sets: 256 groups ROWS) + stages * stageBytes, stageBytes = 256 (tileRows + ROWS)
+//   stages: a multiple of sets, at least two a set (it keeps a place until the products of its next stage are under way), at most 32
 //   map of x: bf16, [I, rows of the buffer], row stride a multiple of 16 bytes, box [64, ROWS], 128-byte swizzle, zeros outside
 //   map of w: bf16, [I, O], box [64, tileRows]; gated: [I, 4, 2, F / 4] with strides of 1, F and 4 rows, box [64, 4, 2, tileRows / 8], F a
 //   multiple of 4; both with the 128-byte swizzle and zeros outside; I a multiple of 8; all bases multiples of 16 bytes
@@ -71,7 +71,7 @@ template <int ROWS, int PAIR> struct StreamWork {
         // A place belongs to one set. Else a set may wait there for the phase after the one that has yet to come, and a barrier takes that for the
         // phase before.
         stages -= stages % sets;
-        if (stages < 2 || panels < 1 || tileRows % 8 != 0 || int(blockDim.x) != groups * sets * WARPGROUP + 2 * WARP) {
+        if (stages < 2 * sets || panels < 1 || tileRows % 8 != 0 || int(blockDim.x) != groups * sets * WARPGROUP + 2 * WARP) {
             __trap(); // not launched as above
         }
     }

@@ -92,7 +92,7 @@ struct Case {
 };
 
 /** The last has tiles of several groups where the others have one or two. */
-const StreamSetting SETTINGS[] = {{216 << 10}, {60 << 10}, {100 << 10}, {141 << 10, 0, 7}};
+const StreamSetting SETTINGS[] = {{216 << 10}, {72 << 10}, {100 << 10}, {141 << 10, 0, 7}};
 
 void check_linear(const Case& c, bool isFloat) {
     const int stride = c.O + 3;

@@ -48,11 +48,12 @@ inline StreamLaunch stream_launch(int rows, int units, int pair, int I, int most
             const int tileRows = up(up(weightRows, (long long) side * rounds), 8) * 8, groups = up(tileRows, 64);
             const int sums = groups <= 2 ? groups * 256 * rows : 0;
             const int fixed = ALIGNMENT + (groups * 64 - tileRows) * PANEL_ROW + sums, stage = 2 * (tileRows + rows) * PANEL_ROW;
-            int stages = std::min({STAGES, (room - fixed) / stage, std::max(2, rounds * up(up(panels, planes), 2))});
-            stages -= groups <= 2 ? stages % 2 : 0; // a place belongs to one set
+            const int fewestStages = groups <= 2 ? 4 : 2; // two a set
+            int stages = std::min({STAGES, (room - fixed) / stage, std::max(fewestStages, rounds * up(up(panels, planes), 2))});
+            stages -= groups <= 2 ? stages % 2 : 0;
             const double bytes = double(PANEL_ROW) * up(panels, planes) * rounds * (double(tileRows) + rows) +
                                  (planes == 1 ? 0.0 : 8.0 * planes * rows * units / multiprocessors());
-            if (tileRows <= TILE_ROWS && stages >= 2 && (best.tileRows == 0 || bytes < fewest)) {
+            if (tileRows <= TILE_ROWS && stages >= fewestStages && (best.tileRows == 0 || bytes < fewest)) {
                 const int used = std::min(side, up(up(weightRows, tileRows), rounds));
                 best = {planes, planes * used, tileRows, stages, size_t(fixed) + size_t(stages) * stage};
                 fewest = bytes;

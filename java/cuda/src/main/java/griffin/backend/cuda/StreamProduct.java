@@ -19,6 +19,7 @@ final class StreamProduct {
     private static final int FETCHING_THREADS = 64;
     /** So many groups have a second set beside them. */
     private static final int PAIRED_GROUPS = 2;
+    /** Of a set: it keeps a place until the products of its next stage are under way. */
     private static final int LEAST_STAGES = 2;
     private static final int MOST_STAGES = 32;
     private static final int ALIGNMENT = 1 << 10;
@@ -73,7 +74,7 @@ final class StreamProduct {
     }
 
     /**
-     * The geometry: of the planes and tiles with which two stages fit in a block's shared memory, those that cost the fewest bytes; null
+     * The geometry: of the planes and tiles with which the fewest stages fit in a block's shared memory, those that cost the fewest bytes; null
      * where there are none.
      *
      * @param form   8, 16 or 32
@@ -120,10 +121,11 @@ final class StreamProduct {
         int sums = (sets(groups) - 1) * groups * GROUP_THREADS * form / 2 * Float.BYTES;
         int fixed = ALIGNMENT + (groups * GROUP_ROWS - tileRows) * PANEL_ROW + sums;
         int stage = STAGE_PANELS * (tileRows + form) * PANEL_ROW;
-        int useful = Math.max(LEAST_STAGES, rounds * Launch.blocks(panels(inputs, planes), STAGE_PANELS));
+        int least = LEAST_STAGES * sets(groups);
+        int useful = Math.max(least, rounds * Launch.blocks(panels(inputs, planes), STAGE_PANELS));
         int stages = Math.min(Math.min(MOST_STAGES, useful), (Math.min(room, device.sharedPerBlock() - STATIC) - fixed) / stage);
         stages -= stages % sets(groups); // a place belongs to one set
-        if (tileRows > TILE_ROWS || stages < LEAST_STAGES) {
+        if (tileRows > TILE_ROWS || stages < least) {
             return null;
         }
         int used = Launch.blocks(Launch.blocks(weightRows, tileRows), rounds);

@@ -77,7 +77,7 @@ class StreamProductTest {
         assertTrue(shape.planes() >= 1 && shape.planes() <= (inputs + 63) / 64, what);
         assertTrue(shape.grid() <= PROCESSORS && shape.grid() == blocks * shape.planes(), what);
         assertTrue(shape.tileRows() % 8 == 0 && shape.tileRows() <= 256, what);
-        assertTrue(stages >= 2 && shape.shared() <= StreamProduct.ROOM, what);
+        assertTrue(stages >= 2 * sets && stages % sets == 0 && shape.shared() <= StreamProduct.ROOM, what);
         assertEquals(128 * groups * sets + 64, shape.threads(), what);
     }
 
