@@ -119,6 +119,7 @@ template <typename T, bool PLAIN> __device__ __forceinline__ void work_on(const 
         arrive(&w.control->totalled[w.group]);
         arrive(w.stageFree);
     }
+    __syncwarp(); // see barriers.cuh
     await(&w.control->carried[w.group], w.round);
     Values v = *(const Values*) &w.control->carries[w.group][w.warp][at];
     T* out = w.out;

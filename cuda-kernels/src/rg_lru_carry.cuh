@@ -37,6 +37,7 @@ template <typename T> __device__ __forceinline__ void carry(const Scan<T>& s, co
         if (lane == 0) {
             expect_mail(&control.mailed[group], expected, room.blocks == 1);
         }
+        __syncwarp(); // see barriers.cuh
         expected = MAIL_BYTES;
         float carry[EACH] = {}, product[EACH], local[EACH], after[EACH];
         if (first) {

@@ -68,24 +68,38 @@ public final class OperationProbes {
     }
 
     /**
-     * Share of the time of reading the planned rows that is not spent on matrix products: the step's operations in their order, against its
-     * products alone. Nothing is sampled.
+     * What of the time of reading rows is not spent on matrix products.
+     *
+     * @param inPlace the sum of the times of all other kernels, each between two events, over the sum of all: kernels do not overlap
+     * @param saved   by how much products alone, one after the other, are faster than all: they find more in the L2 cache, too
+     */
+    public record Others(double inPlace, double saved) {}
+
+    private record Part(boolean product, Call call) {}
+
+    /**
+     * Shares of the time of reading the planned rows: the step's operations in their order. Nothing is sampled.
      *
      * @param backend whose first recorded program is the model's
      */
-    public static double otherThanProducts(Backend backend, StepPlan plan) {
+    public static Others otherThanProducts(Backend backend, StepPlan plan) {
         CudaBackend cuda = (CudaBackend) backend;
         CudaProgram program = cuda.programs.getFirst();
         program.step().submit(plan);
         Extent extent = program.step().extent(new Extent());
         extent.spare = true;
-        List<Operation> operations = program.planned.stream().flatMap(OperationProbes::parts)
-                .filter(o -> !(o instanceof Operation.Sample || o instanceof Operation.Advance
-                        || o instanceof Operation.Publish))
-                .toList();
-        Call[] all = cuda.lowering.lower(operations);
-        Call[] products = operations.stream().map(o -> product(cuda.lowering, o)).filter(c -> c != null).toArray(Call[]::new);
-        return 1 - seconds(cuda, extent, products) / seconds(cuda, extent, all);
+        List<Part> parts = program.planned.stream().filter(o -> !(o instanceof Operation.Sample || o instanceof Operation.Advance
+                || o instanceof Operation.Publish)).flatMap(o -> parts(cuda.lowering, o)).toList();
+        Call[] all = parts.stream().map(Part::call).toArray(Call[]::new);
+        Call[] products = parts.stream().filter(Part::product).map(Part::call).toArray(Call[]::new);
+        double[] laps = GpuClock.laps(cuda.lowering.context, extent, all);
+        double sum = 0;
+        double others = 0;
+        for (int i = 0; i < laps.length; i++) {
+            sum += laps[i];
+            others += parts.get(i).product ? 0 : laps[i];
+        }
+        return new Others(others / sum, 1 - seconds(cuda, extent, products) / seconds(cuda, extent, all));
     }
 
     private static double seconds(CudaBackend cuda, Extent extent, Call[] calls) {
@@ -93,21 +107,19 @@ public final class OperationProbes {
     }
 
     /** An operation that is a product and more comes apart, as it does in a step of a prompt. */
-    private static Stream<Operation> parts(Operation operation) {
+    private static Stream<Part> parts(Lowering lowering, Operation operation) {
         return switch (operation) {
-            case Operation.LinearAddNorm o -> Stream.of(o.sum(), o.norm());
-            case Operation.GatedLinear o -> Stream.of(o.product(), o.gelu());
-            default -> Stream.of(operation);
-        };
-    }
-
-    private static Call product(Lowering lowering, Operation operation) {
-        return switch (operation) {
-            case Operation.Linear o -> lowering.lower(o);
-            case Operation.LinearAdd o -> lowering.lower(o);
-            case Operation.Logits o -> lowering.lower(o);
-            case Operation.Recurrence o -> RecurrenceCalls.gatesAlone(lowering, o);
-            default -> null;
+            case Operation.LinearAddNorm o -> Stream.of(new Part(true, lowering.lower(o.sum())), new Part(false, lowering.lower(o.norm())));
+            case Operation.GatedLinear o ->
+                    Stream.of(new Part(true, lowering.lower(o.product())), new Part(false, lowering.lower(o.gelu())));
+            case Operation.Recurrence o -> {
+                Call[] calls = RecurrenceCalls.ofPrompt(lowering, o);
+                yield Stream.of(new Part(false, calls[0]), new Part(true, calls[1]), new Part(false, calls[2]));
+            }
+            case Operation.Linear o -> Stream.of(new Part(true, lowering.lower(o)));
+            case Operation.LinearAdd o -> Stream.of(new Part(true, lowering.lower(o)));
+            case Operation.Logits o -> Stream.of(new Part(true, lowering.lower(o)));
+            default -> Stream.of(new Part(false, lowering.lower(operation)));
         };
     }
 }

@@ -84,8 +84,8 @@ final class BatchRuns implements AutoCloseable {
         });
     }
 
-    /** Share of the time of reading a chunk of {@code tokens} tokens, behind {@code earlier} others, that is not spent on products. */
-    double otherThanProducts(int earlier, int tokens) {
+    /** What of the time of reading a chunk of {@code tokens} tokens, behind {@code earlier} others, is not spent on products. */
+    OperationProbes.Others otherThanProducts(int earlier, int tokens) {
         int most = Math.min(tokens, runner.maxRows());
         int[] ids = SingleRuns.ids(earlier + most, config.vocabulary());
         backend.clearSlot(states, 0);

@@ -161,8 +161,9 @@ public final class Report {
         file.write();
     }
 
-    private void other(String size, String name, double share) {
-        file.add(Row.of(size + " " + name, share, "of time", bar(size, name)));
+    private void other(String size, String name, OperationProbes.Others others) {
+        file.add(Row.of(size + " " + name, others.inPlace(), "of time", bar(size, name)));
+        file.add(Row.of(size + " " + name + ", saved by products alone", others.saved(), "of time", null));
     }
 
     /** The scan and the attention alone, at the model's widths. */

@@ -45,31 +45,29 @@ final class RecurrenceCalls {
     }
 
     static Call rgLru(Lowering l, Operation.RgLru o) {
-        return scan(l, o.step(), o.x(), o.weights(), o.state(), null, o.out());
+        return Lowering.all(scan(l, o.step(), o.x(), o.weights(), o.state(), null, o.out()));
     }
 
     static Call recurrence(Lowering l, Operation.Recurrence o) {
+        return Lowering.either(decode(l, o), Lowering.all(ofPrompt(l, o)));
+    }
+
+    /** In a step that has prompts: the convolution, both gates' products, the scan. */
+    static Call[] ofPrompt(Lowering l, Operation.Recurrence o) {
         int width = o.xy().columns() / 2;
         Call conv = causalConv(l, new Operation.CausalConv(o.step(), o.xy().columns(0, width), CudaWeight.of(o.weights().taps()),
                 CudaWeight.of(o.weights().convBias()), o.convState(), o.conv()));
-        Call scan = scan(l, o.step(), o.conv(), o.weights().rgLru(), o.state(), o.xy().columns(width, width), o.out());
-        return Lowering.either(decode(l, o), Lowering.all(conv, scan));
+        Call[] scan = scan(l, o.step(), o.conv(), o.weights().rgLru(), o.state(), o.xy().columns(width, width), o.out());
+        return new Call[] {conv, scan[0], scan[1]};
     }
 
     /** Both gates' products, then the scan. @param gelu the branch to multiply with, or null */
-    private static Call scan(Lowering l, CudaStep step, CudaBuffer x, RgLruWeights weights, CudaBuffer state, CudaBuffer gelu,
+    private static Call[] scan(Lowering l, CudaStep step, CudaBuffer x, RgLruWeights weights, CudaBuffer state, CudaBuffer gelu,
             CudaBuffer out) {
         long plane = (long) step.maxRows() * x.columns();
         long gates = l.memory.scratch("gates", 2 * plane * l.operands.bytes());
-        return Lowering.all(gates(l, step, x, CudaWeight.of(weights.gates()), gates, plane),
-                scanAlone(l, step, x, weights, state, gelu, out, gates, plane));
-    }
-
-    /** Both gates' products of a recurrence, to be timed apart. */
-    static Call gatesAlone(Lowering l, Operation.Recurrence o) {
-        long plane = (long) o.step().maxRows() * o.conv().columns();
-        return gates(l, o.step(), o.conv(), CudaWeight.of(o.weights().rgLru().gates()),
-                l.memory.scratch("gates", 2 * plane * l.operands.bytes()), plane);
+        return new Call[] {gates(l, step, x, CudaWeight.of(weights.gates()), gates, plane),
+            scanAlone(l, step, x, weights, state, gelu, out, gates, plane)};
     }
 
     /** Bytes in which a cluster of the scan leaves carries for the next: a word for each channel of a tile. */
