@@ -20,9 +20,10 @@
 //   map of w: bf16, [I, O], box [64, tileRows]; gated: [I, 4, 2, F / 4] with strides of 1, F and 4 rows, box [64, 4, 2, tileRows / 8], F a
 //   multiple of 4; both with the 128-byte swizzle and zeros outside; I a multiple of 8; all bases multiples of 16 bytes
 //
-// Bytes: weights once, x once a block from L2, planes written. H200, 2B, floors at 4.47 TB/s; before, with clusters of two that shared x, one
-// set, each kernel after the other with dependent launch, us for 32 rows: x|y floor 5.8, 11.9; out 2.9, 7.2; gate|up 17.5, 21.7; down 8.8, 12.9;
-// head 293, 320. In a step of 32 sequences clusters cost 70 us more than they save: a launch of clusters waits for whole GPCs.
+// Bytes: weights once, x once a block from L2, planes written. H200, 2B, floors at 4.47 TB/s, us for 32 rows: x|y 5.8, out 2.9, gate|up 17.5, down
+// 8.8, head 293; with clusters of two that shared x and one set of groups, each kernel after the other with dependent launch, 11.9, 7.2, 21.7,
+// 12.9, 320. In a step clusters cost 70 us more than they save, for a launch of clusters waits for whole GPCs; two sets were to save 100, and
+// saved 40 with 32 rows and 90 with 8. Steps of 32, 8 and 2 sequences take 2,180, 1,820 and 1,740 us; of 32 and 8 by tiles 2,480 and 2,100.
 #pragma once
 
 #include "linear.cuh"
@@ -215,8 +216,8 @@ template <int ROWS> __device__ __forceinline__ void exchange_sums(float (&sums)[
 template <int ROWS, int PAIR>
 __device__ __forceinline__ void multiply_tile(float (&sums)[ROWS / 8][4], const StreamWork<ROWS, PAIR>& work, StreamBarriers& barriers,
                                               unsigned long long weights, unsigned long long xs, int set, int before) {
-    auto release = [&](int place) {
-        if (threadIdx.x % WARP == 0) {
+    auto release = [&](int place) { // what products have read needs no __syncwarp() before
+        if (threadIdx.x % WARP < WARP_ARRIVALS) {
             arrive(barriers.empty + place);
         }
         __syncwarp(); // see barriers.cuh
@@ -304,7 +305,7 @@ __device__ __forceinline__ void product_stream(const CUtensorMap& w, const CUten
         static_assert(STREAM_STAGES == WARP, "a lane a place of the ring");
         if (lane < work.stages) {
             open_barrier(barriers.full + lane, 1);
-            open_barrier(barriers.empty + lane, work.multiplying());
+            open_barrier(barriers.empty + lane, work.multiplying() * WARP_ARRIVALS);
         }
         show_barriers();
         if (lane == 0) {

@@ -114,12 +114,7 @@ template <typename T, bool PLAIN> __device__ __forceinline__ void work_on(const 
     }
     *(Values*) &w.control->a[w.group][w.warp][at] = total.a;
     *(Values*) &w.control->b[w.group][w.warp][at] = total.b;
-    __syncwarp();
-    if (threadIdx.x % WARP == 0) {
-        arrive(&w.control->totalled[w.group]);
-        arrive(w.stageFree);
-    }
-    __syncwarp(); // see barriers.cuh
+    arrive_warp(&w.control->totalled[w.group], w.stageFree);
     await(&w.control->carried[w.group], w.round);
     Values v = *(const Values*) &w.control->carries[w.group][w.warp][at];
     T* out = w.out;

@@ -6,14 +6,19 @@
 
 namespace {
 
-// Mail: a few floats of each lane of a warp, written into a block of the cluster and counted there by a barrier that was opened for one
-// arrival. Between blocks that arrival is the receiver's, who says how many bytes will come: it may do so before or after they come, for
+// Mail: a few floats of each lane of a warp, written into a block of the cluster and counted there by a barrier that was opened for
+// mail_arrivals. Between blocks the arrival is the receiver's, who says how many bytes will come: it may do so before or after they come, for
 // without it the phase cannot end. Where a block is alone, it is the sender's: a launch without clusters has no such stores.
+
+/** What such a barrier is opened for. */
+__device__ __forceinline__ int mail_arrivals(bool alone) { return alone ? WARP_ARRIVALS : 1; }
 
 /** The receiver's part, of one thread. No bytes: no mail, the phase ends at once. */
 __device__ __forceinline__ void expect_mail(Barrier* b, int bytes, bool alone) {
     if (bytes == 0) {
-        arrive(b);
+        for (int i = 0; i < mail_arrivals(alone); i++) {
+            arrive(b);
+        }
     } else if (!alone) {
 #if GRIFFIN_BULK_COPY
         arrive_expecting(b, bytes);

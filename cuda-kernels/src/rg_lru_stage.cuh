@@ -103,15 +103,15 @@ template <typename T> struct Room {
         if (threadIdx.x == 0) {
             for (int i = 0; i <= MOST_STAGES; i++) {
                 open_barrier(&control->full[i], 2 * WARP);
-                open_barrier(&control->branchFree[i], WARPS);
+                open_barrier(&control->branchFree[i], WARPS * WARP_ARRIVALS);
             }
             for (int i = 0; i < MOST_STAGES; i++) {
-                open_barrier(&control->stageFree[i], WARPS);
+                open_barrier(&control->stageFree[i], WARPS * WARP_ARRIVALS);
             }
             for (int i = 0; i < MOST_GROUPS; i++) {
-                open_barrier(&control->totalled[i], WARPS);
-                open_barrier(&control->carried[i], 1);
-                open_barrier(&control->mailed[i], 1);
+                open_barrier(&control->totalled[i], WARPS * WARP_ARRIVALS);
+                open_barrier(&control->carried[i], WARP_ARRIVALS);
+                open_barrier(&control->mailed[i], mail_arrivals(blocks == 1));
             }
             show_barriers();
         }

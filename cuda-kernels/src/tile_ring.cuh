@@ -32,7 +32,7 @@ struct TileRing {
     __device__ __forceinline__ void open(int stages, int readers) const {
         if (int(threadIdx.x) < stages) {
             open_barrier(barriers->full + threadIdx.x, FILL_THREADS);
-            open_barrier(barriers->empty + threadIdx.x, readers);
+            open_barrier(barriers->empty + threadIdx.x, readers * WARP_ARRIVALS);
         }
         __syncthreads();
     }
